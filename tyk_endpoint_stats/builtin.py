@@ -1,0 +1,39 @@
+"""What comes with the package, introduced by the same hooks as everybody else's plugins."""
+
+from collections.abc import Iterable
+
+from tyk_endpoint_stats.hookspecs import SourceType, StoreType, hookimpl
+
+__all__ = ["provide_sources", "provide_stores"]
+
+
+@hookimpl
+def provide_stores() -> Iterable[StoreType]:
+    """The stores that need no server."""
+    return [
+        StoreType(
+            "sqlite",
+            "tyk_endpoint_stats.stores.sqlite:open_sqlite",
+            "one SQLite file; the default",
+            "sqlite:///tyk-endpoint-stats.db",
+        ),
+        StoreType(
+            "memory",
+            "tyk_endpoint_stats.stores.memory:open_memory",
+            "in memory, gone at exit",
+            "memory://",
+        ),
+    ]
+
+
+@hookimpl
+def provide_sources() -> Iterable[SourceType]:
+    """Files of JSON lines."""
+    return [
+        SourceType(
+            "file",
+            "tyk_endpoint_stats.sources.files:open_files",
+            "JSON lines: plain records or Tyk Pump's stdout; .gz, globs, - for stdin; file:// may be left out",
+            "file:///var/log/tyk/analytics*.jsonl",
+        )
+    ]

@@ -1,0 +1,157 @@
+"""What is written to a store and what is asked of it: consumers, endpoints, batches, selections, groups."""
+
+from enum import StrEnum
+from typing import TypeAlias
+
+from msgspec import Struct, field
+
+from tyk_endpoint_stats.core.buckets import Bucket, Span
+from tyk_endpoint_stats.core.instants import Instant
+from tyk_endpoint_stats.core.stats import EndpointStats
+
+__all__ = [
+    "Batch",
+    "Consumer",
+    "Counts",
+    "Dimension",
+    "Endpoint",
+    "Group",
+    "Kind",
+    "NameSeen",
+    "Selection",
+    "Series",
+    "add_counts",
+]
+
+
+class Kind(StrEnum):
+    """What a consumer is."""
+
+    KEY = "key"
+    OAUTH = "oauth"
+
+
+class Consumer(Struct, frozen=True, order=True):
+    """Who called: an API key (or its hash, as the gateway records it) or an OAuth client."""
+
+    kind: Kind
+    id: str
+
+    @classmethod
+    def key(cls, key: str) -> "Consumer":
+        """The API key, or the hash of it where the gateway hashes keys."""
+        return cls(Kind.KEY, key)
+
+    @classmethod
+    def oauth_client(cls, client_id: str) -> "Consumer":
+        """The OAuth client."""
+        return cls(Kind.OAUTH, client_id)
+
+
+class Endpoint(Struct, frozen=True, order=True):
+    """What was called. Method and version are not part of it, as in Tyk."""
+
+    api_id: str
+    path: str
+
+
+Series: TypeAlias = tuple[str, str, str, str, str]
+"""``(org_id, consumer kind, consumer id, api_id, path)``: a state's key but for the bucket. A plain tuple,
+because a batch makes tens of thousands of them."""
+
+NameSeen: TypeAlias = tuple[Instant, str]
+"""When a name was seen, and the name. Names merge by ``max``: the newest wins, on a tie the greater text."""
+
+
+class Counts(Struct):
+    """What became of the records of a source: ``read = counted + skipped + malformed (+ duplicate)``.
+
+    ``repaired`` is a part of ``counted``: hits with a value that had to be mended. ``skipped`` and
+    ``malformed`` count by reason.
+    """
+
+    read: int = 0
+    counted: int = 0
+    repaired: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+    malformed: dict[str, int] = field(default_factory=dict)
+
+    def merge(self, other: "Counts") -> None:
+        """Take other counts into these."""
+        self.read += other.read
+        self.counted += other.counted
+        self.repaired += other.repaired
+        add_counts(self.skipped, other.skipped)
+        add_counts(self.malformed, other.malformed)
+
+
+def add_counts(mine: dict[str, int], theirs: dict[str, int]) -> None:
+    """Add ``theirs`` to ``mine``, reason by reason."""
+    for reason, count in theirs.items():
+        mine[reason] = mine.get(reason, 0) + count
+
+
+class Batch(Struct):
+    """What one pass over some records came to; a store takes it whole or not at all.
+
+    Attributes:
+        states: by bucket, then by series. Every hit is in the quarter and in the day it belongs to.
+        api_names: by ``(org_id, api_id)``.
+        aliases: by ``(org_id, consumer kind, consumer id)``.
+        counts: what became of the records, by reason.
+        source: the resumable source that the records are from; ``None``: at least once, not exactly once.
+        begins: the source's position before the batch, ``None`` at its very beginning.
+        ends: the source's position after it. Positions are opaque text.
+    """
+
+    states: dict[Bucket, dict[Series, EndpointStats]] = field(default_factory=dict)
+    api_names: dict[tuple[str, str], NameSeen] = field(default_factory=dict)
+    aliases: dict[tuple[str, str, str], NameSeen] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
+    source: str | None = None
+    begins: str | None = None
+    ends: str | None = None
+
+
+class Dimension(StrEnum):
+    """What an answer can be split by."""
+
+    CONSUMER = "consumer"
+    ENDPOINT = "endpoint"
+    BUCKET = "bucket"
+
+
+class Selection(Struct, frozen=True):
+    """Which states to merge, and what to keep apart. Every filter that is ``None`` lets everything through.
+
+    Attributes:
+        spans: the buckets; a store reads all of them from one snapshot. They must not overlap in time.
+        group_by: what to keep apart; empty: one total.
+        org_id: only that organisation. ``None``: all; a consumer that occurs in several is one consumer.
+        kind, consumer_id, api_id, path: only states that match.
+        distributions: whether codes and histograms are wanted; without them an answer is several times
+            cheaper, and ``codes`` and ``histogram`` of its states are empty.
+    """
+
+    spans: tuple[Span, ...]
+    group_by: frozenset[Dimension] = frozenset()
+    org_id: str | None = None
+    kind: Kind | None = None
+    consumer_id: str | None = None
+    api_id: str | None = None
+    path: str | None = None
+    distributions: bool = True
+
+
+class Group(Struct, frozen=True):
+    """What a state of an answer stands for: the dimensions that were kept apart, the others are ``None``.
+
+    ``alias`` and ``api_name`` are the newest names known of the consumer and the API (in the selected
+    organisation), ``""`` where none was ever seen or the dimension is not kept apart.
+    """
+
+    consumer: Consumer | None = None
+    endpoint: Endpoint | None = None
+    bucket: Bucket | None = None
+    alias: str = ""
+    api_name: str = ""

@@ -1,0 +1,1 @@
+"""Where records come from: the contract, and the readers that come with the package."""

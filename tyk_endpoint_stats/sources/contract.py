@@ -1,0 +1,106 @@
+"""The source contract: records in chunks, each with the position behind it.
+
+A source's identity is what it *is*, not where it lies, so that a renamed or compressed file is the same source.
+A position is opaque to the store; only the source itself can tell whether it fits its bytes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+from msgspec import Struct, field
+
+from tyk_endpoint_stats.core.record import Record
+
+__all__ = ["Chunk", "PositionLookup", "Reading", "Rejected", "Source"]
+
+PositionLookup = Callable[[str], str | None]
+"""A store's ``position`` method."""
+
+
+class Rejected(Struct, frozen=True):
+    """One malformed record: where it stands, what is wrong with it, and its bytes as they came."""
+
+    where: str
+    reason: str
+    raw: bytes
+
+
+class Chunk(Struct):
+    """Some records in the order of the source, and what of it is no record.
+
+    Attributes:
+        records: decoded, not yet judged: the aggregator may still find one malformed.
+        ends: the position just behind this chunk, ``None`` where the source is not resumable.
+        size: how many bytes of the source it covers, for progress and for the bounds of a batch.
+        repaired: indexes of ``records`` that had a value mended.
+        skipped: what was no gateway record at all, by reason (log lines of Pump's own).
+        rejected: what could not be decoded.
+    """
+
+    records: Sequence[Record]
+    ends: str | None = None
+    size: int = 0
+    repaired: Sequence[int] = ()
+    skipped: dict[str, int] = field(default_factory=dict)
+    rejected: Sequence[Rejected] = ()
+
+    def locate(self, index: int) -> Rejected:
+        """Where ``records[index]`` stands, with an empty ``reason``; asked only of records found malformed."""
+        return Rejected(f"record {index + 1} of a chunk", "", b"")
+
+
+class Reading(ABC):
+    """One pass over a source, from where the store left it. A context manager.
+
+    Attributes:
+        source: the name under which the store keeps the position, ``None``: not resumable.
+        begins: the position this reading starts from, ``None`` at the very beginning.
+        total: bytes of the whole source if known, for progress.
+        done: bytes of it that lay behind ``begins`` already.
+    """
+
+    source: str | None = None
+    begins: str | None = None
+    total: int | None = None
+    done: int = 0
+
+    @abstractmethod
+    def chunks(self) -> Iterator[Chunk]:
+        """The chunks behind ``begins``. A chunk may be reused by the next: use it before asking for more.
+
+        Raises:
+            SourceError: the source can't be read on.
+        """
+
+    def close(self) -> None:  # noqa: B027 - most readings hold something, a list of records does not
+        """Give back what the reading holds."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Source(ABC):
+    """Something records can be read from, again and again.
+
+    Attributes:
+        label: how people know it (a file's name); for messages only.
+    """
+
+    label: str
+
+    @abstractmethod
+    def open(self, position: PositionLookup) -> Reading:
+        """Start reading where the store left off, after checking the position against the source's own bytes.
+
+        Asked again after every ``False`` or ``PositionConflict`` of a merge.
+
+        Raises:
+            SourceError: it can't be opened (missing, no permission, not a file, corrupt).
+        """

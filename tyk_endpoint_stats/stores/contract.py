@@ -1,0 +1,156 @@
+"""The store contract: one write, one read. A plugin that provides a store implements the abstract methods.
+
+What is not abstract here is convenience over them, and the same for every store.
+
+``tyk_endpoint_stats.testing.StoreConformance`` is its exam.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, tzinfo
+from types import TracebackType
+from typing import Self
+
+from msgspec import Struct, field
+
+from tyk_endpoint_stats import reports
+from tyk_endpoint_stats.core.aggregator import Rules
+from tyk_endpoint_stats.core.instants import Instant
+from tyk_endpoint_stats.core.record import Record
+from tyk_endpoint_stats.core.selection import Batch, Consumer, Counts, Group, Kind, Selection
+from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.ingest import IngestReport, ingest
+from tyk_endpoint_stats.reports import ConsumerRow, EndpointRow
+from tyk_endpoint_stats.sources.contract import Rejected, Source
+
+__all__ = ["Pruned", "ReadableStore", "SourceProgress", "Store", "WholeBatchReads"]
+
+
+class Pruned(Struct, frozen=True):
+    """What ``prune`` took away: quarter states, and positions of sources that can't come back."""
+
+    quarter_states: int = 0
+    positions: int = 0
+
+
+class SourceProgress(Struct, frozen=True):
+    """How far one source has been merged, and what became of its records so far."""
+
+    source: str
+    position: str | None
+    counts: Counts = field(default_factory=Counts)
+
+
+class ReadableStore(ABC):
+    """A store that can be asked. Thread-safe; a context manager; ``close`` may be called twice.
+
+    Stores that only read someone else's data implement this and stop here.
+    """
+
+    @abstractmethod
+    def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
+        """The merged states of a selection, one for each group that has a hit, in no particular order.
+
+        The whole answer comes from one snapshot. It equals what one aggregator makes of the same records.
+
+        Raises:
+            QuartersPruned: a span needs quarters of a UTC day that has states but whose quarters were pruned.
+            StoreBusy: no answer within the store's deadline.
+            StoreClosed: the store was closed, or opened before a fork.
+            StoreError: the store can't answer.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what the store holds; running calls end first. Calling it again does nothing."""
+
+    def endpoints(
+        self,
+        consumer: Consumer,
+        first: date,
+        last: date,
+        *,
+        zone: str | tzinfo = UTC,
+        org_id: str | None = None,
+        api_id: str | None = None,
+        distributions: bool = True,
+    ) -> list[EndpointRow]:
+        """Which endpoints a consumer called, both days inclusive: ``reports.endpoints`` over this store."""
+        return reports.endpoints(
+            self, consumer, first, last, zone=zone, org_id=org_id, api_id=api_id, distributions=distributions
+        )
+
+    def consumers(
+        self,
+        *,
+        kind: Kind | None = None,
+        first: date | None = None,
+        last: date | None = None,
+        zone: str | tzinfo = UTC,
+        org_id: str | None = None,
+    ) -> list[ConsumerRow]:
+        """The consumers seen, busiest first: ``reports.consumers`` over this store."""
+        return reports.consumers(self, kind=kind, first=first, last=last, zone=zone, org_id=org_id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Store(ReadableStore):
+    """A store that keeps states. One write, and it is atomic."""
+
+    @abstractmethod
+    def merge(self, batch: Batch) -> bool:
+        """Add a batch's states, names, counts and position: all of it or nothing, durable on return.
+
+        With a source the stored position is compared and set in the same transaction: equal to ``begins``,
+        the batch is merged; equal to ``ends``, it was merged before and nothing changes. So a call that
+        raised can be repeated safely. Without a source every call counts.
+
+        Returns:
+            ``False`` if this batch was merged before.
+
+        Raises:
+            PositionConflict: the source stands elsewhere; nothing was changed.
+            StoreBusy: the write lock was not to be had within the store's deadline.
+            StoreError: the batch could not be merged. It may have been, if the error came at the commit.
+        """
+
+    @abstractmethod
+    def position(self, source: str) -> str | None:
+        """How far this source has been merged: the ``ends`` of its last batch, ``None`` if there is none."""
+
+    @abstractmethod
+    def sources(self) -> Sequence[SourceProgress]:
+        """Every resumable source this store has met, by name, with the sums of its batches' counts."""
+
+    @abstractmethod
+    def prune(self, before: Instant) -> Pruned:
+        """Drop the quarter states of whole UTC days that end at or before ``before``; day states stay.
+
+        The store remembers how far it pruned: a later ``read`` that needs such a quarter raises
+        ``QuartersPruned``, and late records for that time are merged into days alone.
+        """
+
+    def ingest(
+        self,
+        source: Source | Iterable[Record],
+        *,
+        rules: Rules = Rules(),  # noqa: B008 - frozen
+        fail_on_malformed: bool = False,
+        on_rejected: Callable[[Rejected], None] | None = None,
+    ) -> IngestReport:
+        """Read a source to its end into this store: ``ingest.ingest``, which has more knobs."""
+        return ingest(self, source, rules=rules, fail_on_malformed=fail_on_malformed, on_rejected=on_rejected)
+
+
+class WholeBatchReads:
+    """An ability, as a type: readers of this store see a batch whole or not at all.
+
+    Memory, SQLite and MongoDB on a replica set have it; a standalone MongoDB can't.
+    """
