@@ -45,7 +45,12 @@ class ReadableStore(ABC):
     """A store that can be asked. Thread-safe; a context manager; ``close`` may be called twice.
 
     Stores that only read someone else's data implement this and stop here.
+
+    Attributes:
+        warnings: what whoever runs this store should know, a sentence each; programs show them at their start.
     """
+
+    warnings: Sequence[str] = ()
 
     @abstractmethod
     def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:

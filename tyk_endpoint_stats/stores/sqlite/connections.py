@@ -1,0 +1,167 @@
+"""Connections: how they are opened, who may use one, who may write, and what their errors mean."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, LifoQueue
+from urllib.parse import quote
+
+from tyk_endpoint_stats.errors import StoreBusy, StoreError, UnusableStore
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["LOCKS_WORK", "ReaderPool", "connect_reader", "connect_writer", "translated", "write_lock"]
+
+LOCKS_WORK = fcntl is not None
+BUSY_TIMEOUT_S = 30.0
+READERS = 8
+READER_WAIT_S = 5.0
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "the disk is full: free some space and try again; nothing of this batch was counted",
+    sqlite3.SQLITE_IOERR: "the disk answered with an error; check it, then try again",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; restore it from a backup",
+    sqlite3.SQLITE_NOTADB: "this is no SQLite file",
+    sqlite3.SQLITE_READONLY: "it can't be written to; check the permissions of the file and of its folder",
+    sqlite3.SQLITE_CANTOPEN: "it can't be opened; check that the folder exists and may be written to",
+    sqlite3.SQLITE_PERM: "permission denied",
+    sqlite3.SQLITE_INTERRUPT: "no answer within the deadline; ask for a shorter range",
+}
+_UNUSABLE = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+}
+
+
+@contextmanager
+def translated(name: str) -> Iterator[None]:
+    """The one seam at which SQLite's errors become ours; the original stays as ``__cause__``."""
+    try:
+        yield
+    except sqlite3.Error as problem:
+        code = getattr(problem, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code in _BUSY:
+            raise StoreBusy(f"{name} is locked by another program for too long; try again") from problem
+        message = f"{name}: {_ADVICE.get(code, str(problem))}"
+        if code == sqlite3.SQLITE_INTERRUPT:
+            raise StoreBusy(message) from problem
+        raise (UnusableStore if code in _UNUSABLE else StoreError)(message) from problem
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """A connection that may write; used under a lock, from any thread."""
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    try:
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise UnusableStore(f"{path} is on a file system without write-ahead logging; use a local disk")
+        for pragma in ("synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF", "cell_size_check = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that can't write and never checkpoints."""
+    connection = sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode=ro",
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    for pragma in ("query_only = ON", "trusted_schema = OFF", "cell_size_check = ON", "wal_autocheckpoint = 0"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+class ReaderPool:
+    """At most ``READERS`` reading connections, each lent to one thread at a time.
+
+    Not one per thread: a threaded server makes a thread for each connection, and each would open a file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._slots: LifoQueue[sqlite3.Connection | None] = LifoQueue()
+        for _ in range(READERS):
+            self._slots.put(None)
+
+    @contextmanager
+    def lend(self) -> Iterator[sqlite3.Connection]:
+        """A connection inside one read transaction, so that all its selects see one snapshot.
+
+        Raises:
+            StoreBusy: all of them were lent for ``READER_WAIT_S``.
+        """
+        try:
+            connection = self._slots.get(timeout=READER_WAIT_S)
+        except Empty:
+            raise StoreBusy(f"all {READERS} reading connections are in use; try again") from None
+        healthy = False
+        try:
+            if connection is None:
+                connection = connect_reader(self._path)
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+            healthy = True
+        finally:
+            if not healthy and connection is not None:
+                connection.close()
+                connection = None
+            self._slots.put(connection)
+
+    def close(self) -> None:
+        """Close every connection; those that are lent, as soon as they come back."""
+        for _ in range(READERS):
+            connection = self._slots.get()
+            if connection is not None:
+                connection.close()
+
+
+@contextmanager
+def write_lock(path: Path, timeout_s: float) -> Iterator[None]:
+    """The lock file beside the database: one writer at a time among all our processes.
+
+    SQLite's own lock would do for correctness of the data, but waiting for it is unfair, and SQLite before
+    3.51.3 can damage a WAL when one process commits while another checkpoints.
+
+    Raises:
+        StoreBusy: not to be had within ``timeout_s``.
+    """
+    if not LOCKS_WORK:  # pragma: no cover - Windows
+        yield
+        return
+    try:
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as problem:
+        raise UnusableStore(f"{path}.lock can't be opened: {problem.strerror}") from problem
+    try:
+        deadline = time.monotonic() + timeout_s
+        pause_s = 0.0005
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as problem:
+                if time.monotonic() >= deadline:
+                    raise StoreBusy(
+                        f"another process has been writing to {path} for {timeout_s:g} s; try again"
+                    ) from problem
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, 0.01)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,203 @@
+"""The SQLite store: one locked writer, a small pool of readers, every merge one transaction."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+
+from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY
+from tyk_endpoint_stats.core.instants import DAY_US, Instant
+from tyk_endpoint_stats.core.selection import Batch, Group, Selection
+from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.errors import PositionConflict, StoreBusy, StoreClosed, UnusableStore
+from tyk_endpoint_stats.stores.contract import Pruned, SourceProgress, Store, WholeBatchReads
+from tyk_endpoint_stats.stores.sqlite import reading, writing
+from tyk_endpoint_stats.stores.sqlite.connections import (
+    LOCKS_WORK,
+    ReaderPool,
+    connect_writer,
+    translated,
+    write_lock,
+)
+from tyk_endpoint_stats.stores.sqlite.files import path_of, prepare
+
+__all__ = ["SQLiteStore", "open_sqlite"]
+
+MERGE_TIMEOUT_S = 120.0
+READ_TIMEOUT_S = 30.0
+WAL_LIMIT_BYTES = 64 * 2**20
+_OLDEST = (3, 37, 0)  # STRICT tables
+_STEPS_BETWEEN_LOOKS = 10_000  # of SQLite's virtual machine: about a millisecond
+
+
+def open_sqlite(url: str) -> "SQLiteStore":
+    """The store in a file: ``sqlite:///relative.db`` or ``sqlite:////absolute.db``; made if it is not there.
+
+    Raises:
+        PluginError: the URL names no file.
+        UnusableStore: a directory, an empty, foreign, damaged or newer file, a network file system, …
+    """
+    return SQLiteStore(path_of(url))
+
+
+class SQLiteStore(WholeBatchReads, Store):
+    """States in one SQLite file. Thread-safe; any number of processes may open the same file.
+
+    A merge is durable when it returns (``synchronous = FULL``). ``warnings`` says what to know about the
+    installed SQLite.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        if sqlite3.sqlite_version_info < _OLDEST:
+            raise UnusableStore(f"SQLite {sqlite3.sqlite_version} is too old; 3.37 or newer is needed")
+        self._path = Path(path)
+        self._name = str(path)
+        self._pid = os.getpid()
+        self._closed = False
+        self._write_mutex = Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._numbers = writing.Numbers()
+        with translated(self._name):
+            prepare(self._path, MERGE_TIMEOUT_S)
+        self._readers = ReaderPool(self._path)
+        self.warnings = _version_warnings()
+
+    def merge(self, batch: Batch) -> bool:
+        """See the contract."""
+        with self._writing() as connection:
+            if batch.source is not None and not writing.advance_position(connection, batch):
+                stored = _position(connection, batch.source)
+                if stored == batch.ends:
+                    connection.execute("ROLLBACK")
+                    return False
+                raise PositionConflict(batch.source, batch.begins, stored)
+            series = {one for states in batch.states.values() for one in states}
+            numbers = self._numbers.of(connection, series)
+            (pruned_before_day,) = connection.execute("SELECT max(before_day) FROM pruned").fetchone()
+            writing.write_states(connection, batch.states, numbers, pruned_before_day)
+            writing.write_names(connection, batch)
+        return True
+
+    def position(self, source: str) -> str | None:
+        """See the contract."""
+        with self._reading() as connection:
+            return _position(connection, source)
+
+    def sources(self) -> Sequence[SourceProgress]:
+        """See the contract."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT * FROM sources ORDER BY source").fetchall()
+        return [SourceProgress(source, position, writing.counts_of(rest)) for source, position, *rest in rows]
+
+    def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
+        """See the contract."""
+        with self._reading() as connection:
+            return reading.answer(connection, selection)
+
+    def prune(self, before: Instant) -> Pruned:
+        """See the contract. Positions are kept: whether a file can come back can't be told from here."""
+        before_day = before // DAY_US
+        with self._writing() as connection:
+            (known,) = connection.execute("SELECT max(before_day) FROM pruned").fetchone()
+            if known is None or known < before_day:
+                connection.execute("DELETE FROM pruned")
+                connection.execute("INSERT INTO pruned VALUES (?)", (before_day,))
+            gone = connection.execute("DELETE FROM quarters WHERE bucket < ?", (before_day * QUARTERS_PER_DAY,))
+            return Pruned(quarter_states=gone.rowcount)
+
+    def close(self) -> None:
+        """See the contract."""
+        if self._pid != os.getpid():
+            return  # a forked child must not touch its parent's connections
+        with self._write_mutex:
+            if self._closed:
+                return
+            self._closed = True
+            self._readers.close()
+            if self._writer is not None:
+                # The last connection to close checkpoints, so not while another process writes.
+                with translated(self._name), write_lock(self._path, MERGE_TIMEOUT_S):
+                    self._writer.close()
+                self._writer = None
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        self._check_usable()
+        with translated(self._name), self._readers.lend() as connection:
+            deadline = time.monotonic() + READ_TIMEOUT_S
+            connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """The writing connection inside ``BEGIN IMMEDIATE`` … ``COMMIT``, alone among threads and processes."""
+        self._check_usable()
+        if not self._write_mutex.acquire(timeout=MERGE_TIMEOUT_S):
+            raise StoreBusy(f"another thread has been writing to {self._name} for {MERGE_TIMEOUT_S:g} s; try again")
+        try:
+            self._check_usable()
+            with translated(self._name), write_lock(self._path, MERGE_TIMEOUT_S):
+                connection = self._writer
+                if connection is None:
+                    connection = self._writer = connect_writer(self._path)
+                    writing.add_merge_function(connection)
+                try:
+                    # The first statement takes the write lock: reading first and upgrading fails at once.
+                    connection.execute("BEGIN IMMEDIATE")
+                    yield connection
+                    if connection.in_transaction:
+                        connection.execute("COMMIT")
+                    self._numbers.keep()
+                except BaseException as problem:
+                    self._give_up(connection, problem)
+                    raise
+                self._truncate_wal(connection)
+        finally:
+            self._write_mutex.release()
+
+    def _give_up(self, connection: sqlite3.Connection, problem: BaseException) -> None:
+        self._numbers.drop()
+        try:
+            connection.rollback()
+        except sqlite3.Error:
+            pass  # the connection goes anyway
+        if isinstance(problem, sqlite3.Error):
+            # After an I/O error nobody knows what the page cache holds: the next merge starts with a new one.
+            connection.close()
+            self._writer = None
+
+    def _truncate_wal(self, connection: sqlite3.Connection) -> None:
+        try:
+            size = Path(f"{self._path}-wal").stat().st_size
+        except OSError:
+            return
+        if size > WAL_LIMIT_BYTES:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _check_usable(self) -> None:
+        if self._pid != os.getpid():
+            raise StoreClosed(f"{self._name} was opened before a fork; open it again in this process")
+        if self._closed:
+            raise StoreClosed(f"{self._name} is closed")
+
+
+def _position(connection: sqlite3.Connection, source: str) -> str | None:
+    found = connection.execute("SELECT position FROM sources WHERE source = ?", (source,)).fetchone()
+    return found[0] if found else None
+
+
+def _version_warnings() -> tuple[str, ...]:
+    version, text = sqlite3.sqlite_version_info, sqlite3.sqlite_version
+    fixed = version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
+    warnings = []
+    if not fixed:
+        warnings.append(
+            f"SQLite {text} can damage a file when programs other than this one write to it at the same time "
+            "(fixed in 3.51.3, 3.50.7 and 3.44.6); let only tyk-endpoint-stats write to it"
+        )
+    if not LOCKS_WORK:  # pragma: no cover - Windows
+        warnings.append("this platform has no flock: let only one process write to a store")
+    return tuple(warnings)
