@@ -1,0 +1,173 @@
+"""One connection: heads in, answers out, every wait with a total deadline."""
+
+import logging
+import socket
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+
+from msgspec import Struct
+
+from tyk_endpoint_stats.web.head import MAX_HEAD_BYTES, Head, Refused, read_head
+from tyk_endpoint_stats.web.log_lines import safe_target
+from tyk_endpoint_stats.web.messages import Request, Response, error_response
+
+__all__ = ["Connection", "Limits", "wire_bytes"]
+
+Respond = Callable[[Request], Response]
+
+_access = logging.getLogger("tyk_endpoint_stats.access")
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """The server's bounds. Every deadline is the total of a wait, not the time between two bytes.
+
+    Attributes:
+        idle_s: how long a connection may wait before the first byte of a request.
+        head_s: from the first byte of a head to its end.
+        write_s: to take an answer off our hands.
+        linger_s, linger_bytes: what is read and thrown away after the last answer, so that a reset does not
+            overtake it.
+        drain_s: how long ``shutdown`` waits for requests in flight.
+        connections: how many are served at once; the next ones get a 503. Lowered to fit the process's
+            limit of descriptors.
+        requests: after so many a connection is closed.
+        backlog: how many connections the kernel keeps for us.
+    """
+
+    idle_s: float = 5.0
+    head_s: float = 5.0
+    write_s: float = 15.0
+    linger_s: float = 1.0
+    linger_bytes: int = 65_536
+    drain_s: float = 8.0
+    connections: int = 1_024
+    requests: int = 1_000
+    backlog: int = 256
+
+
+class Connection:
+    """One client's connection, run by one thread; ``stop`` may be called from another."""
+
+    def __init__(self, sock: socket.socket, peer: str, respond: Respond, limits: Limits) -> None:
+        self.peer = peer
+        self._sock = sock
+        self._respond = respond
+        self._limits = limits
+        self._buffer = bytearray()
+        self._stopping = False
+        self._idle = True
+
+    def stop(self) -> None:
+        """Answer what has begun, then close; a connection without a request in it closes at once."""
+        self._stopping = True
+        if self._idle:
+            # What the kernel holds already can still be read after this, so no request is lost.
+            _quietly(self._sock.shutdown, socket.SHUT_RD)
+
+    def abort(self) -> None:
+        """Close now, whatever is going on."""
+        _quietly(self._sock.shutdown, socket.SHUT_RDWR)
+
+    def run(self) -> None:
+        """Serve until either side is done. The caller closes the socket."""
+        try:
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for number in range(1, self._limits.requests + 1):
+                if not self._serve_one(last=number == self._limits.requests):
+                    return
+        except OSError:
+            return  # the client is gone, or took no bytes for too long: nobody is left to be told
+
+    def _serve_one(self, last: bool) -> bool:
+        """One request and its answer; ``False``: the connection is over."""
+        try:
+            head = self._next_head()
+        except Refused as refused:
+            response = error_response(refused.status, str(refused))
+            self._send(response.without_body() if refused.is_head else response, close=True, minor=1)
+            _log_access(self.peer, "-", "-", response, 0.0)
+            self._linger()
+            return False
+        if head is None:
+            return False
+        began = time.monotonic()
+        response = self._respond(Request(head.method, head.target, head.headers))
+        close = last or self._stopping or not head.keep_alive
+        self._send(response, close, head.minor)
+        _log_access(self.peer, head.method, head.target, response, time.monotonic() - began)
+        if close:
+            self._linger()
+        return not close
+
+    def _next_head(self) -> Head | None:
+        """The next head; ``None``: the client closed, or sent nothing in time."""
+        self._idle = not self._buffer
+        if self._stopping:
+            self.stop()  # it may have been called while the last answer was on its way
+        deadline = time.monotonic() + (self._limits.idle_s if self._idle else self._limits.head_s)
+        while True:
+            if self._buffer and (found := read_head(self._buffer)) is not None:
+                head, end = found
+                del self._buffer[:end]
+                return head
+            try:
+                received = self._receive(deadline)
+            except TimeoutError:
+                if self._idle:
+                    return None
+                raise Refused(408, "Request head took too long", self._buffer.startswith(b"HEAD ")) from None
+            if not received:
+                return None
+            if self._idle:
+                self._idle = False
+                deadline = time.monotonic() + self._limits.head_s
+            self._buffer += received
+
+    def _receive(self, deadline: float) -> bytes:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._sock.recv(MAX_HEAD_BYTES)
+
+    def _send(self, response: Response, close: bool, minor: int) -> None:
+        self._sock.settimeout(self._limits.write_s)  # sendall makes it a total
+        self._sock.sendall(wire_bytes(response, close, minor))
+
+    def _linger(self) -> None:
+        # Closing with unread bytes makes the kernel send a reset, which may overtake the answer.
+        _quietly(self._sock.shutdown, socket.SHUT_WR)
+        deadline = time.monotonic() + self._limits.linger_s
+        left = self._limits.linger_bytes
+        try:
+            while left > 0 and (received := self._receive(deadline)):
+                left -= len(received)
+        except TimeoutError:
+            return
+
+
+def wire_bytes(response: Response, close: bool, minor: int = 1) -> bytes:
+    """A response as it goes over the wire, in one piece."""
+    lines = [f"HTTP/1.1 {response.status} {response.reason}", f"Date: {formatdate(usegmt=True)}"]
+    lines += [f"{name}: {value}" for name, value in response.headers]
+    if close:
+        lines.append("Connection: close")
+    elif minor == 0:
+        lines.append("Connection: keep-alive")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + response.body
+
+
+def _log_access(peer: str, method: str, target: str, response: Response, took_s: float) -> None:
+    if _access.isEnabledFor(logging.INFO):
+        shown = safe_target(target) if target != "-" else target
+        _access.info(
+            "%s %s %s %d %d %.1fms", peer, method, shown, response.status, len(response.body), took_s * 1000
+        )
+
+
+def _quietly(call: Callable[[int], None], argument: int) -> None:
+    try:
+        call(argument)
+    except OSError:
+        return

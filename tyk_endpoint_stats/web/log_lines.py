@@ -1,0 +1,60 @@
+"""What may stand in a log: one event, one line, plain ASCII, and no secret.
+
+Where a gateway does not hash keys a consumer id is a credential, and anything else in a target may be one by
+mistake. So of a target only known words, numbers of a date and ``p`` are written; every other part becomes the
+first 8 hexadecimal digits of its SHA-256, which still tells equal from different.
+"""
+
+import re
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+from tyk_endpoint_stats.web.targets import path_and_query
+
+__all__ = ["one_line", "safe_target"]
+
+_WORDS = frozenset({"", "api", "activity", "keys", "oauthid", "endpoint", "health", "ready", "openapi.json"})
+_NUMBER = re.compile("[0-9]{1,4}")
+_PAGE = re.compile("p=-?[0-9]{1,18}")
+_MOST_SEGMENTS = 24
+
+
+def one_line(problem: BaseException) -> str:
+    """An exception, its causes and the place it came from, escaped, in one line. Never a traceback."""
+    parts = []
+    seen: set[int] = set()
+    current: BaseException | None = problem
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        parts.append(f"{type(current).__name__}: {current}")
+        current = current.__cause__
+    trace = problem.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is not None:
+        parts.append(f"at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}")
+    return _escaped("; ".join(parts))
+
+
+def safe_target(target: str) -> str:
+    """A request target as the access log may show it."""
+    path, query = path_and_query(target)
+    found = path.split("/")
+    shown = "/".join(_safe(segment) for segment in found[:_MOST_SEGMENTS])
+    if len(found) > _MOST_SEGMENTS:
+        shown += "/..."
+    if not query:
+        return shown
+    pages = [pair for pair in query.split("&") if _PAGE.fullmatch(pair)]
+    return f"{shown}?{pages[0] if len(pages) == 1 else ''}{'' if query == ''.join(pages) else '...'}"
+
+
+def _safe(segment: str) -> str:
+    if segment in _WORDS or _NUMBER.fullmatch(segment):
+        return segment
+    return "~" + sha256(unquote_to_bytes(segment)).hexdigest()[:8]
+
+
+def _escaped(text: str) -> str:
+    return text.encode("unicode_escape", "backslashreplace").decode("ascii")

@@ -1,0 +1,243 @@
+"""The stdlib server: sockets and threads around ``routes.respond``, and no HTTP of its own."""
+
+import errno
+import logging
+import socket
+import socketserver
+import sys
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from typing import Any
+
+from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.web.connection import Connection, Limits, wire_bytes
+from tyk_endpoint_stats.web.log_lines import one_line
+from tyk_endpoint_stats.web.messages import Request, Response, error_response
+from tyk_endpoint_stats.web.routes import respond
+from tyk_endpoint_stats.web.settings import Settings
+
+__all__ = ["Server", "make_server"]
+
+_RESERVED_DESCRIPTORS = 96
+"""Kept free for the store's connections, log files and the connections that are being turned away."""
+
+_TURNED_AWAY_AT_ONCE = 32
+
+_log = logging.getLogger(__name__)
+
+
+def make_server(
+    store: ReadableStore,
+    *,
+    settings: Settings,
+    host: str = "127.0.0.1",
+    port: int = 3000,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+) -> "Server":
+    """A server that is bound and listens, but does not serve yet.
+
+    ::
+
+        with make_server(store, settings=Settings(tokens=Tokens(["..."])), port=0) as server:
+            print(server.url)
+            server.serve_forever()
+
+    Args:
+        store: what is asked. It stays the caller's: the server never closes it.
+        settings: tokens, zone, page size, reading of the last day.
+        host: an address or a name; ``"::1"`` and ``"::"`` are IPv6.
+        port: 0: one that is free; ``server.url`` has it.
+        limits: deadlines and bounds.
+
+    Returns:
+        A ``socketserver`` server: ``serve_forever()`` serves until another thread calls ``shutdown()``,
+        which lets requests in flight end.
+
+    Raises:
+        OSError: the address can't be bound.
+    """
+    return Server(store, settings, host, port, limits)
+
+
+class Server(socketserver.TCPServer):
+    """One thread a connection, at most ``limits.connections`` of them. Made by ``make_server``."""
+
+    allow_reuse_address = True
+
+    def __init__(self, store: ReadableStore, settings: Settings, host: str, port: int, limits: Limits) -> None:
+        self.settings = settings
+        self.limits = limits
+        self._store = store
+        self._most = _fitting_descriptors(limits.connections)
+        self._changed = threading.Condition()
+        self._open: set[Connection] = set()
+        self._stopping = False
+        self._serving_thread: threading.Thread | None = None
+        self._overloaded = wire_bytes(error_response(503, "Busy, try again", (("Retry-After", "1"),)), close=True)
+        self._turned_away: deque[tuple[float, socket.socket]] = deque()
+        self._said_at: dict[str, float] = {}
+        self.request_queue_size = limits.backlog
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), socketserver.BaseRequestHandler)
+        # A client that is gone again between select and accept would otherwise block the loop.
+        self.socket.setblocking(False)
+        if settings.tokens.short:
+            _log.warning("%d of the tokens have fewer than 16 characters", settings.tokens.short)
+
+    @property
+    def url(self) -> str:
+        """Where the server listens, without a slash at the end."""
+        host, port = self.server_address[:2]
+        return f"http://[{host!s}]:{port}" if self.address_family == socket.AF_INET6 else f"http://{host!s}:{port}"
+
+    def respond(self, request: Request) -> Response:
+        """The answer to a request, as any client of this server gets it, without a socket."""
+        return respond(request, self._store, self.settings)
+
+    def serve_forever(self, poll_interval: float = 0.1) -> None:
+        """Serve until another thread calls ``shutdown``; return at once if one has.
+
+        Args:
+            poll_interval: seconds after which a ``shutdown`` is noticed at the latest.
+        """
+        with self._changed:
+            if self._stopping:
+                return
+            self._serving_thread = threading.current_thread()
+        try:
+            super().serve_forever(poll_interval)
+        finally:
+            with self._changed:
+                self._serving_thread = None
+
+    def shutdown(self) -> None:
+        """Stop accepting, close idle connections, let requests in flight end; at most ``limits.drain_s``.
+
+        Connections that the kernel has accepted for us are served too if their request is there. What is
+        not done in time is cut off. Calling it again does nothing.
+
+        Raises:
+            RuntimeError: called by the thread that serves, which would wait for itself.
+        """
+        if threading.current_thread() is self._serving_thread:
+            raise RuntimeError("shutdown() must be called from another thread than serve_forever()")
+        with self._changed:
+            self._stopping = True
+            serving = self._serving_thread is not None
+        if serving:
+            super().shutdown()
+        deadline = time.monotonic() + self.limits.drain_s
+        with suppress(OSError):
+            while True:
+                self.process_request(*self.get_request())
+        self.server_close()
+        with self._changed:
+            for connection in self._open:
+                connection.stop()
+            if not self._changed.wait_for(lambda: not self._open, deadline - time.monotonic()):
+                _log.warning("%d connections were cut off by the shutdown", len(self._open))
+                for connection in self._open:
+                    connection.abort()
+                self._changed.wait_for(lambda: not self._open, 0.5)
+
+    def server_close(self) -> None:
+        """Close the listening socket. Connections go on; ``shutdown`` ends them."""
+        super().server_close()
+        while self._turned_away:
+            self._turned_away.popleft()[1].close()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection; without descriptors wait a little, so that the loop does not spin."""
+        try:
+            return super().get_request()
+        except OSError as problem:
+            if problem.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                if self._may_say("accept"):
+                    _log.error("can't accept: %s", one_line(problem))
+                time.sleep(0.05)
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Give a connection a thread, or turn it away."""
+        peer = str(client_address[0])
+        connection = Connection(request, peer, self.respond, self.limits)
+        with self._changed:
+            if has_room := len(self._open) < self._most:
+                self._open.add(connection)
+        if not has_room:
+            self._turn_away(request)
+            return
+        try:
+            threading.Thread(target=self._run, args=(connection, request), name=f"http {peer}", daemon=True).start()
+        except RuntimeError:  # the process may have no more threads
+            self._forget(connection)
+            self._turn_away(request)
+
+    def service_actions(self) -> None:
+        """Called between two rounds of accepting: close what was turned away a while ago."""
+        now = time.monotonic()
+        while self._turned_away and self._turned_away[0][0] <= now:
+            self._close_turned_away()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """One line in the log, where the standard library prints a traceback."""
+        problem = sys.exc_info()[1]
+        if problem is not None:
+            _log.error("connection failed: %s", one_line(problem))
+
+    def _run(self, connection: Connection, sock: socket.socket) -> None:
+        try:
+            connection.run()
+        except Exception as problem:  # the connection is lost, the server is not
+            _log.error("connection failed: %s", one_line(problem))
+        finally:
+            sock.close()
+            self._forget(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        with self._changed:
+            self._open.discard(connection)
+            if not self._open:
+                self._changed.notify_all()
+
+    def _turn_away(self, sock: socket.socket) -> None:
+        """Send the prepared answer without waiting, and close a second later: a reset might overtake it."""
+        if self._may_say("full"):
+            _log.warning("%d connections are open, others are turned away", self._most)
+        with suppress(OSError):
+            sock.setblocking(False)
+            sock.send(self._overloaded)
+            sock.shutdown(socket.SHUT_WR)
+        self._turned_away.append((time.monotonic() + self.limits.linger_s, sock))
+        if len(self._turned_away) > _TURNED_AWAY_AT_ONCE:
+            self._close_turned_away()
+
+    def _close_turned_away(self) -> None:
+        _, sock = self._turned_away.popleft()
+        with suppress(OSError):
+            sock.recv(self.limits.linger_bytes)
+        sock.close()
+
+    def _may_say(self, what: str) -> bool:
+        """Whether it is a second since this was said last."""
+        now = time.monotonic()
+        with self._changed:
+            if now - self._said_at.get(what, -1.0) < 1.0:
+                return False
+            if len(self._said_at) >= 1_024:
+                self._said_at.clear()
+            self._said_at[what] = now
+            return True
+
+
+def _fitting_descriptors(connections: int) -> int:
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return connections
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return connections
+    return max(1, min(connections, limit - _RESERVED_DESCRIPTORS))

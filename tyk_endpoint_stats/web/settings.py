@@ -1,0 +1,32 @@
+"""How the routes answer, whatever carries them."""
+
+from datetime import UTC, tzinfo
+
+from msgspec import Struct
+
+from tyk_endpoint_stats.web.tokens import Tokens
+
+__all__ = ["Settings"]
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """How the routes answer.
+
+    Attributes:
+        tokens: who may ask, and about which organisation.
+        zone: the reporting time zone: whose days are asked for, and in which ``last_hit`` is written.
+        page_size: rows on a page where ``?p=`` asks for one.
+        end_date_exclusive: the older Dashboard's reading: the last day is not part of the range.
+
+    Raises:
+        ValueError: ``page_size`` is below 1.
+    """
+
+    tokens: Tokens
+    zone: tzinfo = UTC
+    page_size: int = 10
+    end_date_exclusive: bool = False
+
+    def __post_init__(self) -> None:
+        if self.page_size < 1:
+            raise ValueError(f"page_size must be 1 or more, not {self.page_size}")

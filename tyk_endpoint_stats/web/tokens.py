@@ -1,0 +1,139 @@
+"""The set of valid tokens, kept as digests only, and the ways to get one."""
+
+import logging
+import re
+import secrets
+import stat
+from collections.abc import Iterable
+from hashlib import sha256
+from hmac import compare_digest
+from pathlib import Path
+
+from msgspec import Struct
+
+from tyk_endpoint_stats.errors import TykEndpointStatsError
+
+__all__ = ["Access", "InvalidToken", "Token", "Tokens", "make_token", "read_token_file"]
+
+SHORT = 16
+"""Tokens of fewer characters can be guessed; whoever starts a server with one is warned."""
+
+_BEARER = re.compile(rb"bearer[ \t]+(.*)", re.IGNORECASE | re.DOTALL)
+_log = logging.getLogger(__name__)
+
+
+class InvalidToken(TykEndpointStatsError, ValueError):
+    """A token, or a file of tokens, that can't be used. The message never holds a token."""
+
+
+class Token(Struct, frozen=True):
+    """A valid token, and the organisation it is bound to; ``None``: it sees all of them."""
+
+    value: str
+    org_id: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Token('***', org_id={self.org_id!r})"
+
+
+class Access(Struct, frozen=True):
+    """What the bearer of a valid token may see: one organisation, or all of them (``None``)."""
+
+    org_id: str | None
+
+
+class Tokens:
+    """The valid tokens. Holds SHA-256 digests, never the tokens themselves. Immutable.
+
+    Args:
+        tokens: text is a token that sees every organisation. None at all: nobody gets in.
+
+    Raises:
+        InvalidToken: a token is empty, has white space or control characters, or is given twice.
+    """
+
+    def __init__(self, tokens: Iterable[str | Token]) -> None:
+        entries: dict[bytes, Access] = {}
+        short = 0
+        for number, given in enumerate(tokens, 1):
+            token = Token(given) if isinstance(given, str) else given
+            if not token.value:
+                raise InvalidToken(f"token {number} is empty")
+            if not token.value.isprintable() or " " in token.value:
+                raise InvalidToken(f"token {number} has white space or control characters in it")
+            digest = sha256(token.value.encode("utf-8", "surrogateescape")).digest()
+            if entries.setdefault(digest, Access(token.org_id)) != Access(token.org_id):
+                raise InvalidToken(f"token {number} was given before, for another organisation")
+            short += len(token.value) < SHORT
+        self._entries = tuple(entries.items())
+        self.short = short
+        """How many of them have fewer than 16 characters."""
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} tokens>"
+
+    def find(self, authorization: str | None) -> Access | None:
+        """What an ``authorization`` header grants; ``None``: nothing.
+
+        Takes the token alone, as Tyk's Dashboard does, or ``Bearer`` and the token, as its OpenAPI document
+        says. Every known token is compared, in constant time, whether or not one matched before.
+
+        Args:
+            authorization: the header's value, as text of latin-1 characters.
+        """
+        if authorization is None:
+            return None
+        presented = _bytes_of(authorization).strip(b" \t")
+        bearer = _BEARER.fullmatch(presented)
+        digest = sha256(bearer[1] if bearer else presented).digest()
+        found = None
+        for known, access in self._entries:
+            if compare_digest(digest, known):
+                found = access
+        return found
+
+
+def make_token() -> str:
+    """A random token of 160 bits."""
+    return secrets.token_hex(20)
+
+
+def read_token_file(path: Path) -> list[Token]:
+    """The tokens of a file: a line each, ``TOKEN`` or ``TOKEN ORG_ID``. Blank lines and ``#`` lines are skipped.
+
+    A file that others than its owner can read is named in a warning.
+
+    Raises:
+        InvalidToken: it can't be read, is no UTF-8, has a line of another form, or has no token at all.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as problem:
+        raise InvalidToken(f"token file {path} can't be read: {problem.strerror}") from problem
+    except UnicodeDecodeError as problem:
+        raise InvalidToken(f"token file {path} is no UTF-8 text") from problem
+    tokens = []
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if len(words) > 2:
+            raise InvalidToken(f"token file {path}, line {number}: expected TOKEN or TOKEN ORG_ID")
+        tokens.append(Token(*words))
+    if not tokens:
+        raise InvalidToken(f"token file {path} has no token in it")
+    if mode & 0o077:
+        _log.warning("token file %s can be read by others (mode %03o); chmod 600 it", path, mode)
+    return tokens
+
+
+def _bytes_of(text: str) -> bytes:
+    # Header text is latin-1 by HTTP's rule; a caller of respond() may still hand in anything.
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")

@@ -1,0 +1,108 @@
+"""The JSON of Tyk's Dashboard: member order, whole numbers without a fraction, ASCII only.
+
+Tyk's own Go client refuses ``217.0`` where it expects an integer and a time without an offset (TYK.md §10).
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import tzinfo
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from tyk_endpoint_stats.core.instants import format_rfc3339, from_datetime
+from tyk_endpoint_stats.reports import EndpointRow
+
+__all__ = ["ascii_json", "endpoints_body", "error_body"]
+
+_NOT_ASCII = re.compile("[^\x00-\x7f]")
+
+
+class _Id(Struct, kw_only=True):
+    """Only ``path`` and ``api_id`` are filled, as in the documented samples."""
+
+    day: int = 0
+    month: int = 0
+    year: int = 0
+    hour: int = 0
+    code: int = 0
+    path: str
+    key: str = ""
+    alias: str = ""
+    url: str = ""
+    iso_country: str = ""
+    api_id: str
+    api_name: str = ""
+
+
+class _Row(Struct):
+    id: _Id
+    hits: int
+    success: int
+    error: int
+    last_hit: str
+    request_time: int | float
+    latency: int | float
+    upstream_latency: int | float
+    max_upstream_latency: int
+    min_upstream_latency: int
+    max_latency: int
+    min_latency: int
+
+
+class _Answer(Struct):
+    data: list[_Row]
+    pages: int
+
+
+class _Error(Struct, rename="pascal"):
+    status: str
+    message: str
+    meta: None = None
+
+
+def endpoints_body(rows: Sequence[EndpointRow], pages: int, zone: tzinfo) -> bytes:
+    """The answer of the routes; ``last_hit`` in ``zone``."""
+    return ascii_json(_Answer([_wire_row(row, zone) for row in rows], pages))
+
+
+def error_body(message: str) -> bytes:
+    """The error envelope."""
+    return ascii_json(_Error("Error", message))
+
+
+def ascii_json(value: Any) -> bytes:
+    """Compact JSON whose characters beyond ASCII are escaped: safe in any terminal, log and charset."""
+    body = msgspec.json.encode(value)
+    return body if body.isascii() else _NOT_ASCII.sub(_escape, body.decode()).encode()
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    code -= 0x10000
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+
+
+def _wire_row(row: EndpointRow, zone: tzinfo) -> _Row:
+    return _Row(
+        _Id(path=row.path, api_id=row.api_id),
+        row.hits,
+        row.success,
+        row.error,
+        format_rfc3339(from_datetime(row.last_hit), zone),
+        _mean(row.request_time),
+        _mean(row.latency),
+        _mean(row.upstream_latency),
+        row.max_upstream_latency,
+        row.min_upstream_latency,
+        row.max_latency,
+        row.min_latency,
+    )
+
+
+def _mean(mean: int | float) -> int | float:
+    """Without a fraction where there is none: a nearest double may be whole where the exact mean is not."""
+    return int(mean) if isinstance(mean, float) and mean.is_integer() else mean
