@@ -15,6 +15,7 @@ from tyk_endpoint_stats.errors import InvalidQuestion, QuartersPruned, StoreBusy
 from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.web.log_lines import one_line
 from tyk_endpoint_stats.web.messages import Request, Response, error_response, json_response
+from tyk_endpoint_stats.web.openapi import openapi_document
 from tyk_endpoint_stats.web.settings import Settings
 from tyk_endpoint_stats.web.targets import BadTarget, day_range, parameters, path_and_query, segments
 from tyk_endpoint_stats.web.tokens import Access
@@ -24,14 +25,14 @@ __all__ = ["respond"]
 
 _log = logging.getLogger(__name__)
 
-CONSUMERS: dict[tuple[str, ...], Callable[[str], Consumer]] = {
-    ("api", "activity", "keys", "endpoint"): Consumer.key,
-    ("api", "activity", "oauthid", "endpoint"): Consumer.oauth_client,
+CONSUMERS: dict[tuple[str, ...], tuple[str, Callable[[str], Consumer]]] = {
+    ("api", "activity", "keys", "endpoint"): ("keyHash", Consumer.key),
+    ("api", "activity", "oauthid", "endpoint"): ("OAuthClientID", Consumer.oauth_client),
     # Tyk's Go SDK escapes segments, so it can't reach the routes above, and calls these (TYK.md §10).
-    ("api", "activity", "keys"): Consumer.key,
-    ("api", "activity", "oauthid"): Consumer.oauth_client,
+    ("api", "activity", "keys"): ("keyHash", Consumer.key),
+    ("api", "activity", "oauthid"): ("OAuthClientID", Consumer.oauth_client),
 }
-"""What stands before the consumer and the six parts of the dates."""
+"""What stands before the consumer and the six parts of the dates, Tyk's name for the consumer, and its kind."""
 
 
 def respond(request: Request, store: ReadableStore, settings: Settings) -> Response:
@@ -74,9 +75,10 @@ def _answer(request: Request, store: ReadableStore, settings: Settings) -> Respo
 
 def _endpoints(path: str, query: str, access: Access, store: ReadableStore, settings: Settings) -> Response:
     found = segments(path)
-    make_consumer = CONSUMERS.get(tuple(found[:-7]))
-    if make_consumer is None or not found[-7]:
+    route = CONSUMERS.get(tuple(found[:-7]))
+    if route is None or not found[-7]:
         return error_response(404, "Not found")
+    _, make_consumer = route
     first, last = day_range(found[-6:])
     if settings.end_date_exclusive:
         first, last = _without_last_day(first, last)
@@ -110,7 +112,16 @@ def _ready(store: ReadableStore) -> Response:
     return json_response(200, ascii_json({"status": "ok"}))
 
 
-OPEN_ROUTES: dict[str, Callable[[ReadableStore], Response]] = {"/health": _health, "/ready": _ready}
+def _openapi(store: ReadableStore) -> Response:
+    names = {prefix: name for prefix, (name, _) in CONSUMERS.items()}
+    return json_response(200, ascii_json(openapi_document(names, OPEN_ROUTES)))
+
+
+OPEN_ROUTES: dict[str, Callable[[ReadableStore], Response]] = {
+    "/health": _health,
+    "/ready": _ready,
+    "/openapi.json": _openapi,
+}
 """What is answered without a token: nothing that has data in it."""
 
 

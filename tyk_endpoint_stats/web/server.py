@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from tyk_endpoint_stats.stores.contract import ReadableStore
@@ -162,7 +163,7 @@ class Server(socketserver.TCPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give a connection a thread, or turn it away."""
         peer = str(client_address[0])
-        connection = Connection(request, peer, self.respond, self.limits)
+        connection = Connection(request, peer, partial(self._respond_to, peer), self.limits)
         with self._changed:
             if has_room := len(self._open) < self._most:
                 self._open.add(connection)
@@ -186,6 +187,12 @@ class Server(socketserver.TCPServer):
         problem = sys.exc_info()[1]
         if problem is not None:
             _log.error("connection failed: %s", one_line(problem))
+
+    def _respond_to(self, peer: str, request: Request) -> Response:
+        response = self.respond(request)
+        if response.status == 401 and self._may_say(f"401 {peer}"):
+            _log.warning("wrong or missing token from %s", peer)
+        return response
 
     def _run(self, connection: Connection, sock: socket.socket) -> None:
         try:

@@ -20,6 +20,7 @@ _SHORT = re.compile("[0-9]{1,2}")
 _YEAR = re.compile("[0-9]{4}")
 _PAGE = re.compile("-?[0-9]{1,18}")
 _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+_UNESCAPED = re.compile("[^\x20-\x7e]")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 _ABSOLUTE = re.compile("https?://[^/?#]+", re.IGNORECASE)
 
@@ -52,7 +53,9 @@ def segments(path: str) -> list[str]:
     Raises:
         BadTarget: a segment has a bad escape, is no UTF-8, or has control characters in it.
     """
-    return [_decoded(raw, "the path") for raw in path.split("/")[1:]]
+    if not path.startswith("/"):
+        raise BadTarget("the path must begin with a slash")
+    return [_decoded(raw, "the path") for raw in path[1:].split("/")]
 
 
 def day_range(parts: Sequence[str]) -> tuple[date, date]:
@@ -103,7 +106,9 @@ def _day(parts: Sequence[str], names: Sequence[str]) -> date:
 
 
 def _decoded(raw: str, what: str) -> str:
-    if "%" not in raw and raw.isascii() and raw.isprintable():
+    if _UNESCAPED.search(raw):
+        raise BadTarget(f"{what} has characters in it that must be percent-encoded")
+    if "%" not in raw:
         return raw
     if _BAD_ESCAPE.search(raw):
         raise BadTarget(f"{what} has a percent sign without two hexadecimal digits behind it")

@@ -1,0 +1,41 @@
+"""The routes as a WSGI application (PEP 3333), for a production server or to mount in another application."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.web.messages import Request
+from tyk_endpoint_stats.web.mounting import raw_target
+from tyk_endpoint_stats.web.routes import respond
+from tyk_endpoint_stats.web.settings import Settings
+
+__all__ = ["make_wsgi_app"]
+
+Environ = dict[str, Any]
+WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+
+def make_wsgi_app(store: ReadableStore, settings: Settings) -> WsgiApp:
+    """A WSGI application that answers as ``respond`` does. Thread-safe where the store is.
+
+    Ids with a slash in them need a server that keeps the raw target: waitress, gunicorn, uWSGI, mod_wsgi do.
+    """
+
+    def app(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        response = respond(_request(environ), store, settings)
+        start_response(f"{response.status} {response.reason}", list(response.headers))
+        return [response.body] if response.body else []
+
+    return app
+
+
+def _request(environ: Environ) -> Request:
+    # By PEP 3333 text here is bytes decoded as latin-1.
+    decoded = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")
+    target = raw_target(
+        environ.get("REQUEST_URI", environ.get("RAW_URI")), decoded, environ.get("QUERY_STRING", "")
+    )
+    headers = {
+        name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")
+    }
+    return Request(environ["REQUEST_METHOD"], target, headers)
