@@ -1,0 +1,303 @@
+"""What a crash, a full disk or a torn log may do to the SQLite store: nothing, or one whole batch."""
+
+import os
+import random
+import resource
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tyk_endpoint_stats.core.buckets import Bucket, Width
+from tyk_endpoint_stats.core.selection import Batch, Counts
+from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.errors import StoreError
+from tyk_endpoint_stats.stores.sqlite import SQLiteStore, writing
+from tyk_endpoint_stats.stores.sqlite import store as store_module
+
+SOURCE = "file:test"
+
+
+def batch(number: int, size: int = 20, source: str = SOURCE) -> Batch:
+    """Batch ``number`` of a source: each hits the same series once, so sums say how many were merged."""
+    made = Batch(counts=Counts(read=size, counted=size), source=source)
+    made.begins = str(number) if number else None
+    made.ends = str(number + 1)
+    quarter: dict[tuple[str, str, str, str, str], EndpointStats] = {}
+    for index in range(size):
+        stats = EndpointStats()
+        stats.add(200, 5, 5, 4, number * 1_000_000)
+        quarter["org", "key", f"k{index % 5}", "api", f"/{source}/{number % 3}/{index}"] = stats
+    made.states[Bucket(Width.QUARTER, 0)] = quarter
+    made.states[Bucket(Width.DAY, 0)] = dict(quarter)
+    return made
+
+
+def merged_hits(path: Path) -> tuple[int, int, int, int]:
+    """Hits in quarters, hits in days, the position and the counted sum, read with nothing of ours."""
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        quarters = connection.execute("SELECT ifnull(sum(hits), 0) FROM quarters").fetchone()[0]
+        days = connection.execute("SELECT ifnull(sum(hits), 0) FROM days").fetchone()[0]
+        found = connection.execute("SELECT sum(position), sum(counted) FROM sources").fetchone()
+    connection.close()
+    return quarters, days, int(found[0] or 0), int(found[1] or 0)
+
+
+def assert_whole(path: Path, size: int = 20) -> int:
+    quarters, days, position, counted = merged_hits(path)
+    assert quarters == days == position * size == counted
+    return position
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Run ``work`` in a forked child; its exit status, negative for a signal."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        except BaseException:
+            os._exit(3)
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def die_at_statement(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """From now on, a store's writer is killed just before its ``number``-th SQL statement."""
+    connect = store_module.connect_writer
+
+    def connect_and_count(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
+        left = number
+
+        def count(_: str) -> None:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        connection.set_trace_callback(count)
+        return connection
+
+    monkeypatch.setattr(store_module, "connect_writer", connect_and_count)
+
+
+@contextmanager
+def position_in_a_transaction_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The broken twin: the position is committed before the states."""
+    advance = writing.advance_position
+
+    def advance_and_commit(connection: sqlite3.Connection, made: Batch) -> bool:
+        moved = advance(connection, made)
+        connection.execute("COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
+        return moved
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "advance_position", advance_and_commit)
+        yield
+
+
+def kill_before_each_statement(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """For each statement of a merge: is what a kill before it leaves behind whole?"""
+    whole = []
+    for statement in range(200):
+        store_path = path / f"{statement}.db"
+        with SQLiteStore(store_path) as store:
+            store.merge(batch(0))
+        with monkeypatch.context() as patch:
+            die_at_statement(patch, statement)
+            status = in_child(lambda: SQLiteStore(store_path).merge(batch(1)) and None)  # noqa: B023
+        quarters, days, position, counted = merged_hits(store_path)
+        whole.append(quarters == days == position * 20 == counted)
+        with SQLiteStore(store_path) as store:
+            store.merge(batch(1))
+        if status == 0:
+            return whole
+        assert status == -signal.SIGKILL
+        assert not whole[-1] or assert_whole(store_path) == 2
+    raise AssertionError("a merge has fewer than 200 statements")
+
+
+def test_a_kill_before_any_statement_of_a_merge_leaves_whole_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = kill_before_each_statement(tmp_path, monkeypatch)
+    assert len(whole) > 10
+    assert all(whole)
+
+
+def test_the_kills_catch_a_position_in_a_second_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with position_in_a_transaction_of_its_own(monkeypatch):
+        assert not all(kill_before_each_statement(tmp_path, monkeypatch))
+
+
+def random_kills(path: Path, rounds: int, writers: int, seed: int) -> None:
+    rng = random.Random(seed)
+    SQLiteStore(path).close()
+
+    def write(source: str) -> None:
+        with SQLiteStore(path) as store:
+            position = int(store.position(source) or 0)
+            for old in range(max(0, position - 3), position):
+                try:  # batches sent again: merged before, or in conflict, but never counted
+                    assert not store.merge(batch(old, source=source))
+                except StoreError:
+                    pass
+            while True:
+                store.merge(batch(position, source=source))
+                position += 1
+
+    for _ in range(rounds):
+        children = []
+        for number in range(writers):
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    write(f"source-{number}")
+                finally:
+                    os._exit(1)
+            children.append(pid)
+        # A random moment of their life: the pause is what the test is about.
+        time.sleep(rng.uniform(0.02, 0.12))
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        assert_whole(path)
+
+
+@pytest.mark.parametrize("writers", [1, 2])
+def test_random_kills_lose_nothing_and_count_nothing_twice(tmp_path: Path, writers: int) -> None:
+    random_kills(tmp_path / "s.db", 8, writers, seed=writers)
+    assert assert_whole(tmp_path / "s.db") > 0
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("writers", [1, 2])
+def test_five_hundred_random_kills(tmp_path: Path, writers: int) -> None:
+    random_kills(tmp_path / "s.db", 250, writers, seed=100 + writers)
+
+
+def test_a_torn_log_leaves_a_prefix_of_whole_batches(tmp_path: Path) -> None:
+    live = tmp_path / "live.db"
+    SQLiteStore(live).close()
+
+    def write_without_checkpoint() -> None:
+        store = SQLiteStore(live)
+        with store._writing() as connection:
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+        for number in range(30):
+            store.merge(batch(number))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_child(write_without_checkpoint) == -signal.SIGKILL
+    database, log = live.read_bytes(), Path(f"{live}-wal").read_bytes()
+    rng = random.Random(7)
+    frame = 24 + 4096
+    cuts = [32 + frame * n for n in range(0, (len(log) - 32) // frame, 3)]
+    cuts += [rng.randrange(len(log)) for _ in range(40)]
+    seen = set()
+    for number, cut in enumerate(cuts):
+        torn = tmp_path / f"{number}.db"
+        torn.write_bytes(database)
+        tail = (b"", bytes(len(log) - cut), rng.randbytes(len(log) - cut))[number % 3]
+        Path(f"{torn}-wal").write_bytes(log[:cut] + tail)
+        seen.add(assert_whole(torn))
+        with SQLiteStore(torn) as store:
+            position = int(store.position(SOURCE) or 0)
+            assert store.merge(batch(position))
+        assert assert_whole(torn) == position + 1
+    assert len(seen) > 10  # the cuts really fell between different batches
+
+
+def test_a_full_disk_is_an_error_that_says_so_and_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with SQLiteStore(path) as store:
+        assert store.merge(batch(0))
+        with store._writing() as connection:
+            connection.execute("COMMIT")
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(StoreError, match="disk is full"):
+            store.merge(batch(1, size=5000))
+        assert store.position(SOURCE) == "1"
+        assert store.merge(batch(1))  # a new connection, without the limit: works again
+    assert assert_whole(path) == 2
+
+
+def test_a_file_size_limit_anywhere_leaves_whole_batches(tmp_path: Path) -> None:
+    failures = 0
+    for step in range(1, 40, 3):
+        path = tmp_path / f"{step}.db"
+        with SQLiteStore(path) as store:
+            store.merge(batch(0))
+        size = path.stat().st_size
+
+        def write(path: Path = path, limit: int = size // 2 + step * 4096) -> None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+            SQLiteStore(path).merge(batch(1, size=400))
+
+        status = in_child(write)
+        assert status in (0, 3)
+        failures += status == 3
+        quarters, days, position, counted = merged_hits(path)
+        assert quarters == days == counted == (20 if position == 1 else 420)
+        with SQLiteStore(path) as store:
+            store.merge(batch(1, size=400))
+        assert merged_hits(path)[0] == 420
+    assert failures > 0
+
+
+def test_a_number_taken_in_a_transaction_that_rolled_back_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SQLiteStore(tmp_path / "s.db") as store:
+        store.merge(batch(0))
+        with monkeypatch.context() as patch:
+            patch.setattr(writing, "write_names", _fail)
+            with pytest.raises(RuntimeError, match="on purpose"):
+                store.merge(batch(1))
+        assert store.merge(batch(1))
+    assert assert_whole(tmp_path / "s.db") == 2  # foreign_key_check finds dangling numbers
+
+
+def test_that_test_catches_numbers_kept_before_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broken twin of the one above."""
+    monkeypatch.setattr(writing.Numbers, "drop", _keep_without_drop)
+    monkeypatch.setattr(store_module, "connect_writer", _without_foreign_keys(store_module.connect_writer))
+    with SQLiteStore(tmp_path / "s.db") as store:
+        store.merge(batch(0))
+        with monkeypatch.context() as patch:
+            patch.setattr(writing, "write_names", _fail)
+            with pytest.raises(RuntimeError, match="on purpose"):
+                store.merge(batch(1))
+        store.merge(batch(1))
+    with pytest.raises(AssertionError):
+        merged_hits(tmp_path / "s.db")
+
+
+def _keep_without_drop(numbers: writing.Numbers) -> None:
+    numbers._consumers.update(numbers._new_consumers)
+    numbers._endpoints.update(numbers._new_endpoints)
+    numbers._new_consumers, numbers._new_endpoints = {}, {}
+
+
+def _without_foreign_keys(connect: Callable[[Path], sqlite3.Connection]) -> Callable[[Path], sqlite3.Connection]:
+    def connect_lax(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
+        connection.execute("PRAGMA foreign_keys = OFF")
+        return connection
+
+    return connect_lax
+
+
+def _fail(*_: object) -> None:
+    raise RuntimeError("on purpose")
