@@ -154,15 +154,16 @@ class _Run:
                 self._take(chunk)
                 ends = chunk.ends
                 if self._batch_is_full():
-                    if not self._merge(reading.source, begins, ends):
+                    if not self._merge(reading, begins, ends):
                         return False
                     begins = ends
                 self.report.seconds = time.monotonic() - self.began
                 if self.on_progress is not None:
                     self.on_progress(self.report, reading)
             if ends == begins and not self.aggregator.counts.read:
+                reading.acknowledge(ends)
                 return True
-            return self._merge(reading.source, begins, ends)
+            return self._merge(reading, begins, ends)
 
     def _start_batch(self) -> None:
         self.aggregator.close()
@@ -171,7 +172,7 @@ class _Run:
         self.rejected: list[Rejected] = []
 
     def _take(self, chunk: Chunk) -> None:
-        malformed = self.aggregator.add(chunk.records)
+        malformed = self.aggregator.add(chunk.records, chunk.instant_of)
         counts = self.aggregator.counts
         for index, reason in malformed:
             found = chunk.locate(index)
@@ -210,13 +211,14 @@ class _Run:
             or time.monotonic() - self.batch_began >= self.limits.seconds
         )
 
-    def _merge(self, source: str | None, begins: str | None, ends: str | None) -> bool:
-        batch = self.aggregator.close(source, begins, ends)
+    def _merge(self, reading: Reading, begins: str | None, ends: str | None) -> bool:
+        batch = self.aggregator.close(reading.source, begins, ends)
         try:
             merged = self.store.merge(batch)
         except PositionConflict:
             return False
         if merged:
+            reading.acknowledge(ends)
             self.report.batches += 1
             self.report.counts.merge(batch.counts)
             room = NAMED_REJECTS - len(self.report.named)

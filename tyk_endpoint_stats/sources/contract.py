@@ -6,8 +6,9 @@ A position is opaque to the store; only the source itself can tell whether it fi
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from msgspec import Struct, field
 
@@ -37,6 +38,7 @@ class Chunk(Struct):
         repaired: indexes of ``records`` that had a value mended.
         skipped: what was no gateway record at all, by reason (log lines of Pump's own).
         rejected: what could not be decoded.
+        instant_of: turns a record's ``timestamp`` into an aware datetime; RFC 3339 text by default.
     """
 
     records: Sequence[Record]
@@ -45,6 +47,7 @@ class Chunk(Struct):
     repaired: Sequence[int] = ()
     skipped: dict[str, int] = field(default_factory=dict)
     rejected: Sequence[Rejected] = ()
+    instant_of: Callable[[Any], datetime] = datetime.fromisoformat
 
     def locate(self, index: int) -> Rejected:
         """Where ``records[index]`` stands, with an empty ``reason``; asked only of records found malformed."""
@@ -72,6 +75,12 @@ class Reading(ABC):
 
         Raises:
             SourceError: the source can't be read on.
+        """
+
+    def acknowledge(self, position: str | None) -> None:  # noqa: B027 - a file has nothing to do then
+        """Everything up to ``position`` is merged, durably: what the source holds of it may be given up.
+
+        Called after every merge, and at the end of the reading even if nothing was left to merge.
         """
 
     def close(self) -> None:  # noqa: B027 - most readings hold something, a list of records does not
