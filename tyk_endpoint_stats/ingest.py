@@ -10,29 +10,20 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from tyk_endpoint_stats.core.aggregator import Aggregator, Rules
+from tyk_endpoint_stats.collecting import NAMED_REJECTS, Collected, Limits, Wanted, collect
+from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.repair import mended
-from tyk_endpoint_stats.core.selection import Counts, add_counts
-from tyk_endpoint_stats.errors import PositionConflict, SourceError
+from tyk_endpoint_stats.core.selection import Counts
+from tyk_endpoint_stats.errors import PositionConflict
 from tyk_endpoint_stats.sources.contract import Chunk, PositionLookup, Reading, Rejected, Source
 
 if TYPE_CHECKING:
     from tyk_endpoint_stats.stores.contract import Store
 
-__all__ = ["IngestReport", "Limits", "RecordsSource", "ingest"]
+__all__ = ["IngestReport", "RecordsSource", "ingest", "merge_collected"]
 
-NAMED_REJECTS = 5
-"""How many malformed records a report names; all of them are counted."""
-
-
-class Limits(Struct, frozen=True):
-    """When a batch ends: at the first of these. Larger batches mean fewer merges; smaller ones less memory."""
-
-    states: int = 50_000
-    bytes: int = 256 * 2**20
-    seconds: float = 5.0
-    rejected_bytes: int = 8 * 2**20
+OnProgress = Callable[["IngestReport", Reading], None]
 
 
 class IngestReport(Struct):
@@ -93,7 +84,7 @@ def ingest(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     fail_on_malformed: bool = False,
     on_rejected: Callable[[Rejected], None] | None = None,
-    on_progress: Callable[[IngestReport, Reading], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> IngestReport:
     """Read a source to its end and merge what it holds, batch by batch.
 
@@ -115,118 +106,61 @@ def ingest(
     """
     if not isinstance(source, Source):
         source = RecordsSource(source)
-    run = _Run(store, source, rules, limits, fail_on_malformed, on_rejected, on_progress)
-    return run.to_the_end()
+    wanted = Wanted(rules, limits, fail_on_malformed, on_rejected is not None)
+    report = IngestReport(source.label)
+    began = time.monotonic()
+    for part in source.parts():
+        while not _reading_ended(store, part, wanted, report, began, on_rejected, on_progress):
+            pass  # another writer was met: the store is asked again where the source stands
+    report.seconds = time.monotonic() - began
+    return report
 
 
-class _Run:
-    """One ingest of one source."""
+def _reading_ended(
+    store: "Store",
+    source: Source,
+    wanted: Wanted,
+    report: IngestReport,
+    began: float,
+    on_rejected: Callable[[Rejected], None] | None,
+    on_progress: OnProgress | None,
+) -> bool:
+    with source.open(store.position) as reading:
 
-    def __init__(
-        self,
-        store: "Store",
-        source: Source,
-        rules: Rules,
-        limits: Limits,
-        fail_on_malformed: bool,
-        on_rejected: Callable[[Rejected], None] | None,
-        on_progress: Callable[[IngestReport, Reading], None] | None,
-    ) -> None:
-        self.store, self.source, self.limits = store, source, limits
-        self.fail_on_malformed = fail_on_malformed
-        self.on_rejected, self.on_progress = on_rejected, on_progress
-        self.aggregator = Aggregator(rules)
-        self.report = IngestReport(source.label)
-        self.began = time.monotonic()
+        def on_chunk(size: int) -> None:
+            report.bytes += size
+            report.seconds = time.monotonic() - began
+            if on_progress is not None:
+                on_progress(report, reading)
 
-    def to_the_end(self) -> IngestReport:
-        while not self._reading_ended():
-            pass
-        self.report.seconds = time.monotonic() - self.began
-        return self.report
+        merged = reading.begins
+        for collected in collect(reading, source.label, wanted, on_chunk):
+            if not merge_collected(store, collected, report, on_rejected):
+                return False
+            merged = collected.batch.ends
+            reading.acknowledge(merged)
+        if merged == reading.begins:
+            reading.acknowledge(merged)  # all of it was merged by somebody who could not say so any more
+    return True
 
-    def _reading_ended(self) -> bool:
-        """Read from where the store stands; ``False`` where another writer was met and it must be asked again."""
-        with self.source.open(self.store.position) as reading:
-            begins = ends = reading.begins
-            self._start_batch()
-            for chunk in reading.chunks():
-                self._take(chunk)
-                ends = chunk.ends
-                if self._batch_is_full():
-                    if not self._merge(reading, begins, ends):
-                        return False
-                    begins = ends
-                self.report.seconds = time.monotonic() - self.began
-                if self.on_progress is not None:
-                    self.on_progress(self.report, reading)
-            if ends == begins and not self.aggregator.counts.read:
-                reading.acknowledge(ends)
-                return True
-            return self._merge(reading, begins, ends)
 
-    def _start_batch(self) -> None:
-        self.aggregator.close()
-        self.batch_began = time.monotonic()
-        self.batch_bytes = self.held_bytes = 0
-        self.rejected: list[Rejected] = []
-
-    def _take(self, chunk: Chunk) -> None:
-        malformed = self.aggregator.add(chunk.records, chunk.instant_of)
-        counts = self.aggregator.counts
-        for index, reason in malformed:
-            found = chunk.locate(index)
-            self._reject(Rejected(found.where, reason, found.raw))
-        for rejected in chunk.rejected:
-            self._reject(rejected)
-            counts.read += 1
-            add_counts(counts.malformed, {rejected.reason: 1})
-        for reason, count in chunk.skipped.items():
-            counts.read += count
-            add_counts(counts.skipped, {reason: count})
-        if chunk.repaired:
-            unusable = {index for index, _ in malformed}
-            counts.repaired += sum(
-                index not in unusable and not self.aggregator.reason_to_skip(chunk.records[index])
-                for index in chunk.repaired
-            )
-        self.batch_bytes += chunk.size
-        self.report.bytes += chunk.size
-
-    def _reject(self, rejected: Rejected) -> None:
-        if self.fail_on_malformed:
-            raise SourceError(f"{self.source.label}: {rejected.where}: malformed record: {rejected.reason}")
-        if self.on_rejected is None:
-            if len(self.rejected) >= NAMED_REJECTS:
-                return
-            rejected = Rejected(rejected.where, rejected.reason, b"")
-        self.rejected.append(rejected)
-        self.held_bytes += len(rejected.raw)
-
-    def _batch_is_full(self) -> bool:
-        return (
-            len(self.aggregator) >= self.limits.states
-            or self.batch_bytes >= self.limits.bytes
-            or self.held_bytes >= self.limits.rejected_bytes
-            or time.monotonic() - self.batch_began >= self.limits.seconds
-        )
-
-    def _merge(self, reading: Reading, begins: str | None, ends: str | None) -> bool:
-        batch = self.aggregator.close(reading.source, begins, ends)
-        try:
-            merged = self.store.merge(batch)
-        except PositionConflict:
-            return False
-        if merged:
-            reading.acknowledge(ends)
-            self.report.batches += 1
-            self.report.counts.merge(batch.counts)
-            room = NAMED_REJECTS - len(self.report.named)
-            self.report.named += [Rejected(r.where, r.reason, b"") for r in self.rejected[:room]]
-            for rejected in self.rejected:
-                if self.on_rejected is not None:
-                    self.on_rejected(rejected)
-        else:
-            self.report.duplicate += batch.counts.read
-        self._start_batch()
-        return merged
+def merge_collected(
+    store: "Store", collected: Collected, report: IngestReport, on_rejected: Callable[[Rejected], None] | None
+) -> bool:
+    """Merge one batch and add it to the report; ``False``: the store stands elsewhere, ask it for the position."""
+    batch = collected.batch
+    try:
+        merged = store.merge(batch)
+    except PositionConflict:
+        return False
+    if not merged:
+        report.duplicate += batch.counts.read
+        return False
+    report.batches += 1
+    report.counts.merge(batch.counts)
+    room = NAMED_REJECTS - len(report.named)
+    report.named += [Rejected(found.where, found.reason, b"") for found in collected.rejected[:room]]
+    if on_rejected is not None:
+        for found in collected.rejected:
+            on_rejected(found)
+    return True

@@ -80,7 +80,7 @@ class Reading(ABC):
     def acknowledge(self, position: str | None) -> None:  # noqa: B027 - a file has nothing to do then
         """Everything up to ``position`` is merged, durably: what the source holds of it may be given up.
 
-        Called after every merge, and at the end of the reading even if nothing was left to merge.
+        Called after every merge, and once at the end of a reading that held nothing new.
         """
 
     def close(self) -> None:  # noqa: B027 - most readings hold something, a list of records does not
@@ -103,6 +103,10 @@ class Source(ABC):
     """
 
     label: str
+
+    def parts(self) -> Sequence["Source"]:
+        """The sources that this one is made of, in the order to read them; by default itself alone."""
+        return (self,)
 
     @abstractmethod
     def open(self, position: PositionLookup) -> Reading:
