@@ -19,6 +19,7 @@ from tyk_endpoint_stats.hookspecs import hookimpl
 from tyk_endpoint_stats.ingest import IngestReport
 from tyk_endpoint_stats.opening import open_sources, open_store
 from tyk_endpoint_stats.reports import ConsumerRow, EndpointRow
+from tyk_endpoint_stats.sources.files import read_records
 from tyk_endpoint_stats.stores.contract import ReadableStore, Store
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "hookimpl",
     "open_sources",
     "open_store",
+    "read_records",
 ]

@@ -1,0 +1,109 @@
+"""Which source some bytes are, and how far into them a store has come (RELIABILITY's F1 and F2).
+
+A source's name is made of its first line, so a renamed or compressed file is the same source. A position is an
+offset and a hash of the bytes before it, so a file that merely begins alike is told apart.
+"""
+
+import re
+from hashlib import sha256
+
+from msgspec import Struct
+
+from tyk_endpoint_stats.sources.blocks import MAX_LINE_BYTES, WINDOW_BYTES, ByteStream
+from tyk_endpoint_stats.sources.contract import PositionLookup
+from tyk_endpoint_stats.sources.second_look import JSON_SPACE, is_complete
+
+__all__ = ["Place", "bytes_before", "find_place", "name_of", "offset_of", "position_text"]
+
+_POSITION = re.compile(r"(\d{20}):([0-9a-f]{16})", re.ASCII)
+_PIECE_BYTES = 64 * 2**10
+
+
+class Place(Struct, frozen=True):
+    """Where to begin reading.
+
+    Attributes:
+        source: the name under which the store keeps the position.
+        begins: the stored position, ``None``: the store has not met these bytes.
+        offset: the same as a number of bytes.
+        before: the last bytes before it.
+    """
+
+    source: str
+    begins: str | None = None
+    offset: int = 0
+    before: bytes = b""
+
+
+def position_text(offset: int, before: bytes) -> str:
+    """The position behind ``offset`` bytes, of which ``before`` are the last ``WINDOW_BYTES``."""
+    return f"{offset:020d}:{sha256(before).hexdigest()[:16]}"
+
+
+def find_place(stream: ByteStream, position: PositionLookup, name: str | None = None) -> Place | None:
+    """Where the store left these bytes; ``None`` while there is no whole line in them.
+
+    Of the sources whose first line is the same, it is the one whose position fits the bytes and is furthest;
+    where none fits, it is a new one.
+
+    Args:
+        stream: the bytes.
+        position: asked for the position of every source that may be these.
+        name: ``name_of(stream)``, where it is known already.
+    """
+    first = name = name or name_of(stream)
+    if first is None or name is None:
+        return None
+    number = 0
+    known: list[tuple[int, str, str]] = []
+    while (stored := position(name)) is not None:
+        offset = offset_of(stored)
+        if offset is not None:
+            known.append((offset, name, stored))
+        number += 1
+        name = f"{first}~{number}"
+    found = Place(name)
+    # Upwards, because some streams can only go forwards.
+    for offset, source, stored in sorted(known):
+        before = bytes_before(stream, offset)
+        if position_text(offset, before) == stored:
+            found = Place(source, stored, offset, before)
+    return found
+
+
+def name_of(stream: ByteStream) -> str | None:
+    """The name of the source that begins like these bytes; ``None`` while there is no whole line in them."""
+    line = _first_line(stream)
+    return None if line is None else f"file:{sha256(line).hexdigest()}"
+
+
+def offset_of(position: str) -> int | None:
+    """The offset that a position says; ``None``: it is none of ours."""
+    match = _POSITION.fullmatch(position)
+    return int(match[1]) if match else None
+
+
+def bytes_before(stream: ByteStream, offset: int) -> bytes:
+    """The bytes by which a position at this offset is known; too few where it is past the end."""
+    stream.seek(max(offset - WINDOW_BYTES, 0))
+    view = memoryview(bytearray(min(offset, WINDOW_BYTES)))
+    filled = 0
+    while filled < len(view) and (got := stream.readinto(view[filled:])):
+        filled += got
+    return bytes(view[:filled])
+
+
+def _first_line(stream: ByteStream) -> bytes | None:
+    """The first line that is not blank, without the space around it, as far as the cap; ``None``: half a line."""
+    stream.seek(0)
+    view = memoryview(bytearray(_PIECE_BYTES))
+    line = bytearray()
+    while len(line) < MAX_LINE_BYTES and (got := stream.readinto(view)):
+        piece = bytes(view[:got])
+        line += piece if line else piece.lstrip(JSON_SPACE)
+        end = line.find(b"\n", -len(piece))
+        if end >= 0:
+            return bytes(line[: min(end, MAX_LINE_BYTES)].rstrip(JSON_SPACE))
+    if len(line) >= MAX_LINE_BYTES or is_complete(bytes(line), 0):
+        return bytes(line[:MAX_LINE_BYTES].rstrip(JSON_SPACE))
+    return None

@@ -1,0 +1,62 @@
+"""One pass over a stream of JSON lines, from where the store left it."""
+
+from collections.abc import Callable, Iterator
+
+from tyk_endpoint_stats.sources.blocks import Block, ByteStream, read_blocks
+from tyk_endpoint_stats.sources.contract import Chunk, Reading, Rejected
+from tyk_endpoint_stats.sources.jsonl import LineChunk, LineDecoder, name_of_line
+from tyk_endpoint_stats.sources.place import Place, position_text
+
+__all__ = ["LineReading"]
+
+
+class LineReading(Reading):
+    """Chunks of a stream's lines.
+
+    Args:
+        stream: the bytes.
+        place: where to begin; ``None``: there is no whole line yet.
+        total: how many bytes there are, if that is known.
+        close: called once when the reading is closed.
+    """
+
+    def __init__(
+        self, stream: ByteStream, place: Place | None, total: int | None, close: Callable[[], None]
+    ) -> None:
+        self._stream = stream
+        self._place = place
+        self._close = close
+        self.total = total
+        if place is not None:
+            self.source, self.begins, self.done = place.source, place.begins, place.offset
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The chunks behind ``begins``, one for each block of whole lines.
+
+        Raises:
+            SourceError: the stream can't be read on.
+        """
+        if self._place is None:
+            return
+        decoder = LineDecoder()
+        # Lines before the place were not read, so those behind it have no number.
+        number = 0 if self._place.offset else 1
+        for block in read_blocks(self._stream, self._place.offset, self._place.before):
+            if block.overlong:
+                chunk = _overlong(block, number)
+            else:
+                chunk = decoder.decode(block.lines, block.offset, number)
+            chunk.ends = position_text(block.ends, block.before)
+            chunk.size = block.ends - block.offset
+            yield chunk
+            if number:
+                number += len(block.lines)
+
+    def close(self) -> None:
+        """Give back the stream."""
+        self._close()
+
+
+def _overlong(block: Block, number: int) -> LineChunk:
+    raw = block.lines[0] + f" … ({block.overlong} bytes)".encode()
+    return LineChunk([], rejected=[Rejected(name_of_line(number, block.offset), "line over 16 MiB", raw)])

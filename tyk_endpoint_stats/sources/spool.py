@@ -1,0 +1,112 @@
+"""A pipe that can be read again from where the store stands: its bytes lie in temporary files until then."""
+
+import os
+import select
+from collections import deque
+from io import FileIO
+from tempfile import TemporaryFile
+
+from msgspec import Struct
+
+from tyk_endpoint_stats.errors import SourceError
+
+__all__ = ["Spool", "nameless_file", "write_all"]
+
+_SEGMENT_BYTES = 32 * 2**20
+_MAX_KEPT_BYTES = 2**30
+_PIECE_BYTES = 64 * 2**10
+
+
+def nameless_file() -> FileIO:
+    """A temporary file that nobody else can open and that is gone with its descriptor."""
+    return TemporaryFile(buffering=0)
+
+
+def write_all(file: FileIO, piece: memoryview) -> None:
+    """Write a piece whole: a full disk takes a part of it before it is an error."""
+    while piece:
+        piece = piece[file.write(piece) :]
+
+
+class _Segment(Struct):
+    begins: int
+    file: FileIO
+
+
+class Spool:
+    """The bytes of a pipe, with those that are not merged yet kept on disk.
+
+    The files have no names, so nobody else can read them (records may hold credentials) and they are gone when
+    the process is.
+
+    Args:
+        descriptor: the pipe; it is not closed.
+        label: how people know it.
+    """
+
+    def __init__(self, descriptor: int, label: str) -> None:
+        self._raw = FileIO(descriptor, closefd=False)
+        self._label = label
+        self._segments: deque[_Segment] = deque()
+        self.at = 0
+        self.end = 0
+
+    def seek(self, offset: int) -> None:
+        """Go to an offset; past the end is the end, and is waited for."""
+        self.at = min(offset, self.end)
+        view = memoryview(bytearray(min(_PIECE_BYTES, offset - self.at)))
+        while self.at < offset and self.readinto(view[: offset - self.at]):
+            pass
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill some of ``view``: what was read before, then what the pipe has; 0 also where bytes are gone."""
+        got = self._read_again(view) if self.at < self.end else self._read_on(view)
+        self.at += got
+        return got
+
+    @property
+    def begins(self) -> int:
+        """The first offset that can still be read."""
+        return self._segments[0].begins if self._segments else self.end
+
+    def forget(self, offset: int) -> None:
+        """Nothing before this offset will be asked for any more."""
+        while len(self._segments) > 1 and self._segments[1].begins <= offset:
+            self._segments.popleft().file.close()
+
+    def close(self) -> None:
+        """Give back the disk."""
+        while self._segments:
+            self._segments.pop().file.close()
+
+    def _read_on(self, view: memoryview) -> int:
+        try:
+            while (got := self._raw.readinto(view)) is None:
+                select.select([self._raw], [], [])  # whoever gave us the pipe has made it non-blocking
+        except OSError as problem:
+            raise SourceError(f"{self._label}: can't be read: {problem.strerror or problem}") from problem
+        if got:
+            self._keep(view[:got])
+        return got
+
+    def _keep(self, piece: memoryview) -> None:
+        if not self._segments or self.end - self._segments[-1].begins >= _SEGMENT_BYTES:
+            self._segments.append(_Segment(self.end, nameless_file()))
+            self.forget(self.end - _MAX_KEPT_BYTES)
+        try:
+            file = self._segments[-1].file
+            file.seek(0, os.SEEK_END)
+            write_all(file, piece)
+        except OSError as problem:
+            raise SourceError(
+                f"{self._label}: a piped source is kept in temporary files until it is merged, and there is no "
+                f"room for them ({problem.strerror or problem}); set TMPDIR, or ingest a file"
+            ) from problem
+        self.end += len(piece)
+
+    def _read_again(self, view: memoryview) -> int:
+        for segment in reversed(self._segments):
+            if segment.begins <= self.at:
+                segment.file.seek(self.at - segment.begins)
+                return segment.file.readinto(view) or 0
+        return 0

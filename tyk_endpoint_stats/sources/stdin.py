@@ -1,0 +1,110 @@
+"""Stdin as a source: exactly once like a file, also where it is a pipe and can be read only once."""
+
+import os
+import stat
+from collections.abc import Iterator
+from io import FileIO
+
+from tyk_endpoint_stats.errors import SourceError
+from tyk_endpoint_stats.sources.blocks import WINDOW_BYTES
+from tyk_endpoint_stats.sources.contract import Chunk, PositionLookup, Reading, Source
+from tyk_endpoint_stats.sources.file import VerifiedLengths, read_file
+from tyk_endpoint_stats.sources.gzipped import MAGIC
+from tyk_endpoint_stats.sources.place import Place, bytes_before, find_place, name_of, offset_of, position_text
+from tyk_endpoint_stats.sources.reading import LineReading
+from tyk_endpoint_stats.sources.spool import Spool, nameless_file, write_all
+
+__all__ = ["StdinSource"]
+
+_PIECE_BYTES = 256 * 2**10
+_ASK_AFTER_BYTES = 32 * 2**20
+
+
+class StdinSource(Source):
+    """Stdin: records alone or in envelopes, plain or gzip, from a file or through a pipe.
+
+    It can be opened again in the same process, as every source, from where the store stands.
+
+    Args:
+        descriptor: what to read; it is not closed.
+    """
+
+    def __init__(self, descriptor: int = 0) -> None:
+        self.label = "stdin"
+        self._descriptor = descriptor
+        self._lengths = VerifiedLengths()
+        self._file: FileIO | None = None
+        self._spool: Spool | None = None
+        self._name: str | None = None
+
+    def open(self, position: PositionLookup) -> Reading:
+        """See the contract. A gzip pipe is stored and read to its end before anything of it is counted."""
+        if self._spool is None and self._file is None:
+            self._meet()
+        if self._file is not None:
+            return read_file(FileIO(os.dup(self._file.fileno())), self.label, position, self._lengths)
+        assert self._spool is not None
+        if self._name is None:
+            self._name = name_of(self._spool)
+        place = find_place(self._spool, position, self._name) if self._name else None
+        if place is not None and place.offset < self._spool.begins:
+            raise SourceError(f"{self.label}: another source took over its position; give it once more")
+        return _PipeReading(self._spool, place, position)
+
+    def _meet(self) -> None:
+        """Find out whether stdin can be read as a file."""
+        try:
+            if stat.S_ISREG(os.fstat(self._descriptor).st_mode) and not os.lseek(self._descriptor, 0, os.SEEK_CUR):
+                self._file = FileIO(self._descriptor, closefd=False)
+                return
+        except OSError as problem:
+            raise SourceError(f"{self.label}: can't be read: {problem.strerror or problem}") from problem
+        spool = Spool(self._descriptor, self.label)
+        magic = memoryview(bytearray(len(MAGIC)))
+        while spool.end < len(MAGIC) and spool.readinto(magic[spool.end :]):
+            pass
+        if magic == MAGIC:
+            self._file = _stored(spool)
+        else:
+            self._spool = spool
+
+
+def _stored(spool: Spool) -> FileIO:
+    """All of a pipe in a file that has no name."""
+    file = nameless_file()
+    view = memoryview(bytearray(_PIECE_BYTES))
+    spool.seek(0)
+    while got := spool.readinto(view):
+        write_all(file, view[:got])
+        spool.forget(spool.end)
+    spool.close()
+    return file
+
+
+class _PipeReading(LineReading):
+    """A reading that lets go of what is merged."""
+
+    def __init__(self, spool: Spool, place: Place | None, position: PositionLookup) -> None:
+        super().__init__(spool, place, None, lambda: None)
+        self._spool = spool
+        self._position = position
+
+    def chunks(self) -> Iterator[Chunk]:
+        """See the contract."""
+        asked = self._spool.end
+        for chunk in super().chunks():
+            yield chunk
+            if self._spool.end - asked >= _ASK_AFTER_BYTES:
+                asked = self._spool.end
+                self._forget_what_is_merged()
+
+    def _forget_what_is_merged(self) -> None:
+        stored = self._position(self.source) if self.source else None
+        offset = offset_of(stored) if stored else None
+        if offset is None or offset > self._spool.end:
+            return
+        at = self._spool.at
+        known = position_text(offset, bytes_before(self._spool, offset)) == stored
+        self._spool.seek(at)
+        if known:
+            self._spool.forget(offset - WINDOW_BYTES)
