@@ -16,6 +16,10 @@ NAMED_REJECTS = 5
 """How many malformed records are named where nobody wants all of them; all of them are counted."""
 
 
+REJECTED_OVERHEAD_BYTES = 200
+"""What keeping a malformed record takes besides its bytes, which may be a single one."""
+
+
 class Limits(Struct, frozen=True):
     """When a batch ends: at the first of these. Larger batches mean fewer merges; smaller ones less memory."""
 
@@ -125,7 +129,7 @@ class _Basket:
                 return
             rejected = Rejected(rejected.where, rejected.reason, b"")
         self.rejected.append(rejected)
-        self.rejected_bytes += len(rejected.raw)
+        self.rejected_bytes += len(rejected.raw) + REJECTED_OVERHEAD_BYTES
 
     def is_full(self) -> bool:
         limits = self.wanted.limits

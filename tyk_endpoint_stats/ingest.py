@@ -4,7 +4,7 @@
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from tyk_endpoint_stats.collecting import NAMED_REJECTS, Collected, Limits, Wanted, collect
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.repair import mended
+from tyk_endpoint_stats.core.repair import MalformedRecord, mended
 from tyk_endpoint_stats.core.selection import Counts
 from tyk_endpoint_stats.errors import PositionConflict
 from tyk_endpoint_stats.sources.contract import Chunk, PositionLookup, Reading, Rejected, Source
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.stores.contract import Store
 
 __all__ = ["IngestReport", "RecordsSource", "ingest", "merge_collected"]
+
+_RECORDS_A_CHUNK = 1000
 
 OnProgress = Callable[["IngestReport", Reading], None]
 
@@ -70,10 +72,34 @@ class _RecordsReading(Reading):
         self._records = records
 
     def chunks(self) -> Iterator[Chunk]:
-        records = iter(self._records)
-        while chunk := [mended(record) for record in islice(records, 1000)]:
-            repaired = [index for index, (_, changed) in enumerate(chunk) if changed]
-            yield Chunk([record for record, _ in chunk], repaired=repaired)
+        numbered = enumerate(self._records, 1)
+        while given := list(islice(numbered, _RECORDS_A_CHUNK)):
+            yield _records_chunk(given)
+
+
+class _RecordsChunk(Chunk):
+    numbers: Sequence[int] = ()
+
+    def locate(self, index: int) -> Rejected:
+        return Rejected(f"record {self.numbers[index]}", "", b"")
+
+
+def _records_chunk(given: Iterable[tuple[int, Record]]) -> Chunk:
+    records: list[Record] = []
+    numbers: list[int] = []
+    repaired: list[int] = []
+    rejected: list[Rejected] = []
+    for number, record in given:
+        try:
+            twin, changed = mended(record)
+        except MalformedRecord as problem:
+            rejected.append(Rejected(f"record {number}", problem.reason, b""))
+            continue
+        if changed:
+            repaired.append(len(records))
+        records.append(twin)
+        numbers.append(number)
+    return _RecordsChunk(records, repaired=repaired, rejected=rejected, numbers=numbers)
 
 
 def ingest(

@@ -2,22 +2,20 @@
 
 import os
 import stat
-from collections.abc import Iterator
 from io import FileIO
 
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.sources.blocks import WINDOW_BYTES
-from tyk_endpoint_stats.sources.contract import Chunk, PositionLookup, Reading, Source
+from tyk_endpoint_stats.sources.contract import PositionLookup, Reading, Source
 from tyk_endpoint_stats.sources.file import VerifiedLengths, read_file
 from tyk_endpoint_stats.sources.gzipped import MAGIC
-from tyk_endpoint_stats.sources.place import Place, bytes_before, find_place, name_of, offset_of, position_text
+from tyk_endpoint_stats.sources.place import Place, find_place, name_of, offset_of
 from tyk_endpoint_stats.sources.reading import LineReading
 from tyk_endpoint_stats.sources.spool import Spool, nameless_file, write_all
 
 __all__ = ["StdinSource"]
 
 _PIECE_BYTES = 256 * 2**10
-_ASK_AFTER_BYTES = 32 * 2**20
 
 
 class StdinSource(Source):
@@ -49,7 +47,7 @@ class StdinSource(Source):
         place = find_place(self._spool, position, self._name) if self._name else None
         if place is not None and place.offset < self._spool.begins:
             raise SourceError(f"{self.label}: another source took over its position; give it once more")
-        return _PipeReading(self._spool, place, position)
+        return _PipeReading(self._spool, place)
 
     def _meet(self) -> None:
         """Find out whether stdin can be read as a file."""
@@ -84,27 +82,12 @@ def _stored(spool: Spool) -> FileIO:
 class _PipeReading(LineReading):
     """A reading that lets go of what is merged."""
 
-    def __init__(self, spool: Spool, place: Place | None, position: PositionLookup) -> None:
+    def __init__(self, spool: Spool, place: Place | None) -> None:
         super().__init__(spool, place, None, lambda: None)
         self._spool = spool
-        self._position = position
 
-    def chunks(self) -> Iterator[Chunk]:
-        """See the contract."""
-        asked = self._spool.end
-        for chunk in super().chunks():
-            yield chunk
-            if self._spool.end - asked >= _ASK_AFTER_BYTES:
-                asked = self._spool.end
-                self._forget_what_is_merged()
-
-    def _forget_what_is_merged(self) -> None:
-        stored = self._position(self.source) if self.source else None
-        offset = offset_of(stored) if stored else None
-        if offset is None or offset > self._spool.end:
-            return
-        at = self._spool.at
-        known = position_text(offset, bytes_before(self._spool, offset)) == stored
-        self._spool.seek(at)
-        if known:
+    def acknowledge(self, position: str | None) -> None:
+        """See the contract. The bytes by which the position is known are kept."""
+        offset = offset_of(position) if position is not None else None
+        if offset is not None:
             self._spool.forget(offset - WINDOW_BYTES)
