@@ -94,7 +94,7 @@ def _endpoints(path: str, query: str, access: Access, store: ReadableStore, sett
         distributions=False,
     )
     page, pages = reports.page_of(rows, asked.page, settings.page_size)
-    return json_response(200, endpoints_body(page, pages, settings.zone))
+    return json_response(200, endpoints_body(page, pages))
 
 
 def _health(store: ReadableStore) -> Response:

@@ -71,7 +71,7 @@ class Server(socketserver.TCPServer):
         self.settings = settings
         self.limits = limits
         self._store = store
-        self._most = _fitting_descriptors(limits.connections)
+        self.most_connections = _fitting_descriptors(limits.connections)
         self._changed = threading.Condition()
         self._open: set[Connection] = set()
         self._stopping = False
@@ -92,6 +92,11 @@ class Server(socketserver.TCPServer):
         """Where the server listens, without a slash at the end."""
         host, port = self.server_address[:2]
         return f"http://[{host!s}]:{port}" if self.address_family == socket.AF_INET6 else f"http://{host!s}:{port}"
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open; at most ``most_connections`` are."""
+        return len(self._open)
 
     def respond(self, request: Request) -> Response:
         """The answer to a request, as any client of this server gets it, without a socket."""
@@ -165,7 +170,7 @@ class Server(socketserver.TCPServer):
         peer = str(client_address[0])
         connection = Connection(request, peer, partial(self._respond_to, peer), self.limits)
         with self._changed:
-            if has_room := len(self._open) < self._most:
+            if has_room := len(self._open) < self.most_connections:
                 self._open.add(connection)
         if not has_room:
             self._turn_away(request)
@@ -212,7 +217,7 @@ class Server(socketserver.TCPServer):
     def _turn_away(self, sock: socket.socket) -> None:
         """Send the prepared answer without waiting, and close a second later: a reset might overtake it."""
         if self._may_say("full"):
-            _log.warning("%d connections are open, others are turned away", self._most)
+            _log.warning("%d connections are open, others are turned away", self.most_connections)
         with suppress(OSError):
             sock.setblocking(False)
             sock.send(self._overloaded)

@@ -1,0 +1,161 @@
+"""More connections than are served, threads or descriptors than there are."""
+
+import resource
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from tyk_endpoint_stats.web.server import make_server
+
+HEAD = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+def connect(stack, address):
+    return stack.enter_context(socket.create_connection(address, timeout=10))
+
+
+def asked(address):
+    """The status of a request over a connection of its own; 0: it was cut off without an answer."""
+    with socket.create_connection(address, timeout=10) as sock:
+        try:
+            sock.sendall(HEAD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+            answer = b""
+            while piece := sock.recv(65_536):
+                answer += piece
+        except ConnectionError:
+            return 0
+    return int(answer[9:12] or 0)
+
+
+def wait_until(condition, within_s=5.0):
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.01)
+
+
+def test_over_the_cap_a_503_comes_and_room_is_made_again(store, settings, serve, caplog):
+    server = serve(store, settings, connections=8, idle_s=0.5, linger_s=0.1)
+    address = server.server_address[:2]
+    with ExitStack() as stack:
+        for _ in range(8):
+            connect(stack, address)
+        wait_until(lambda: server.connections == 8)
+        sock = connect(stack, address)
+        sock.sendall(HEAD)
+        answer = sock.recv(65_536)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nRetry-After: 1\r\n" in answer
+        assert b"\r\nConnection: close\r\n" in answer
+        assert answer.endswith(b'{"Status":"Error","Message":"Busy, try again","Meta":null}')
+        assert [asked(address) for _ in range(40)] == [503] * 40
+        wait_until(lambda: asked(address) == 200, within_s=2 * 0.5)
+    assert sum("turned away" in record.getMessage() for record in caplog.records) in (1, 2)  # once a second
+
+
+def test_a_connection_that_gets_no_thread_gets_a_503_and_gives_its_place_back(store, settings, serve, monkeypatch):
+    server = serve(store, settings, connections=2)
+    address = server.server_address[:2]
+    start = threading.Thread.start
+
+    def no_more(self):
+        if self.name.startswith("http "):
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_more)
+        assert [asked(address) for _ in range(5)] == [503] * 5
+    assert server.connections == 0
+    assert asked(address) == 200
+
+
+def test_a_bug_in_a_connection_is_one_line_and_gives_its_place_back(store, settings, serve, caplog, capfd):
+    server = serve(store, settings)
+    server.respond = lambda request: 1 / 0
+    assert asked(server.server_address[:2]) == 0
+    wait_until(lambda: server.connections == 0)
+    del server.respond
+    assert asked(server.server_address[:2]) == 200
+    (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "ZeroDivisionError" in line.getMessage()
+    assert line.exc_info is None
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_the_cap_is_lowered_to_fit_the_descriptors(store, settings, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (200, 4096))
+    with make_server(store, settings=settings, port=0) as server:
+        assert 50 <= server.most_connections <= 150
+
+
+CHILD = """
+import resource, sys, threading, time
+from tyk_endpoint_stats.stores.memory import MemoryStore
+from tyk_endpoint_stats.web import server as module
+from tyk_endpoint_stats.web.connection import Limits
+from tyk_endpoint_stats.web.server import make_server
+from tyk_endpoint_stats.web.settings import Settings
+from tyk_endpoint_stats.web.tokens import Tokens
+
+when, twin = sys.argv[1:]
+limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+if when == "before":
+    limit()
+limits = Limits(idle_s=1.5, linger_s=0.1)
+server = make_server(MemoryStore(), settings=Settings(tokens=Tokens(["x" * 20])), port=0, limits=limits)
+if when == "after":  # the cap does not know of it: accept() itself fails
+    limit()
+if twin == "broken":
+    class NoSleep:
+        monotonic = staticmethod(time.monotonic)
+        sleep = staticmethod(lambda seconds: None)
+    module.time = NoSleep
+print(server.server_address[1], flush=True)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+sys.stdin.readline()
+began = time.process_time()
+print("measuring", flush=True)
+sys.stdin.readline()
+print(time.process_time() - began, flush=True)
+sys.stdin.readline()
+server.shutdown()
+"""
+
+
+@pytest.mark.parametrize(("when", "twin"), [("before", ""), ("after", ""), ("after", "broken")])
+def test_out_of_descriptors_the_server_idles_and_recovers(when, twin):
+    with ExitStack() as stack:
+        child = stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-c", CHILD, when, twin],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        )
+        address = ("127.0.0.1", int(child.stdout.readline()))
+        with ExitStack() as clients:
+            for _ in range(300):
+                connect(clients, address)
+            child.stdin.write("\n")
+            child.stdin.flush()
+            assert child.stdout.readline() == "measuring\n"
+            time.sleep(0.5)  # the measured span: nothing is to happen in it
+            child.stdin.write("\n")
+            child.stdin.flush()
+            share = float(child.stdout.readline()) / 0.5
+            if twin:
+                assert share > 0.2
+            else:
+                assert share < 0.2
+        wait_until(lambda: asked(address) == 200)
+        child.stdin.write("\n")
+        child.stdin.flush()
+        assert child.wait(10) == 0

@@ -1,0 +1,92 @@
+import json
+import zoneinfo
+from datetime import UTC, date
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tyk_endpoint_stats.core.instants import format_rfc3339, from_datetime, to_datetime
+from tyk_endpoint_stats.core.selection import Consumer
+from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.reports import EndpointRow
+from tyk_endpoint_stats.web.tyk_json import ascii_json, endpoints_body, error_body
+
+ZONES = ["UTC", "Asia/Kolkata", "America/St_Johns", "Europe/London", "Africa/Monrovia", "Australia/Lord_Howe"]
+FIRST, LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
+
+
+def row(**fields):
+    plain = dict.fromkeys(EndpointRow.__struct_fields__, 0)
+    texts = {
+        "api_id": "a",
+        "path": "/p",
+        "api_name": "not shown",
+        "last_hit": to_datetime(0),
+        "stats": EndpointStats(),
+    }
+    return EndpointRow(**(plain | texts | fields))
+
+
+def only(rows):
+    return json.loads(endpoints_body(rows, 1))["data"][0]
+
+
+@given(st.integers(FIRST, LAST), st.sampled_from(ZONES))
+@settings(max_examples=300, deadline=None)
+def test_last_hit_is_what_the_core_writes(instant, name):
+    zone = zoneinfo.ZoneInfo(name)
+    assert only([row(last_hit=to_datetime(instant, zone))])["last_hit"] == format_rfc3339(instant, zone)
+
+
+@pytest.mark.parametrize(
+    ("mean", "text"),
+    [
+        (498, "498"),
+        (498.0, "498"),
+        (497.5, "497.5"),
+        (1 / 3, "0.3333333333333333"),
+        (999_999_999_999.5, "999999999999.5"),
+        (float(2**40), "1099511627776"),
+        (0, "0"),
+        (1e-7, "1e-7"),
+    ],
+)
+def test_means_are_written_as_go_writes_them(mean, text):
+    assert f'"latency":{text},' in endpoints_body([row(latency=mean)], 1).decode()
+
+
+@given(st.integers(0, 2**63 - 1), st.integers(1, 2**40))
+@settings(max_examples=300, deadline=None)
+def test_a_mean_comes_back_as_it_was_and_whole_ones_have_no_point(total, hits):
+    mean = EndpointStats(hits=hits, total_latency_ms=min(total, hits * 10**12)).latency_ms
+    text = endpoints_body([row(latency=mean)], 1).decode().partition('"latency":')[2].partition(",")[0]
+    assert float(text) == mean
+    assert ("." in text or "e" in text) is not float(mean).is_integer()
+
+
+@given(st.text())
+@settings(max_examples=300, deadline=None)
+def test_any_text_comes_back_from_ascii(text):
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        return
+    body = ascii_json({"x": text})
+    assert body.isascii()
+    assert json.loads(body) == msgspec.json.decode(body) == {"x": text}
+
+
+def test_large_counts_are_whole_numbers():
+    assert only([row(hits=2**63 - 1)])["hits"] == 2**63 - 1
+
+
+def test_an_error_is_an_envelope():
+    assert error_body("é\n") == b'{"Status":"Error","Message":"\\u00e9\\n","Meta":null}'
+
+
+def test_rows_of_a_store_are_in_the_zone_asked_for(store):
+    zone = zoneinfo.ZoneInfo("Asia/Kolkata")
+    day = date(2020, 10, 13)
+    for wanted in (zone, UTC):
+        (first, *_) = store.endpoints(Consumer.key("7f3c3ca87376cabe"), day, day, zone=wanted)
+        assert only([first])["last_hit"] == format_rfc3339(from_datetime(first.last_hit), wanted)
