@@ -184,7 +184,7 @@ def test_shutdown_in_the_serving_thread_says_what_is_wrong(settings, store):
 
 
 PROGRAM = """
-import sys, threading
+import os, sys, threading
 from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.web.connection import Limits
 from tyk_endpoint_stats.web.server import make_server
@@ -196,7 +196,7 @@ go = threading.Event()
 
 class Waiting(ReadableStore):
     def read(self, selection):
-        print("asked", flush=True)
+        os.write(1, b"asked\\n")
         assert go.wait(10)
         return []
 
