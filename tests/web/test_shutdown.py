@@ -66,7 +66,7 @@ def started(settings):
 def refuses(address):
     try:
         socket.create_connection(address, timeout=2).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):
         return True
     return False
 
@@ -141,6 +141,29 @@ def test_connections_that_wait_to_be_accepted_are_answered_too(settings):
         server.shutdown()  # the server never accepted any of them
         for sock in waiting:
             assert everything(sock).startswith(b"HTTP/1.1 200 ")
+
+
+def test_clients_that_keep_on_connecting_do_not_keep_a_shutdown_from_ending(started, store):
+    server = started(store)
+    address = server.server_address[:2]
+    refused = threading.Event()
+
+    def keep_on():
+        while not refuses(address):
+            pass
+        refused.set()
+
+    clients = [threading.Thread(target=keep_on) for _ in range(4)]
+    for client in clients:
+        client.start()
+    while server.connections == 0:
+        pass
+    began = time.monotonic()
+    server.shutdown()
+    assert time.monotonic() - began < 5
+    assert refused.wait(5)
+    for client in clients:
+        client.join()
 
 
 def test_what_takes_too_long_is_cut_off_at_the_deadline(started, caplog):

@@ -136,7 +136,8 @@ class Server(socketserver.TCPServer):
             super().shutdown()
         deadline = time.monotonic() + self.limits.drain_s
         with suppress(OSError):
-            while True:
+            # Not until there are none: clients that keep on connecting would keep it from ending.
+            for _ in range(self.limits.backlog):
                 self.process_request(*self.get_request())
         self.server_close()
         with self._changed:

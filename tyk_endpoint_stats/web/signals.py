@@ -1,7 +1,7 @@
 """Serving in the main thread of a program, until somebody asks the program to end."""
 
-import queue
 import signal
+import socket
 import threading
 from types import FrameType
 
@@ -18,21 +18,27 @@ def serve_until_signalled(server: Server) -> int:
     Returns:
         The number of the signal.
     """
-    # An Event's set() takes a lock that the waiting main thread may hold; SimpleQueue.put() is reentrant.
-    came: queue.SimpleQueue[int] = queue.SimpleQueue()
-
-    def note(number: int, frame: FrameType | None) -> None:
-        came.put(number)
-
     numbers = (signal.SIGINT, signal.SIGTERM)
-    earlier = {number: signal.signal(number, note) for number in numbers}
-    serving = threading.Thread(target=server.serve_forever, name="accept", daemon=True)
-    serving.start()
-    try:
-        number = came.get()
-    finally:
-        for each, handler in earlier.items():
-            signal.signal(each, handler)
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        # A lock or a queue is not enough to wait at: the kernel may give the signal to any thread, and then
+        # nothing wakes the main one, in which alone handlers run. Python writes to this socket in any thread.
+        writer.setblocking(False)
+        earlier_fd = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        earlier = {number: signal.signal(number, _nothing) for number in numbers}
+        serving = threading.Thread(target=server.serve_forever, name="accept", daemon=True)
+        try:
+            serving.start()
+            while (came := reader.recv(1)[0]) not in numbers:
+                pass
+        finally:
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(earlier_fd)
     server.shutdown()
     serving.join()
-    return number
+    return came
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """Without a handler the signal would end the process."""
