@@ -5,9 +5,10 @@ import stat
 from io import FileIO
 
 from tyk_endpoint_stats.errors import SourceError
+from tyk_endpoint_stats.sources.blocks import ByteStream
 from tyk_endpoint_stats.sources.contract import PositionLookup, Reading, Source
 from tyk_endpoint_stats.sources.gzipped import MAGIC, GzipStream
-from tyk_endpoint_stats.sources.place import find_place
+from tyk_endpoint_stats.sources.place import find_place, read_at
 from tyk_endpoint_stats.sources.reading import LineReading
 
 __all__ = ["FileSource", "PlainStream", "VerifiedLengths", "read_file"]
@@ -79,7 +80,7 @@ def read_file(raw: FileIO, label: str, position: PositionLookup, lengths: Verifi
         raise
 
 
-class PlainStream:
+class PlainStream(ByteStream):
     """The bytes of a file as they are."""
 
     def __init__(self, raw: FileIO, label: str) -> None:
@@ -96,6 +97,14 @@ class PlainStream:
             return self._raw.readinto(view) or 0
         except OSError as problem:
             raise _unreadable(self._label, problem) from problem
+
+    def still_has(self, offset: int, data: bytes) -> bool:
+        """Whether ``data`` stands at an offset now: a logger may truncate the file at any time and begin anew."""
+        at = self._raw.tell()
+        try:
+            return read_at(self, offset, len(data)) == data
+        finally:
+            self._raw.seek(at)
 
 
 def _open_regular(path: str) -> FileIO:

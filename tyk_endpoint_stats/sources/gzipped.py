@@ -5,6 +5,7 @@ from gzip import BadGzipFile, GzipFile
 from typing import BinaryIO
 
 from tyk_endpoint_stats.errors import SourceError
+from tyk_endpoint_stats.sources.blocks import ByteStream
 
 __all__ = ["MAGIC", "GzipStream"]
 
@@ -12,7 +13,7 @@ MAGIC = b"\x1f\x8b"
 _PIECE_BYTES = 256 * 2**10
 
 
-class GzipStream:
+class GzipStream(ByteStream):
     """Decompressed bytes, in pieces, so that nothing depends on how far a small file grows.
 
     Going back begins again at the first byte.

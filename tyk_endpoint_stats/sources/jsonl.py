@@ -4,49 +4,49 @@ A block of lines is decoded in one sweep of C. Only a block that has something o
 line, and only its odd lines get the lenient look.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
 from msgspec import DecodeError, defstruct, field, json
 
 from tyk_endpoint_stats.core.record import Record
+from tyk_endpoint_stats.sources.blocks import Block
 from tyk_endpoint_stats.sources.contract import Chunk, Rejected
-from tyk_endpoint_stats.sources.second_look import look_again
+from tyk_endpoint_stats.sources.second_look import JSON_SPACE, look_again
 
-__all__ = ["LineChunk", "LineDecoder", "name_of_line"]
+__all__ = ["LineChunk", "LineDecoder"]
 
 _MAX_MEMBERS = 8
 _UNDECODABLE = (DecodeError, UnicodeDecodeError, RecursionError)
 
 
-class LineChunk(Chunk):
+class LineChunk(Chunk, kw_only=True):
     """A chunk that knows its lines.
 
     Attributes:
-        lines: the bytes of each.
-        offset: where the first of them begins in the source.
-        number: its number, counted from 1; 0: not known, because reading began further on.
+        block: the lines; as long as that lasts, records can be located.
+        number: the number of the first line, counted from 1; 0: not known, because reading began further on.
         places: the index of the line that each record is on; ``None``: each is on the line of its own index.
     """
 
-    lines: Sequence[bytes] = ()
-    offset: int = 0
-    number: int = 0
+    block: Block
+    number: int
     places: Sequence[int] | None = None
-    _offsets: Sequence[int] | None = None
+    _lines: tuple[list[bytes], list[int]] | None = None
 
     def locate(self, index: int) -> Rejected:
         """Where ``records[index]`` stands, and its line."""
-        if self._offsets is None:
-            self._offsets = list(accumulate(map(len, self.lines), initial=self.offset))
-        line = index if self.places is None else self.places[index]
-        return Rejected(name_of_line(self.number and self.number + line, self._offsets[line]), "", self.lines[line])
+        if self._lines is None:
+            lines = self.block.lines()
+            self._lines = lines, list(accumulate(map(len, lines), initial=self.block.offset))
+        lines, offsets = self._lines
+        place = index if self.places is None else self.places[index]
+        return Rejected(self.where(place, offsets[place]), "", lines[place])
 
-
-def name_of_line(number: int, offset: int) -> str:
-    """How people find a line again: by its number where that is known, and by its byte."""
-    return f"line {number} (byte {offset})" if number else f"byte {offset}"
+    def where(self, place: int, offset: int) -> str:
+        """How people find a line again: by its number where that is known, and by its first byte."""
+        return f"line {self.number + place} (byte {offset})" if self.number else f"byte {offset}"
 
 
 class LineDecoder:
@@ -54,43 +54,66 @@ class LineDecoder:
 
     def __init__(self) -> None:
         self._member = ""
-        self._decode: Callable[[bytes], Any] = json.Decoder(Record).decode
-        self._decoders: dict[str, Callable[[bytes], Any]] = {"": self._decode}
+        self._decoder: json.Decoder[Any] = json.Decoder(Record)
+        self._decoders = {"": self._decoder}
 
-    def decode(self, lines: Sequence[bytes], offset: int, number: int) -> LineChunk:
-        """The chunk of some whole lines.
+    def decode(self, block: Block, number: int) -> LineChunk:
+        """The chunk of a block.
 
         Args:
-            lines: with or without their line ends; they must not change while the chunk is used.
-            offset: where the first begins in the source.
+            block: some whole lines.
             number: the number of the first, 0 if not known.
         """
+        if block.overlong:
+            chunk = LineChunk([], block=block, number=number)
+            raw = bytes(block.data) + f" … ({block.overlong} bytes)".encode()
+            chunk.rejected = [Rejected(chunk.where(0, block.offset), "line over 16 MiB", raw)]
+            return chunk
+        records = self._swept(block)
         try:
-            # Line by line, though inside of C: ``decode_lines`` takes two objects in a line for two records,
-            # and every way of noticing that afterwards costs as much as these calls do.
-            records = list(map(self._decode, lines))
-            if self._member:
-                records = [envelope.record for envelope in records]
-            # A log line, or an envelope where none is expected, looks like a record without a timestamp.
-            if all([record.timestamp for record in records]):  # noqa: C419 - a generator takes twice as long
-                return LineChunk(records, lines=lines, offset=offset, number=number)
-        except (*_UNDECODABLE, AttributeError):  # AttributeError: an envelope without a record
-            pass
-        return self._decode_one_by_one(lines, offset, number)
+            # Without a timestamp: a log line or an envelope, which the decoder takes for an empty record.
+            if records and all([record.timestamp for record in records]):  # noqa: C419 - half as long
+                return LineChunk(records, block=block, number=number)
+        except AttributeError:
+            pass  # an envelope without a record
+        return self._picked(block, number, records)
 
-    def _decode_one_by_one(self, lines: Sequence[bytes], offset: int, number: int) -> LineChunk:
+    def _swept(self, block: Block) -> list[Any] | None:
+        """What every line holds, ``None`` if they must be looked at one by one."""
+        if not block.braced:
+            return None
+        try:
+            decoded = self._decoder.decode_lines(block.data)
+        except _UNDECODABLE:
+            return None
+        # The decoder would take two objects in a line for two records, and one in two lines for one.
+        if len(decoded) != block.count:
+            return None
+        return [envelope.record for envelope in decoded] if self._member else decoded
+
+    def _decoded(self, line: bytes) -> Record | None:
+        try:
+            decoded = self._decoder.decode(line)
+        except _UNDECODABLE:
+            return None
+        record: Record | None = decoded.record if self._member else decoded
+        return record
+
+    def _picked(self, block: Block, number: int, swept: list[Any] | None) -> LineChunk:
+        """The chunk of a block in which not all is well."""
         records: list[Record] = []
         places: list[int] = []
         repaired: list[int] = []
         rejected: list[Rejected] = []
         skipped: dict[str, int] = {}
-        at = offset
-        for place, line in enumerate(lines):
-            record = self._decoded(line)
-            if record is not None:
+        chunk = LineChunk([], block=block, number=number, places=places)
+        offset = block.offset
+        for place, line in enumerate(block.lines()):
+            at, offset = offset, offset + len(line)
+            record = swept[place] if swept else self._decoded(line) if line.strip(JSON_SPACE) else None
+            if record is not None and record.timestamp:
                 records.append(record)
                 places.append(place)
-                at += len(line)
                 continue
             for found in look_again(line, at):
                 if found.record is not None:
@@ -98,30 +121,15 @@ class LineDecoder:
                         repaired.append(len(records))
                     records.append(found.record)
                     places.append(place)
-                    self._expect(found.member)
+                    if found.member != self._member:
+                        self._expect(found.member)
+                        swept = None
                 elif found.skipped:
                     skipped[found.skipped] = skipped.get(found.skipped, 0) + 1
                 else:
-                    rejected.append(Rejected(name_of_line(number and number + place, at), found.malformed, line))
-            at += len(line)
-        return LineChunk(
-            records,
-            repaired=repaired,
-            skipped=skipped,
-            rejected=rejected,
-            lines=lines,
-            offset=offset,
-            number=number,
-            places=places,
-        )
-
-    def _decoded(self, line: bytes) -> Record | None:
-        try:
-            decoded = self._decode(line)
-        except _UNDECODABLE:
-            return None
-        record: Record | None = decoded.record if self._member else decoded
-        return record if record is not None and record.timestamp else None
+                    rejected.append(Rejected(chunk.where(place, at), found.malformed, line))
+        chunk.records, chunk.repaired, chunk.skipped, chunk.rejected = records, repaired, skipped, rejected
+        return chunk
 
     def _expect(self, member: str) -> None:
         """From now on try this first: records alone, or records in that member of an envelope."""
@@ -129,6 +137,6 @@ class LineDecoder:
             envelope = defstruct(
                 "Envelope", [("record", Record | None, field(default=None, name=member))], gc=False
             )
-            self._decoders[member] = json.Decoder(envelope).decode
+            self._decoders[member] = json.Decoder(envelope)
         if member in self._decoders:
-            self._member, self._decode = member, self._decoders[member]
+            self._member, self._decoder = member, self._decoders[member]

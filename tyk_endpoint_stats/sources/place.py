@@ -13,7 +13,7 @@ from tyk_endpoint_stats.sources.blocks import MAX_LINE_BYTES, WINDOW_BYTES, Byte
 from tyk_endpoint_stats.sources.contract import PositionLookup
 from tyk_endpoint_stats.sources.second_look import JSON_SPACE, is_complete
 
-__all__ = ["Place", "bytes_before", "find_place", "name_of", "offset_of", "position_text"]
+__all__ = ["Place", "bytes_before", "find_place", "name_of", "offset_of", "position_text", "read_at"]
 
 _POSITION = re.compile(r"(\d{20}):([0-9a-f]{16})", re.ASCII)
 _PIECE_BYTES = 64 * 2**10
@@ -27,12 +27,14 @@ class Place(Struct, frozen=True):
         begins: the stored position, ``None``: the store has not met these bytes.
         offset: the same as a number of bytes.
         before: the last bytes before it.
+        head: the first bytes of all.
     """
 
     source: str
     begins: str | None = None
     offset: int = 0
     before: bytes = b""
+    head: bytes = b""
 
 
 def position_text(offset: int, before: bytes) -> str:
@@ -51,6 +53,7 @@ def find_place(stream: ByteStream, position: PositionLookup, name: str | None = 
         position: asked for the position of every source that may be these.
         name: ``name_of(stream)``, where it is known already.
     """
+    head = b"" if name else read_at(stream, 0, WINDOW_BYTES)
     first = name = name or name_of(stream)
     if first is None or name is None:
         return None
@@ -62,12 +65,12 @@ def find_place(stream: ByteStream, position: PositionLookup, name: str | None = 
             known.append((offset, name, stored))
         number += 1
         name = f"{first}~{number}"
-    found = Place(name)
+    found = Place(name, head=head)
     # Upwards, because some streams can only go forwards.
     for offset, source, stored in sorted(known):
         before = bytes_before(stream, offset)
         if position_text(offset, before) == stored:
-            found = Place(source, stored, offset, before)
+            found = Place(source, stored, offset, before, head)
     return found
 
 
@@ -85,8 +88,13 @@ def offset_of(position: str) -> int | None:
 
 def bytes_before(stream: ByteStream, offset: int) -> bytes:
     """The bytes by which a position at this offset is known; too few where it is past the end."""
-    stream.seek(max(offset - WINDOW_BYTES, 0))
-    view = memoryview(bytearray(min(offset, WINDOW_BYTES)))
+    return read_at(stream, max(offset - WINDOW_BYTES, 0), min(offset, WINDOW_BYTES))
+
+
+def read_at(stream: ByteStream, offset: int, size: int) -> bytes:
+    """The bytes at an offset, fewer where the stream ends."""
+    stream.seek(offset)
+    view = memoryview(bytearray(size))
     filled = 0
     while filled < len(view) and (got := stream.readinto(view[filled:])):
         filled += got

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
-from tyk_endpoint_stats.sources.blocks import Block, ByteStream, read_blocks
-from tyk_endpoint_stats.sources.contract import Chunk, Reading, Rejected
-from tyk_endpoint_stats.sources.jsonl import LineChunk, LineDecoder, name_of_line
+from tyk_endpoint_stats.sources.blocks import ByteStream, read_blocks
+from tyk_endpoint_stats.sources.contract import Chunk, Reading
+from tyk_endpoint_stats.sources.jsonl import LineDecoder
 from tyk_endpoint_stats.sources.place import Place, position_text
 
 __all__ = ["LineReading"]
@@ -39,24 +39,20 @@ class LineReading(Reading):
         if self._place is None:
             return
         decoder = LineDecoder()
+        seen_at, seen = self._place.offset - len(self._place.before), self._place.before or self._place.head
         # Lines before the place were not read, so those behind it have no number.
         number = 0 if self._place.offset else 1
         for block in read_blocks(self._stream, self._place.offset, self._place.before):
-            if block.overlong:
-                chunk = _overlong(block, number)
-            else:
-                chunk = decoder.decode(block.lines, block.offset, number)
+            if not self._stream.still_has(seen_at, seen):
+                return  # it was truncated and begun anew: what is there now is another source
+            seen_at, seen = block.ends - len(block.before), block.before
+            chunk = decoder.decode(block, number)
             chunk.ends = position_text(block.ends, block.before)
             chunk.size = block.ends - block.offset
             yield chunk
             if number:
-                number += len(block.lines)
+                number += block.count
 
     def close(self) -> None:
         """Give back the stream."""
         self._close()
-
-
-def _overlong(block: Block, number: int) -> LineChunk:
-    raw = block.lines[0] + f" … ({block.overlong} bytes)".encode()
-    return LineChunk([], rejected=[Rejected(name_of_line(number, block.offset), "line over 16 MiB", raw)])

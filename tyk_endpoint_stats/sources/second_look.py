@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-from msgspec import DecodeError, Raw, Struct, field, json, structs
+from msgspec import DecodeError, Raw, Struct, field, json
 
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.repair import MalformedRecord, record_from_object, text_from_utf8
@@ -122,9 +122,7 @@ def is_complete(line: bytes, offset: int) -> bool:
 def _valid_text(line: bytes, offset: int) -> tuple[bytes, bool]:
     """JSON with U+FFFD for bytes that are not UTF-8 and for lone surrogates, and whether there were any."""
     clean = data = (line if offset else line.removeprefix(BYTE_ORDER_MARK)).strip(JSON_SPACE)
-    try:
-        data.decode()
-    except UnicodeDecodeError:
+    if not data.isascii():
         clean = text_from_utf8(data).encode()
     if _SURROGATE_ESCAPE.search(clean):
         clean = _ESCAPE.sub(lambda match: rb"\ufffd" if match[1] else match[0], clean)
@@ -206,10 +204,10 @@ def _record(found: _Object) -> Found:
 
 def _members(found: Struct) -> dict[str, Any]:
     members = {}
-    for info, name in zip(structs.fields(found), found.__struct_fields__, strict=True):
+    for name, json_name in zip(found.__struct_fields__, found.__struct_encode_fields__, strict=True):
         value = getattr(found, name)
         if value is not _ABSENT:
-            members[info.encode_name] = _value(value, _INNER.get(name))
+            members[json_name] = _value(value, _INNER.get(name))
     return members
 
 

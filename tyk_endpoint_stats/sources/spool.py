@@ -9,11 +9,11 @@ from tempfile import TemporaryFile
 from msgspec import Struct
 
 from tyk_endpoint_stats.errors import SourceError
+from tyk_endpoint_stats.sources.blocks import ByteStream
 
 __all__ = ["Spool", "nameless_file", "write_all"]
 
 _SEGMENT_BYTES = 32 * 2**20
-_MAX_KEPT_BYTES = 2**30
 _PIECE_BYTES = 64 * 2**10
 
 
@@ -33,7 +33,7 @@ class _Segment(Struct):
     file: FileIO
 
 
-class Spool:
+class Spool(ByteStream):
     """The bytes of a pipe, with those that are not merged yet kept on disk.
 
     The files have no names, so nobody else can read them (records may hold credentials) and they are gone when
@@ -42,6 +42,11 @@ class Spool:
     Args:
         descriptor: the pipe; it is not closed.
         label: how people know it.
+
+    Attributes:
+        at: the offset to read on at.
+        end: how much the pipe has given so far.
+        max_kept_bytes: more than this is not kept, whether or not it is merged; ``None``: all is.
     """
 
     def __init__(self, descriptor: int, label: str) -> None:
@@ -50,6 +55,7 @@ class Spool:
         self._segments: deque[_Segment] = deque()
         self.at = 0
         self.end = 0
+        self.max_kept_bytes: int | None = None
 
     def seek(self, offset: int) -> None:
         """Go to an offset; past the end is the end, and is waited for."""
@@ -92,7 +98,8 @@ class Spool:
     def _keep(self, piece: memoryview) -> None:
         if not self._segments or self.end - self._segments[-1].begins >= _SEGMENT_BYTES:
             self._segments.append(_Segment(self.end, nameless_file()))
-            self.forget(self.end - _MAX_KEPT_BYTES)
+            if self.max_kept_bytes is not None:
+                self.forget(self.end - self.max_kept_bytes)
         try:
             file = self._segments[-1].file
             file.seek(0, os.SEEK_END)

@@ -16,6 +16,8 @@ from tyk_endpoint_stats.sources.spool import Spool, nameless_file, write_all
 __all__ = ["StdinSource"]
 
 _PIECE_BYTES = 256 * 2**10
+_MAX_KEPT_BYTES = 2**30
+"""Batches are smaller; only a line without an end could fill the disk."""
 
 
 class StdinSource(Source):
@@ -42,6 +44,7 @@ class StdinSource(Source):
         if self._file is not None:
             return read_file(FileIO(os.dup(self._file.fileno())), self.label, position, self._lengths)
         assert self._spool is not None
+        self._spool.max_kept_bytes = None  # where to begin is not known yet: it may be the first byte
         if self._name is None:
             self._name = name_of(self._spool)
         place = find_place(self._spool, position, self._name) if self._name else None
@@ -85,6 +88,7 @@ class _PipeReading(LineReading):
     def __init__(self, spool: Spool, place: Place | None) -> None:
         super().__init__(spool, place, None, lambda: None)
         self._spool = spool
+        spool.max_kept_bytes = _MAX_KEPT_BYTES
 
     def acknowledge(self, position: str | None) -> None:
         """See the contract. The bytes by which the position is known are kept."""
