@@ -7,9 +7,10 @@ Unicode is mended, durations are brought into range, and everything else has one
 import math
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from msgspec import DecodeError, json, structs
+from msgspec import structs
 
 from tyk_endpoint_stats.core.record import (
     MAX_MILLISECONDS,
@@ -25,8 +26,6 @@ from tyk_endpoint_stats.core.record import (
 __all__ = ["MalformedRecord", "mended", "record_from_object", "replace_surrogates", "text_from_utf8"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_ENCODE = json.Encoder().encode
-_DECODE = json.Decoder(Record).decode
 
 
 class MalformedRecord(ValueError):
@@ -52,19 +51,44 @@ def replace_surrogates(text: str) -> str:
 
 
 def mended(record: Record) -> tuple[Record, bool]:
-    """A copy of a record made in Python with every value in range, and whether anything had to be mended.
+    """A record made in Python with every value in range, and whether anything had to be mended.
 
-    Constructing a ``Record`` checks nothing; here its values meet the rules that decoded ones have met.
+    Constructing a ``Record`` checks nothing; here its values meet the rules that decoded ones have met. An aware
+    datetime is taken as its ``timestamp``, too.
 
     Raises:
         MalformedRecord: a value is of a kind that can't be read as what it should be.
     """
     if not isinstance(record, Record):
         raise MalformedRecord("not a Record")
+    return (record, False) if _is_sound(record) else record_from_object(_members(record))
+
+
+def _is_sound(record: Record) -> bool:
+    latency, graphql_stats, mcp_stats = record.latency, record.graphql_stats, record.mcp_stats
     try:
-        return _DECODE(_ENCODE(record)), False
-    except (DecodeError, UnicodeError, TypeError, ValueError, OverflowError, RecursionError):
-        return record_from_object(_members(record))
+        # Joined: one addition refuses what is no text, one encoding finds lone surrogates in any of them.
+        text = record.path + record.api_key + record.timestamp + record.api_name + record.api_id
+        text += record.org_id + record.oauth_id + record.alias
+        return (
+            (text.isascii() or bool(text.encode()))
+            and type(record.response_code) is int
+            and -(2**31) <= record.response_code < 2**31
+            and type(record.request_time) is int
+            and 0 <= record.request_time <= MAX_MILLISECONDS
+            and type(latency) is Latency
+            and type(latency.total) is int
+            and type(latency.upstream) is int
+            and 0 <= latency.total <= MAX_MILLISECONDS
+            and 0 <= latency.upstream <= MAX_MILLISECONDS
+            and type(record.track_path) is bool
+            and type(graphql_stats) is GraphQLStats
+            and type(graphql_stats.is_graphql) is bool
+            and type(mcp_stats) is MCPStats
+            and type(mcp_stats.is_mcp) is bool
+        )
+    except (TypeError, AttributeError, UnicodeEncodeError):
+        return False
 
 
 def _members(record: Record) -> dict[str, Any]:
@@ -74,6 +98,8 @@ def _members(record: Record) -> dict[str, Any]:
             members[name] = structs.asdict(members[name])
     if isinstance(members["graphql_stats"], GraphQLStats):
         members["graphql_stats"] = {"IsGraphQL": members["graphql_stats"].is_graphql}
+    if isinstance(members["timestamp"], datetime):
+        members["timestamp"] = members["timestamp"].isoformat()
     return members
 
 
