@@ -1,4 +1,5 @@
 import json
+import re
 
 import msgspec
 import pytest
@@ -107,3 +108,21 @@ def test_the_document_stands_on_its_own(document):
     for ref in text.split('"$ref":"')[1:]:
         assert ref.startswith("#/components/schemas/")
         assert ref.split('"')[0].rsplit("/", 1)[1] in document["components"]["schemas"]
+
+
+@pytest.mark.parametrize("part", list(VALUES))
+def test_the_patterns_of_dates_take_what_the_routes_take(document, store, ask, part):
+    (path, item) = next((path, item) for path, item in document["paths"].items() if "keyHash" in path)
+    (pattern,) = [p["schema"]["pattern"] for p in item["get"]["parameters"] if p["name"] == part]
+    candidates = [f"{n:0{digits}d}" for digits in (1, 2, 3, 4) for n in range(105)] + [
+        "9999",
+        "10000",
+        "x",
+        "-1",
+    ]
+    for value in candidates:
+        described = re.search(pattern, value) is not None
+        # January, so that every day there is in the pattern is one
+        dates = VALUES | {"startMonth": "1", "EndMonth": "1", "keyHash": "k", part: value}
+        taken = ask(store, filled(path, **dates)).status == 200
+        assert taken is described, value

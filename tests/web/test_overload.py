@@ -142,7 +142,7 @@ def test_out_of_descriptors_the_server_idles_and_recovers(when, twin):
         )
         address = ("127.0.0.1", int(child.stdout.readline()))
         with ExitStack() as clients:
-            for _ in range(300):
+            for _ in range(250):
                 connect(clients, address)
             child.stdin.write("\n")
             child.stdin.flush()

@@ -228,6 +228,7 @@ def test_without_p_all_rows_come_on_one_page(paged, ask):
         ("999999999999999999", [], 3),
         ("0", [f"/{n:02d}" for n in range(24, -1, -1)], 0),
         ("-1", [f"/{n:02d}" for n in range(24, -1, -1)], 0),
+        ("%31", [f"/{n:02d}" for n in range(24, 14, -1)], 3),
         ("01", [f"/{n:02d}" for n in range(24, 14, -1)], 3),
     ],
 )
@@ -248,7 +249,7 @@ def test_page_size_is_a_setting(paged, ask):
 
 
 @pytest.mark.parametrize(
-    "query", ["p=", "p=x", "p=1.0", "p=+1", "p=%31x", "p=1&p=1", "p=1&p=", "p", "p=" + "1" * 19]
+    "query", ["p=", "p=x", "p=1.0", "p=+1", "p=%31x", "p=%ff", "p=%zz", "p=1&p=1", "p=1&p=", "p", "p=" + "1" * 19]
 )
 def test_p_that_is_no_number_or_comes_twice_is_refused(paged, ask, query):
     assert message(ask(paged, f"{K}/k/{DAYS}?{query}"), 400).startswith("p ")

@@ -260,6 +260,7 @@ def test_a_signal_ends_the_program_once_five_requests_in_flight_are_answered(pro
         deadline = time.monotonic() + 5
         while not refuses(address):
             assert time.monotonic() < deadline
+            time.sleep(0.01)  # or the queue of connections fills up, and the next try takes a second
         program.stdin.write("\n")
         program.stdin.flush()
         for sock in busy:
@@ -267,6 +268,25 @@ def test_a_signal_ends_the_program_once_five_requests_in_flight_are_answered(pro
     assert program.wait(10) == 0
     assert program.stdout.read() == f"ended by {number}\n"
     assert program.stderr.read() == ""
+
+
+def test_a_program_ends_too_when_another_thread_shuts_the_server_down():
+    program = PROGRAM.replace(
+        "serve_until_signalled(server)",
+        "(threading.Timer(0, server.shutdown).start(), serve_until_signalled(server))[1]",
+    )
+    ended = subprocess.run([sys.executable, "-c", program], input="", capture_output=True, text=True, timeout=20)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.endswith("ended by None\n")
+
+
+def test_a_program_learns_that_serving_failed():
+    program = PROGRAM.replace(
+        "serve_until_signalled(server)", "(server.socket.close(), serve_until_signalled(server))[1]"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], input="", capture_output=True, text=True, timeout=20)
+    assert ended.returncode == 1
+    assert ended.stderr.rstrip().splitlines()[-1].startswith("ValueError")
 
 
 def test_a_second_signal_does_not_wait(program):
@@ -279,5 +299,6 @@ def test_a_second_signal_does_not_wait(program):
         deadline = time.monotonic() + 5
         while not refuses(address):
             assert time.monotonic() < deadline
+            time.sleep(0.01)  # or the queue of connections fills up, and the next try takes a second
         program.send_signal(signal.SIGTERM)
         assert program.wait(5) == -signal.SIGTERM

@@ -82,6 +82,11 @@ def test_a_token_that_no_header_can_carry_is_refused(bad):
     assert "token 2" in str(problem.value)
 
 
+def test_one_text_is_no_collection_of_tokens():
+    with pytest.raises(TypeError, match="each letter"):
+        Tokens(GOOD)
+
+
 def test_a_token_for_two_organisations_is_refused():
     assert len(Tokens([GOOD, GOOD, Token(GOOD)])) == 1
     with pytest.raises(InvalidToken) as problem:

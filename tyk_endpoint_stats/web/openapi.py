@@ -11,6 +11,13 @@ Json = dict[str, Any]
 
 CONTRACT_VERSION = "1"
 
+_NO_CONTROL = "^[^\\u0000-\\u001f\\u007f]*$"
+_DATE_PATTERNS = {
+    "Day": "^(0?[1-9]|[12][0-9]|3[01])$",
+    "Month": "^(0?[1-9]|1[0-2])$",
+    "Year": "^([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])$",
+}
+
 _INTEGER: Json = {"type": "integer", "format": "int64"}
 _COUNT: Json = {**_INTEGER, "minimum": 0}
 _MEAN: Json = {"type": "number", "minimum": 0, "description": "Mean over all hits, in milliseconds."}
@@ -51,29 +58,23 @@ def openapi_document(consumers: Mapping[tuple[str, ...], str], open_paths: Itera
 
 
 def _question(prefix: Sequence[str], name: str) -> Json:
-    parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}]
+    parameters = [_parameter("path", name, {"type": "string", "minLength": 1, "pattern": _NO_CONTROL})]
     parameters += [
-        {
-            "name": part,
-            "in": "path",
-            "required": True,
-            "schema": {"type": "string", "pattern": "^[0-9]{4}$" if part.endswith("Year") else "^[0-9]{1,2}$"},
-        }
+        _parameter(
+            "path",
+            part,
+            {"type": "string", "pattern": _DATE_PATTERNS[part.removeprefix("start").removeprefix("End")]},
+        )
         for part in DATE_PARTS
     ]
     parameters += [
-        {
-            "name": "p",
-            "in": "query",
-            "description": "A page, from 1. Absent, 0 or less: all rows.",
-            "schema": {"type": "integer"},
-        },
-        {
-            "name": "api_id",
-            "in": "query",
-            "description": "Only the rows of that API.",
-            "schema": {"type": "string"},
-        },
+        _parameter(
+            "query",
+            "p",
+            {"type": "integer", "minimum": -(10**18) + 1, "maximum": 10**18 - 1},
+            "A page, from 1. Absent, 0 or less: all rows.",
+        ),
+        _parameter("query", "api_id", {"type": "string", "pattern": _NO_CONTROL}, "Only the rows of that API."),
     ]
     operation = {
         "summary": f"The endpoints that a consumer ({name}) called from one day to another.",
@@ -89,6 +90,15 @@ def _question(prefix: Sequence[str], name: str) -> Json:
         "get": {"operationId": operation_id, **operation},
         "head": {"operationId": f"head_{operation_id}", **operation},
     }
+
+
+def _parameter(place: str, name: str, schema: Json, description: str | None = None) -> Json:
+    parameter: Json = {"name": name, "in": place, "schema": schema}
+    if place == "path":
+        parameter["required"] = True
+    if description:
+        parameter["description"] = description
+    return parameter
 
 
 def _open_operation(path: str) -> Json:

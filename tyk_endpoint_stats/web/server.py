@@ -76,7 +76,7 @@ class Server(socketserver.TCPServer):
         self._open: set[Connection] = set()
         self._stopping = False
         self._serving_thread: threading.Thread | None = None
-        self._overloaded = wire_bytes(error_response(503, "Busy, try again", (("Retry-After", "1"),)), close=True)
+        self._overloaded = error_response(503, "Busy, try again", (("Retry-After", "1"),))
         self._turned_away: deque[tuple[float, socket.socket]] = deque()
         self._said_at: dict[str, float] = {}
         self.request_queue_size = limits.backlog
@@ -216,12 +216,12 @@ class Server(socketserver.TCPServer):
                 self._changed.notify_all()
 
     def _turn_away(self, sock: socket.socket) -> None:
-        """Send the prepared answer without waiting, and close a second later: a reset might overtake it."""
+        """Send a short answer without waiting, and close a second later: a reset might overtake it."""
         if self._may_say("full"):
             _log.warning("%d connections are open, others are turned away", self.most_connections)
         with suppress(OSError):
             sock.setblocking(False)
-            sock.send(self._overloaded)
+            sock.send(wire_bytes(self._overloaded, close=True))
             sock.shutdown(socket.SHUT_WR)
         self._turned_away.append((time.monotonic() + self.limits.linger_s, sock))
         if len(self._turned_away) > _TURNED_AWAY_AT_ONCE:

@@ -80,9 +80,10 @@ def parameters(query: str) -> Parameters:
         if name == b"p":
             if page is not None:
                 raise BadTarget("p is given twice")
-            if not _PAGE.fullmatch(raw_value):
+            value = _decoded(raw_value, "p")
+            if not _PAGE.fullmatch(value):
                 raise BadTarget("p must be a whole number")
-            page = int(raw_value)
+            page = int(value)
         elif name == b"api_id":
             if api_id is not None:
                 raise BadTarget("api_id is given twice")

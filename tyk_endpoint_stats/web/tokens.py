@@ -49,10 +49,13 @@ class Tokens:
         tokens: text is a token that sees every organisation. None at all: nobody gets in.
 
     Raises:
+        TypeError: ``tokens`` is one text.
         InvalidToken: a token is empty, has white space or control characters, or is given twice.
     """
 
     def __init__(self, tokens: Iterable[str | Token]) -> None:
+        if isinstance(tokens, str):
+            raise TypeError("tokens must be a collection of tokens; each letter of a text would be one")
         entries: dict[bytes, Access] = {}
         short = 0
         for number, given in enumerate(tokens, 1):
