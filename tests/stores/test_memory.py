@@ -1,0 +1,13 @@
+"""The memory store sits the same exam as every other."""
+
+from pathlib import Path
+
+from tyk_endpoint_stats.stores.memory import MemoryStore
+from tyk_endpoint_stats.testing import WholeBatchReadsConformance
+
+
+class TestMemoryStore(WholeBatchReadsConformance):
+    max_examples = 100
+
+    def open_store(self, place: Path) -> MemoryStore:
+        return MemoryStore()

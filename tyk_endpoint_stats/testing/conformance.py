@@ -1,0 +1,43 @@
+"""The exams for stores, put together."""
+
+from tyk_endpoint_stats.testing.answers import AnswersExam
+from tyk_endpoint_stats.testing.concurrency import ConcurrencyExam, WholeBatchExam
+from tyk_endpoint_stats.testing.durability import DurabilityExam
+from tyk_endpoint_stats.testing.limits import LimitsExam
+from tyk_endpoint_stats.testing.positions import PositionsExam
+from tyk_endpoint_stats.testing.pruning import PruningExam
+
+__all__ = ["DurableStoreConformance", "StoreConformance", "WholeBatchReadsConformance"]
+
+
+class StoreConformance(AnswersExam, PositionsExam, ConcurrencyExam, LimitsExam, PruningExam):
+    """The exam of every store.
+
+    Subclass it as ``Test…`` in your own tests, and give ``open_store``::
+
+        class TestMyStore(StoreConformance):
+            def open_store(self, place: Path) -> Store:
+                return open_store(f"mystore://localhost/{place.name}")
+
+            def remove_store(self, place: Path) -> None:  # only if something lies outside of `place`
+                drop_database(place.name)
+
+    ``place`` is a directory that exists, is empty at first, and has a name that no other place has. What needs
+    a server gets it by a fixture of your own::
+
+            @pytest.fixture(autouse=True)
+            def _server(self, my_server: Server) -> None:
+                self.url = my_server.url
+
+    A store that outlives its process takes ``DurableStoreConformance`` instead; one whose readers see whole
+    batches takes ``WholeBatchReadsConformance``, alone or beside it. ``max_examples`` says how many random
+    histories to try.
+    """
+
+
+class DurableStoreConformance(DurabilityExam, StoreConformance):
+    """The exam of stores that outlive their process: ``open_store`` of one place gives the same data again."""
+
+
+class WholeBatchReadsConformance(WholeBatchExam, StoreConformance):
+    """The exam of stores whose readers see a batch whole or not at all (``stores.contract.WholeBatchReads``)."""

@@ -1,0 +1,142 @@
+"""What the exams of stores share: where stores lie, how they are asked, and threads that start together."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tyk_endpoint_stats.core.buckets import Span, Width
+from tyk_endpoint_stats.core.selection import Batch, Dimension, Group, Selection
+from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.stores.contract import ReadableStore, SourceProgress, Store
+from tyk_endpoint_stats.testing.plain import Hit, plain_answer
+
+__all__ = [
+    "ALL_DAYS",
+    "ALL_QUARTERS",
+    "EVERYTHING",
+    "NewPlace",
+    "StoreExam",
+    "answer_of",
+    "run_together",
+    "snapshot",
+]
+
+NewPlace: TypeAlias = Callable[[], Path]
+"""Makes a new, empty directory, with a name of its own, for one more store."""
+
+ALL_DAYS = (Span(Width.DAY, -(10**6), 10**7),)
+ALL_QUARTERS = (Span(Width.QUARTER, -(10**8), 10**9),)
+EVERYTHING = frozenset(Dimension)
+
+THREADS_END_S = 60.0
+
+
+class StoreExam:
+    """How the exams get their stores. Subclasses give ``open_store``."""
+
+    max_examples = 25
+    """How many random histories each property is tried with."""
+
+    def open_store(self, place: Path) -> Store:
+        """Open the store that belongs to ``place``: new and empty the first time, durable ones the same again.
+
+        Args:
+            place: a directory that exists and is empty at first; its name is unique, for stores elsewhere.
+        """
+        raise NotImplementedError("an exam needs open_store(self, place)")
+
+    def remove_store(self, place: Path) -> None:
+        """Remove what ``open_store`` made outside of ``place``; the directory itself goes anyway."""
+
+    @pytest.fixture
+    def new_place(self, tmp_path: Path) -> Iterator[NewPlace]:
+        """Places for the stores of one test."""
+        places: list[Path] = []
+
+        def make() -> Path:
+            place = tmp_path / f"store_{uuid4().hex[:16]}"
+            place.mkdir()
+            places.append(place)
+            return place
+
+        yield make
+        for place in places:
+            self.remove_store(place)
+
+    @property
+    def settings(self) -> settings:
+        """For the properties: no deadline, because a store may have to wait for a disk or a server."""
+        return settings(
+            max_examples=self.max_examples,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        )
+
+
+def answer_of(store: ReadableStore, selection: Selection) -> dict[Group, EndpointStats]:
+    """A store's answer, by group."""
+    answer = list(store.read(selection))
+    by_group = dict(answer)
+    assert len(by_group) == len(answer), "a group was answered twice"
+    return by_group
+
+
+def check_answers(store: ReadableStore, hits: Iterable[Hit], selections: Iterable[Selection]) -> None:
+    """The store answers each of these as the hits themselves do."""
+    hits = list(hits)
+    for selection in selections:
+        assert answer_of(store, selection) == plain_answer(hits, selection), selection
+
+
+def snapshot(store: Store) -> tuple[object, ...]:
+    """All that can be asked of a store, for comparing before and after."""
+    progress: list[SourceProgress] = list(store.sources())
+    return (
+        answer_of(store, Selection(ALL_DAYS, EVERYTHING)),
+        answer_of(store, Selection(ALL_QUARTERS, EVERYTHING)),
+        {one.source: one for one in progress},
+        {one.source: store.position(one.source) for one in progress},
+    )
+
+
+def frozen(batch: Batch) -> object:
+    """All of a batch in a form that does not change with it."""
+    states = {
+        bucket: {series: stats.copy() for series, stats in by_series.items()}
+        for bucket, by_series in batch.states.items()
+    }
+    counts = batch.counts
+    return (
+        states,
+        dict(batch.api_names),
+        dict(batch.aliases),
+        (counts.read, counts.counted, counts.repaired, dict(counts.skipped), dict(counts.malformed)),
+        (batch.source, batch.begins, batch.ends),
+    )
+
+
+def run_together(*functions: Callable[[], object]) -> None:
+    """Run the functions at the same time, a thread each; the first error of one of them is raised here."""
+    barrier = threading.Barrier(len(functions))
+    problems: list[BaseException] = []
+
+    def run(function: Callable[[], object]) -> None:
+        barrier.wait(THREADS_END_S)
+        try:
+            function()
+        except BaseException as problem:
+            problems.append(problem)
+
+    threads = [threading.Thread(target=run, args=(function,), daemon=True) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(THREADS_END_S)
+    assert not any(thread.is_alive() for thread in threads), f"a call hangs for {THREADS_END_S:g} s"
+    if problems:
+        raise problems[0]
