@@ -81,7 +81,7 @@ class MemoryStore(WholeBatchReads, Store):
                 state = new[series] = stats.copy()
                 if series in known:
                     state.merge(known[series])
-                if max(state.hits, state.total_request_time_ms, state.total_latency_ms) > _MOST:
+                if _largest_sum(state) > _MOST:
                     raise StoreError(f"the sums of {series!r} would pass 63 bits; the batch was not merged")
         return merged
 
@@ -151,7 +151,8 @@ class MemoryStore(WholeBatchReads, Store):
         """See the contract. Positions are kept: what a source is can't be told from here."""
         with self._lock:
             self._check_usable()
-            self._pruned_before_day = max(before // DAY_US, self._pruned_before_day or before // DAY_US)
+            day, known = before // DAY_US, self._pruned_before_day
+            self._pruned_before_day = day if known is None else max(day, known)
             gone = [bucket for bucket in self._states if self._is_pruned(bucket)]
             return Pruned(quarter_states=sum(len(self._states.pop(bucket)) for bucket in gone))
 
@@ -165,6 +166,17 @@ class MemoryStore(WholeBatchReads, Store):
             raise StoreClosed("this memory store is closed")
         if os.getpid() != self._pid:
             raise StoreClosed("this memory store was opened before a fork; open one in this process")
+
+
+def _largest_sum(state: EndpointStats) -> int:
+    return max(
+        state.hits,
+        state.success,
+        state.error,
+        state.total_request_time_ms,
+        state.total_latency_ms,
+        state.total_upstream_latency_ms,
+    )
 
 
 def _matches(series: Series, selection: Selection) -> bool:
