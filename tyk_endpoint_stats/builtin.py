@@ -16,6 +16,7 @@ def provide_stores() -> Iterable[StoreType]:
             "tyk_endpoint_stats.stores.sqlite:open_sqlite",
             "one SQLite file; the default",
             "sqlite:///tyk-endpoint-stats.db",
+            "tyk_endpoint_stats.stores.sqlite:open_existing_sqlite",
         ),
         StoreType(
             "memory",

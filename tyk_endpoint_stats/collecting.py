@@ -60,7 +60,11 @@ class Collected(Struct):
 
 
 def collect(
-    reading: Reading, label: str, wanted: Wanted, on_chunk: Callable[[int], None] | None = None
+    reading: Reading,
+    label: str,
+    wanted: Wanted,
+    on_chunk: Callable[[int], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Iterator[Collected]:
     """The batches of a reading, in order; none for a reading that holds nothing new.
 
@@ -69,6 +73,7 @@ def collect(
         label: the source, as people know it, for messages.
         wanted: which records count, and when a batch ends.
         on_chunk: called after every chunk with the bytes it covered.
+        stop: asked after every chunk; once it says so, what was read is a batch and nothing more is read.
 
     Raises:
         SourceError: the source can't be read on, or a record is malformed and none may be.
@@ -83,6 +88,8 @@ def collect(
         if basket.is_full():
             yield basket.empty(reading.source, begins, ends)
             begins = ends
+        if stop is not None and stop():
+            break
     if ends != begins or basket.aggregator.counts.read:
         yield basket.empty(reading.source, begins, ends)
 

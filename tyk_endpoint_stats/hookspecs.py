@@ -29,12 +29,15 @@ class StoreType(Struct, frozen=True):
             driver is loaded before it is needed.
         summary: one line for people.
         example: a URL that shows the form.
+        open_existing: like ``open``, but where nothing is there yet it raises instead of making it, so that a
+            question to a mistyped URL is an error. Not given: ``open`` serves for both.
     """
 
     scheme: str
     open: "Callable[..., ReadableStore] | str"
     summary: str
     example: str
+    open_existing: "Callable[..., ReadableStore] | str | None" = None
 
 
 class SourceType(Struct, frozen=True):

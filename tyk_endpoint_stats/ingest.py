@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from tyk_endpoint_stats.collecting import NAMED_REJECTS, Collected, Limits, Wanted, collect
 from tyk_endpoint_stats.core.aggregator import Rules
+from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.repair import MalformedRecord, mended
 from tyk_endpoint_stats.core.selection import Counts
@@ -38,6 +39,7 @@ class IngestReport(Struct):
         batches: how many were merged.
         bytes: how much of the source was read.
         seconds: how long it took.
+        newest_us: the latest hit of all, ``None`` if nothing was counted.
         named: the first malformed records, with place and cause.
     """
 
@@ -47,12 +49,28 @@ class IngestReport(Struct):
     batches: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    newest_us: Instant | None = None
     named: list[Rejected] = field(default_factory=list)
 
     @property
     def read(self) -> int:
         """Records read: counted, skipped, malformed and duplicate ones."""
         return self.counts.read + self.duplicate
+
+    def merge(self, other: "IngestReport") -> None:
+        """Take another report into this one."""
+        self.counts.merge(other.counts)
+        self.duplicate += other.duplicate
+        self.batches += other.batches
+        self.bytes += other.bytes
+        self.seconds += other.seconds
+        self.see(other.newest_us)
+        self.named += other.named[: NAMED_REJECTS - len(self.named)]
+
+    def see(self, newest_us: Instant | None) -> None:
+        """Take note of a latest hit."""
+        if newest_us is not None and (self.newest_us is None or newest_us > self.newest_us):
+            self.newest_us = newest_us
 
 
 class RecordsSource(Source):
@@ -111,6 +129,8 @@ def ingest(
     fail_on_malformed: bool = False,
     on_rejected: Callable[[Rejected], None] | None = None,
     on_progress: OnProgress | None = None,
+    stop: Callable[[], bool] | None = None,
+    report: IngestReport | None = None,
 ) -> IngestReport:
     """Read a source to its end and merge what it holds, batch by batch.
 
@@ -125,6 +145,8 @@ def ingest(
         fail_on_malformed: stop at the first malformed record; the batch it is in is not merged.
         on_rejected: called with each malformed record once its batch is merged.
         on_progress: called after every chunk.
+        stop: asked after every chunk; once it says so, what was read is merged and nothing more is read.
+        report: what to add to, for a caller who wants it after an error too; a new one by default.
 
     Raises:
         SourceError: the source can't be read (on); what was merged before stays merged.
@@ -133,11 +155,13 @@ def ingest(
     if not isinstance(source, Source):
         source = RecordsSource(source)
     wanted = Wanted(rules, limits, fail_on_malformed, on_rejected is not None)
-    report = IngestReport(source.label)
+    report = report or IngestReport(source.label)
     began = time.monotonic()
     for part in source.parts():
-        while not _reading_ended(store, part, wanted, report, began, on_rejected, on_progress):
+        while not _reading_ended(store, part, wanted, report, began, on_rejected, on_progress, stop):
             pass  # another writer was met: the store is asked again where the source stands
+        if stop is not None and stop():
+            break
     report.seconds = time.monotonic() - began
     return report
 
@@ -150,6 +174,7 @@ def _reading_ended(
     began: float,
     on_rejected: Callable[[Rejected], None] | None,
     on_progress: OnProgress | None,
+    stop: Callable[[], bool] | None,
 ) -> bool:
     with source.open(store.position) as reading:
 
@@ -160,7 +185,7 @@ def _reading_ended(
                 on_progress(report, reading)
 
         merged = reading.begins
-        for collected in collect(reading, source.label, wanted, on_chunk):
+        for collected in collect(reading, source.label, wanted, on_chunk, stop):
             if not merge_collected(store, collected, report, on_rejected):
                 return False
             merged = collected.batch.ends
@@ -184,6 +209,7 @@ def merge_collected(
         return False
     report.batches += 1
     report.counts.merge(batch.counts)
+    report.see(batch.newest_us())
     room = NAMED_REJECTS - len(report.named)
     report.named += [Rejected(found.where, found.reason, b"") for found in collected.rejected[:room]]
     if on_rejected is not None:

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from tyk_endpoint_stats.errors import PluginError, UnknownScheme
+from tyk_endpoint_stats.hookspecs import StoreType
 from tyk_endpoint_stats.plugin_manager import Plugins, Provided, load_plugins
 from tyk_endpoint_stats.sources.contract import Source
 from tyk_endpoint_stats.stores.contract import ReadableStore, Store
@@ -15,6 +16,9 @@ __all__ = ["mask_url", "open_readable_store", "open_sources", "open_store"]
 _KNOWN_ELSEWHERE = {
     "mongodb": "tyk-endpoint-stats-mongodb",
     "mongodb+srv": "tyk-endpoint-stats-mongodb",
+    "redis": "tyk-endpoint-stats-redis",
+    "rediss": "tyk-endpoint-stats-redis",
+    "unix": "tyk-endpoint-stats-redis",
 }
 
 
@@ -38,10 +42,21 @@ def open_store(url: str, *, plugins: Plugins | None = None, **options: Any) -> S
     return store
 
 
-def open_readable_store(url: str, *, plugins: Plugins | None = None, **options: Any) -> ReadableStore:
-    """Like ``open_store``, but a store that can only be read will do."""
+def open_readable_store(
+    url: str, *, existing: bool = False, plugins: Plugins | None = None, **options: Any
+) -> ReadableStore:
+    """Like ``open_store``, but a store that can only be read will do.
+
+    Args:
+        url: as for ``open_store``.
+        existing: whether a store that is not there yet is an error; otherwise it is made.
+        plugins: as for ``open_store``.
+        options: as for ``open_store``.
+    """
     provided = _find(url, (plugins or load_plugins()).stores, "store")
-    store = _function(provided)(url, **options)
+    assert isinstance(provided.type, StoreType)
+    reference = (provided.type.open_existing if existing else None) or provided.type.open
+    store = _imported(reference, provided)(url, **options)
     if not isinstance(store, ReadableStore):
         raise PluginError(f"plugin {provided.plugin!r} opened {mask_url(url)} as {store!r}, which is no store")
     return store
@@ -56,7 +71,7 @@ def open_sources(text: str, *, plugins: Plugins | None = None, **options: Any) -
     """
     url = text if "://" in text else f"file://{text}"
     provided = _find(url, (plugins or load_plugins()).sources, "source")
-    sources: Sequence[Source] = _function(provided)(url, **options)
+    sources: Sequence[Source] = _imported(provided.type.open, provided)(url, **options)
     return sources
 
 
@@ -85,10 +100,10 @@ def _find(url: str, provided: dict[str, Provided], what: str) -> Provided:
     raise UnknownScheme(message)
 
 
-def _function(provided: Provided) -> Callable[..., Any]:
-    if not isinstance(provided.type.open, str):
-        return provided.type.open
-    module, _, name = provided.type.open.partition(":")
+def _imported(reference: Callable[..., Any] | str, provided: Provided) -> Callable[..., Any]:
+    if not isinstance(reference, str):
+        return reference
+    module, _, name = reference.partition(":")
     try:
         function: Callable[..., Any] = getattr(import_module(module), name)
     except (ImportError, AttributeError) as problem:

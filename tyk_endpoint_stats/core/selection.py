@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
-from tyk_endpoint_stats.core.buckets import Bucket, Span
+from tyk_endpoint_stats.core.buckets import Bucket, Span, Width
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.stats import EndpointStats
 
@@ -111,6 +111,13 @@ class Batch(Struct):
     source: str | None = None
     begins: str | None = None
     ends: str | None = None
+
+    def newest_us(self) -> Instant | None:
+        """The latest hit in the batch; ``None`` where it has none."""
+        last_day = max((bucket for bucket in self.states if bucket.width is Width.DAY), default=None)
+        if last_day is None:
+            return None
+        return max(stats.last_hit_us for stats in self.states[last_day].values() if stats.last_hit_us is not None)
 
 
 class Dimension(StrEnum):

@@ -24,7 +24,7 @@ from tyk_endpoint_stats.stores.sqlite.connections import (
 )
 from tyk_endpoint_stats.stores.sqlite.files import path_of, prepare
 
-__all__ = ["SQLiteStore", "open_sqlite"]
+__all__ = ["SQLiteStore", "open_existing_sqlite", "open_sqlite"]
 
 MERGE_TIMEOUT_S = 120.0
 READ_TIMEOUT_S = 30.0
@@ -41,6 +41,21 @@ def open_sqlite(url: str) -> "SQLiteStore":
         UnusableStore: a directory, an empty, foreign, damaged or newer file, a network file system, …
     """
     return SQLiteStore(path_of(url))
+
+
+def open_existing_sqlite(url: str) -> "SQLiteStore":
+    """Like ``open_sqlite``, but a file that is not there is not made.
+
+    Raises:
+        PluginError: the URL names no file.
+        UnusableStore: as ``open_sqlite``, and where there is no file.
+    """
+    path = path_of(url)
+    if not path.exists():
+        raise UnusableStore(
+            f"{path} does not exist; an ingest makes it: tyk-endpoint-stats ingest --store {url} FILE"
+        )
+    return SQLiteStore(path)
 
 
 class SQLiteStore(WholeBatchReads, Store):

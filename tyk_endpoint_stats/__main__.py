@@ -1,0 +1,14 @@
+"""``python -m tyk_endpoint_stats``: the same program as ``tyk-endpoint-stats``."""
+
+from tyk_endpoint_stats.cli.program import program
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line; never returns."""
+    program(prog_name="tyk-endpoint-stats")
+
+
+if __name__ == "__main__":
+    main()

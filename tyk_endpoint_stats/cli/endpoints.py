@@ -1,0 +1,132 @@
+"""``endpoints``: the answer in a terminal."""
+
+from datetime import UTC, date
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tyk_endpoint_stats.cli.formats import format_option, write_rows
+from tyk_endpoint_stats.cli.options import day_option, store_option, timezone_option
+
+if TYPE_CHECKING:
+    from tyk_endpoint_stats.reports import EndpointRow
+
+__all__ = ["endpoints"]
+
+_MEMBERS = [
+    "api_id",
+    "api_name",
+    "path",
+    "hits",
+    "success",
+    "error",
+    "first_hit",
+    "last_hit",
+    "request_time",
+    "latency",
+    "upstream_latency",
+    "max_latency",
+    "min_latency",
+    "max_upstream_latency",
+    "min_upstream_latency",
+    "p50",
+    "p95",
+    "p99",
+    "codes",
+]
+_COLUMNS = (
+    ("api", "api"),
+    ("path", "path"),
+    ("hits", "hits"),
+    ("success", "success"),
+    ("error", "error"),
+    ("latency", "mean ms"),
+    ("p95", "p95"),
+    ("max_latency", "max"),
+    ("last_hit", "last hit"),
+)
+
+
+@click.command(
+    epilog="""\b
+Example:
+  tyk-endpoint-stats endpoints --key 7f3c3ca87376cabe --from 2020-10-13 --to 2020-10-14"""
+)
+@store_option("endpoints")
+@click.option("--key", metavar="KEY", help="An API key as the gateway records it: usually its hash.")
+@click.option("--oauth-client", metavar="ID", help="An OAuth client's id.")
+@day_option("--from", "first", "The first day.", required=True)
+@day_option("--to", "last", "The last day, inclusive.", required=True)
+@timezone_option("Whose days, and in which zone to print times.")
+@click.option("--org-id", metavar="ID", help="Only this organisation.")
+@click.option("--api-id", metavar="ID", help="Only this API.")
+@format_option("tyk")
+def endpoints(
+    store_url: str,
+    key: str | None,
+    oauth_client: str | None,
+    first: date,
+    last: date,
+    timezone: str,
+    org_id: str | None,
+    api_id: str | None,
+    form: str,
+) -> None:
+    """Which endpoints one consumer called between two days.
+
+    Durations are in milliseconds. Busiest endpoint first. `--format tyk` prints what the HTTP route answers;
+    json, ndjson and csv have more: status codes, percentiles, the first hit.
+    """
+    if (key is None) == (oauth_client is None):
+        raise click.UsageError("say whose endpoints: either --key KEY or --oauth-client ID")
+    from tyk_endpoint_stats.cli.opening import store_to_ask
+    from tyk_endpoint_stats.core.selection import Consumer
+
+    consumer = Consumer.key(key) if key is not None else Consumer.oauth_client(oauth_client or "")
+    with store_to_ask(store_url) as store:
+        rows = store.endpoints(
+            consumer, first, last, zone=timezone, org_id=org_id, api_id=api_id, distributions=form != "tyk"
+        )
+    if form == "tyk":
+        from tyk_endpoint_stats.web.tyk_json import endpoints_body
+
+        click.echo(endpoints_body(rows, 1))
+        return
+    write_rows([_members(row) for row in rows], _MEMBERS, _COLUMNS, form)
+    if not rows:
+        who = "this key" if key is not None else "this OAuth client"
+        click.echo(f"No requests of {who} from {first} to {last} ({timezone}).", err=True)
+
+
+def _members(row: "EndpointRow") -> dict[str, Any]:
+    from tyk_endpoint_stats.core.instants import to_datetime
+
+    stats = row.stats
+    assert stats.first_hit_us is not None
+    return {
+        "api_id": row.api_id,
+        "api": row.api_name or row.api_id,
+        "api_name": row.api_name,
+        "path": row.path,
+        "hits": row.hits,
+        "success": row.success,
+        "error": row.error,
+        "first_hit": to_datetime(stats.first_hit_us, row.last_hit.tzinfo or UTC),
+        "last_hit": row.last_hit,
+        "request_time": row.request_time,
+        "latency": row.latency,
+        "upstream_latency": row.upstream_latency,
+        "max_latency": row.max_latency,
+        "min_latency": row.min_latency,
+        "max_upstream_latency": row.max_upstream_latency,
+        "min_upstream_latency": row.min_upstream_latency,
+        "p50": _rounded(stats.latency_percentile_ms(50)),
+        "p95": _rounded(stats.latency_percentile_ms(95)),
+        "p99": _rounded(stats.latency_percentile_ms(99)),
+        "codes": {str(code): count for code, count in sorted(stats.codes.items())},
+    }
+
+
+def _rounded(percentile: float | None) -> float | None:
+    """The histogram is good for about 1 %: more digits would pretend."""
+    return None if percentile is None else round(percentile, 1)

@@ -1,0 +1,190 @@
+"""``ingest``: records from sources into a store."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tyk_endpoint_stats.cli.escaping import printable
+from tyk_endpoint_stats.cli.options import include_option, store_option
+from tyk_endpoint_stats.errors import SourceError
+
+if TYPE_CHECKING:
+    from tyk_endpoint_stats.core.aggregator import Rules
+    from tyk_endpoint_stats.ingest import IngestReport
+    from tyk_endpoint_stats.plugin_manager import Plugins
+    from tyk_endpoint_stats.sources.contract import Rejected, Source
+    from tyk_endpoint_stats.stores.contract import Store
+
+__all__ = ["ingest"]
+
+OnRejected = Callable[["Rejected"], None]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tyk-endpoint-stats ingest analytics.jsonl
+  tyk-endpoint-stats ingest 'logs/*.jsonl.gz' --rejects bad.jsonl
+  docker logs -f tyk-pump | tyk-endpoint-stats ingest --follow -"""
+)
+@store_option("ingest")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Processes that decode and aggregate; as many as there are cores by default.",
+)
+@click.option("--follow", is_flag=True, help="Read on as the sources grow, until Ctrl-C or SIGTERM.")
+@click.option("--tracked-only", is_flag=True, help="Count only records whose path the gateway was told to track.")
+@click.option(
+    "--include",
+    metavar="graphql,mcp",
+    default="",
+    callback=include_option,
+    help="Count GraphQL or MCP records too; Tyk does not.",
+)
+@click.option(
+    "--on-error",
+    type=click.Choice(["skip", "fail"]),
+    default="skip",
+    show_default=True,
+    help="Count and name malformed records and go on, or stop at the first problem.",
+)
+@click.option(
+    "--rejects",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep every malformed line in this file (made readable by you alone; it may hold credentials).",
+)
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+def ingest(
+    store_url: str,
+    jobs: int | None,
+    follow: bool,
+    tracked_only: bool,
+    include: frozenset[str],
+    on_error: str,
+    rejects: Path | None,
+    sources: tuple[str, ...],
+) -> None:
+    """Read records into a store: only what is new, every record once.
+
+    A SOURCE is a file of JSON lines (plain records or Tyk Pump's stdout, .gz too), a glob in quotes, `-` for
+    stdin, or the URL of an installed source. Run it again on the same, a renamed, compressed or grown file, and
+    nothing is counted twice.
+    """
+    from tyk_endpoint_stats.cli.opening import plugins_with_warnings, store_to_fill
+    from tyk_endpoint_stats.core.aggregator import Rules
+
+    rules = Rules(tracked_only=tracked_only, include=include)
+    plugins = plugins_with_warnings()
+    with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
+        if follow:
+            _follow(store, sources, plugins, rules, on_rejected)
+            return
+        failed = _once(store, sources, plugins, rules, on_rejected, on_error == "fail", jobs)
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _once(
+    store: "Store",
+    names: Sequence[str],
+    plugins: "Plugins",
+    rules: "Rules",
+    on_rejected: OnRejected | None,
+    fail_fast: bool,
+    jobs: int | None,
+) -> bool:
+    """Ingest every source to its end; whether something went wrong."""
+    from tyk_endpoint_stats import ingest as ingesting
+    from tyk_endpoint_stats.cli.ingest_report import Progress, report_lines
+    from tyk_endpoint_stats.cli.stopping import stop_on_signal
+    from tyk_endpoint_stats.opening import open_sources
+
+    reports: list[IngestReport] = []
+    failed = False
+    progress = Progress()
+    with stop_on_signal() as stopped:
+        for name in names:
+            try:
+                for source in open_sources(name, plugins=plugins):
+                    reports.append(ingesting.IngestReport(source.label))
+                    ingesting.ingest(
+                        store,
+                        source,
+                        rules=rules,
+                        fail_on_malformed=fail_fast,
+                        on_rejected=on_rejected,
+                        on_progress=progress.show,
+                        stop=stopped.is_set,
+                        report=reports[-1],
+                    )
+            except SourceError as problem:
+                failed = True
+                progress.clear()
+                click.echo(f"Error: {printable(str(problem))}", err=True)
+                if fail_fast:
+                    break
+            if stopped.is_set():
+                break
+    progress.clear()
+    for line in report_lines(reports, on_rejected is not None):
+        click.echo(line)
+    if stopped.is_set():
+        click.echo("Stopped before the end; run it again to go on from here.", err=True)
+    return failed or stopped.is_set()
+
+
+def _follow(
+    store: "Store",
+    names: Sequence[str],
+    plugins: "Plugins",
+    rules: "Rules",
+    on_rejected: OnRejected | None,
+) -> None:
+    from tyk_endpoint_stats.cli.ingest_report import minute_line, report_lines
+    from tyk_endpoint_stats.cli.stopping import stop_on_signal
+    from tyk_endpoint_stats.following import follow
+    from tyk_endpoint_stats.opening import open_sources
+
+    def find_sources() -> "Sequence[Source]":
+        return [source for name in names for source in open_sources(name, plugins=plugins)]
+
+    with stop_on_signal() as stopped:
+        report = follow(
+            store,
+            find_sources,
+            wait=stopped.wait,
+            on_report=lambda report: click.echo(minute_line(report), err=True),
+            on_problem=lambda problem: click.echo(f"Waiting: {printable(problem)}", err=True),
+            rules=rules,
+            on_rejected=on_rejected,
+        )
+    for line in report_lines([report], on_rejected is not None):
+        click.echo(line)
+
+
+@contextmanager
+def _rejects_file(path: Path | None) -> Iterator[OnRejected | None]:
+    if path is None:
+        yield None
+        return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as problem:
+        raise click.ClickException(f"{path}: rejects can't be written there: {problem.strerror}") from problem
+    with os.fdopen(descriptor, "wb") as file:
+
+        def keep(rejected: "Rejected") -> None:
+            raw = rejected.raw
+            file.write(raw if raw.endswith(b"\n") else raw + b"\n")
+
+        try:
+            yield keep
+            file.flush()
+        except OSError as problem:
+            raise click.ClickException(f"{path}: rejects can't be written: {problem.strerror}") from problem

@@ -1,0 +1,92 @@
+"""What an ingest did, in words; and how far it is, on a terminal's last line."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from tyk_endpoint_stats.cli.escaping import printable
+from tyk_endpoint_stats.ingest import IngestReport
+from tyk_endpoint_stats.sources.contract import Reading
+
+__all__ = ["Progress", "minute_line", "report_lines"]
+
+_EVERY_S = 0.2
+
+
+def report_lines(reports: Sequence[IngestReport], rejects_kept: bool) -> Iterator[str]:
+    """The final report: a line a source where there are several, then the sum."""
+    if len(reports) != 1:
+        for report in reports:
+            yield f"{printable(report.label)}: {_short(report)}"
+        label = f"{len(reports)} sources"
+    else:
+        label = printable(reports[0].label)
+    total = IngestReport(label)
+    for report in reports:
+        total.merge(report)
+    counts = total.counts
+    rate = f", {total.read / total.seconds:,.0f} records/s" if total.read and total.seconds else ""
+    yield f"{label}: {total.read:,} read in {total.seconds:.1f} s{rate}"
+    yield f"  counted    {counts.counted:>13,}" + (f"  ({counts.repaired:,} repaired)" if counts.repaired else "")
+    yield f"  skipped    {sum(counts.skipped.values()):>13,}" + _reasons(counts.skipped)
+    yield f"  malformed  {sum(counts.malformed.values()):>13,}" + _reasons(counts.malformed)
+    yield f"  duplicate  {total.duplicate:>13,}"
+    for report in reports:
+        for found in report.named:
+            yield f"    {printable(report.label)}: {printable(found.where)}: {printable(found.reason)}"
+    if counts.malformed and not rejects_kept:
+        yield "  (--rejects FILE keeps malformed lines)"
+
+
+def minute_line(report: IngestReport) -> str:
+    """Where following stands: the sums so far, and how old the newest hit is."""
+    lag = "-"
+    if report.newest_us is not None:
+        lag = f"{time.time() - report.newest_us / 1e6:,.0f} s"
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{now} {_short(report)}, lag {lag}"
+
+
+class Progress:
+    """One line that is written over itself on stderr, where that is a terminal."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+        self._shown = self._stream.isatty()
+        self._next = 0.0
+
+    def show(self, report: IngestReport, reading: Reading) -> None:
+        """After every chunk; most calls do nothing."""
+        if not self._shown or (now := time.monotonic()) < self._next:
+            return
+        self._next = now + _EVERY_S
+        rate = report.bytes / 2**20 / report.seconds if report.seconds else 0.0
+        text = (
+            f"{printable(report.label)}  {report.bytes / 2**20:,.0f} MiB  {rate:,.0f} MiB/s  {report.read:,} merged"
+        )
+        if reading.total:
+            text += f"  {min(1.0, (reading.done + report.bytes) / reading.total):.0%}"
+        self._stream.write(f"\r\x1b[2K{text}")
+        self._stream.flush()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown and self._next:
+            self._stream.write("\r\x1b[2K")
+            self._stream.flush()
+
+
+def _short(report: IngestReport) -> str:
+    skipped, malformed = sum(report.counts.skipped.values()), sum(report.counts.malformed.values())
+    return (
+        f"{report.read:,} read, {report.counts.counted:,} counted, {skipped:,} skipped, {malformed:,} malformed, "
+        f"{report.duplicate:,} duplicate"
+    )
+
+
+def _reasons(counts: dict[str, int]) -> str:
+    if not counts:
+        return ""
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return "  (" + ", ".join(f"{printable(reason)} {count:,}" for reason, count in ranked) + ")"

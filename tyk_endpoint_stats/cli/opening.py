@@ -1,0 +1,46 @@
+"""Stores and plugins as commands open them: with what there is to say about them on stderr."""
+
+import click
+
+from tyk_endpoint_stats.cli.escaping import printable
+from tyk_endpoint_stats.opening import open_readable_store, open_store
+from tyk_endpoint_stats.plugin_manager import Plugins, load_plugins
+from tyk_endpoint_stats.stores.contract import ReadableStore, Store
+
+__all__ = ["plugins_with_warnings", "store_to_ask", "store_to_fill", "store_to_serve", "warn"]
+
+
+def warn(text: str) -> None:
+    """A line on stderr."""
+    click.echo(f"Warning: {printable(text, keep_newlines=False)}", err=True)
+
+
+def plugins_with_warnings() -> Plugins:
+    """What is installed; a line on stderr for each plugin that can't be used."""
+    plugins = load_plugins()
+    for problem in plugins.problems:
+        warn(f"plugin {problem.plugin} {problem.cause}")
+    return plugins
+
+
+def store_to_ask(url: str) -> ReadableStore:
+    """A store that is there already, for one question."""
+    return open_readable_store(url, existing=True, plugins=plugins_with_warnings())
+
+
+def store_to_serve(url: str) -> ReadableStore:
+    """A store to serve from, made if it is not there yet; its warnings are shown."""
+    return _with_warnings(open_readable_store(url, plugins=plugins_with_warnings()))
+
+
+def store_to_fill(url: str, plugins: Plugins) -> Store:
+    """A store to write to, made if it is not there yet; its warnings are shown."""
+    store = open_store(url, plugins=plugins)
+    _with_warnings(store)
+    return store
+
+
+def _with_warnings(store: ReadableStore) -> ReadableStore:
+    for text in store.warnings:
+        warn(text)
+    return store

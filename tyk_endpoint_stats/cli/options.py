@@ -1,0 +1,66 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from tyk_endpoint_stats.cli.escaping import printable
+from tyk_endpoint_stats.core.instants import find_zone
+from tyk_endpoint_stats.errors import InvalidQuestion
+
+__all__ = ["DEFAULT_STORE", "day_option", "include_option", "store_option", "timezone_option"]
+
+DEFAULT_STORE = "sqlite:///tyk-endpoint-stats.db"
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def day_option(name: str, variable: str, text: str, required: bool = False) -> Callable[[Decorated], Decorated]:
+    """A day, written as ``2026-10-31``."""
+    return click.option(
+        name,
+        variable,
+        type=click.DateTime(["%Y-%m-%d"]),
+        callback=lambda ctx, param, value: value and value.date(),
+        required=required,
+        metavar="YYYY-MM-DD",
+        help=text,
+    )
+
+
+def store_option(command: str) -> Callable[[Decorated], Decorated]:
+    """``--store``, also by a variable of the command's own and by one for all commands."""
+    return click.option(
+        "--store",
+        "store_url",
+        metavar="URL",
+        default=DEFAULT_STORE,
+        show_default=True,
+        envvar=[f"TYK_ENDPOINT_STATS_{command.upper()}_STORE", "TYK_ENDPOINT_STATS_STORE"],
+        help="Where the numbers are kept.",
+    )
+
+
+def timezone_option(text: str) -> Callable[[Decorated], Decorated]:
+    """``--timezone``; stays a name, so that messages can show it."""
+    return click.option(
+        "--timezone", metavar="ZONE", default="UTC", show_default=True, callback=_checked_zone, help=text
+    )
+
+
+def _checked_zone(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    try:
+        find_zone(value)
+    except InvalidQuestion as problem:
+        raise click.BadParameter(printable(str(problem)), ctx, param) from problem
+    return value
+
+
+def include_option(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[str]:
+    """The words of ``--include``, checked."""
+    words = frozenset(word.strip() for word in value.split(",") if word.strip())
+    unknown = words - {"graphql", "mcp"}
+    if unknown:
+        raise click.BadParameter(f"{', '.join(sorted(unknown))}: only graphql and mcp can be included", ctx, param)
+    return words

@@ -1,0 +1,61 @@
+"""The program: its commands, each imported when it is used, and what its errors look like."""
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from tyk_endpoint_stats.cli.escaping import printable
+from tyk_endpoint_stats.errors import InvalidQuestion, PluginError, TykEndpointStatsError
+
+__all__ = ["COMMANDS", "program"]
+
+COMMANDS = ("serve", "ingest", "endpoints", "consumers", "demo", "plugins")
+
+
+class _Program(click.Group):
+    """Exit codes: 0 done, 1 the work failed, 2 wrong usage."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"tyk_endpoint_stats.cli.{name}"), name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (InvalidQuestion, PluginError) as problem:
+            raise _WrongUsage(printable(str(problem))) from problem
+        except TykEndpointStatsError as problem:
+            raise click.ClickException(printable(str(problem))) from problem
+
+
+class _WrongUsage(click.ClickException):
+    exit_code = 2
+
+
+@click.group(
+    cls=_Program,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "TYK_ENDPOINT_STATS",
+        "max_content_width": 100,
+    },
+    epilog="Every option can be set by an environment variable: TYK_ENDPOINT_STATS_<COMMAND>_<OPTION>; "
+    "--store everywhere by TYK_ENDPOINT_STATS_STORE.",
+)
+@click.version_option(package_name="tyk-endpoint-stats")
+def program() -> None:
+    """Which endpoints did this API key, or this OAuth client, call; how often, how fast?
+
+    \b
+    Try it:     tyk-endpoint-stats serve --demo
+    Your data:  tyk-endpoint-stats ingest analytics.jsonl
+                tyk-endpoint-stats consumers
+                tyk-endpoint-stats endpoints --key KEY --from 2026-10-01 --to 2026-10-31
+    """

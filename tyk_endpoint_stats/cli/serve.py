@@ -1,0 +1,162 @@
+"""``serve``: the routes over HTTP."""
+
+import logging
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import click
+
+from tyk_endpoint_stats.cli.escaping import printable
+from tyk_endpoint_stats.cli.options import store_option, timezone_option
+
+if TYPE_CHECKING:
+    from tyk_endpoint_stats.core.selection import Consumer
+    from tyk_endpoint_stats.demo import Traffic
+    from tyk_endpoint_stats.stores.contract import ReadableStore
+    from tyk_endpoint_stats.web.tokens import Token
+
+__all__ = ["serve"]
+
+_DEMO_RECORDS = 50_000
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tyk-endpoint-stats serve --demo
+  tyk-endpoint-stats serve --store sqlite:///stats.db --timezone Asia/Kolkata --token-file tokens"""
+)
+@store_option("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=3000, show_default=True, help="The port; 0: one that is free."
+)
+@click.option(
+    "--token",
+    "tokens",
+    multiple=True,
+    metavar="T",
+    help="A valid token; may be repeated. It shows in the process list: rather use --token-file, or the "
+    "variable TYK_ENDPOINT_STATS_SERVE_TOKEN. With none, one is made and printed.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help="A file of tokens, a line each: TOKEN, or TOKEN ORG_ID for one that sees only that organisation.",
+)
+@timezone_option("The reporting time zone: whose days are asked for, and how times are written.")
+@click.option("--page-size", type=click.IntRange(min=1), default=10, show_default=True, help="Rows a page (?p=).")
+@click.option(
+    "--end-date",
+    type=click.Choice(["inclusive", "exclusive"]),
+    default="inclusive",
+    show_default=True,
+    help="Whether the last day belongs to the range; older Dashboards leave it out.",
+)
+@click.option("--demo", is_flag=True, help="Serve a month of generated traffic, and print URLs that answer.")
+@click.pass_context
+def serve(
+    ctx: click.Context,
+    store_url: str,
+    host: str,
+    port: int,
+    tokens: tuple[str, ...],
+    token_file: Path | None,
+    timezone: str,
+    page_size: int,
+    end_date: str,
+    demo: bool,
+) -> None:
+    """Answer the two routes of Tyk's Dashboard.
+
+    \b
+    GET /api/activity/keys/endpoint/KEY/1/10/2026/31/10/2026
+    GET /api/activity/oauthid/endpoint/CLIENT/1/10/2026/31/10/2026
+    """
+    from tyk_endpoint_stats.cli.opening import store_to_serve
+    from tyk_endpoint_stats.core.instants import find_zone
+    from tyk_endpoint_stats.web.server import make_server
+    from tyk_endpoint_stats.web.settings import Settings
+    from tyk_endpoint_stats.web.signals import serve_until_signalled
+    from tyk_endpoint_stats.web.tokens import Tokens, make_token
+
+    if demo and ctx.get_parameter_source("store_url") is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("--demo serves generated traffic from memory: leave --store out")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    valid = _given_tokens(tokens, token_file)
+    made = None if valid else make_token()
+    settings = Settings(
+        tokens=Tokens(valid or [made or ""]),
+        zone=find_zone(timezone),
+        page_size=page_size,
+        end_date_exclusive=end_date == "exclusive",
+    )
+    traffic = _traffic(timezone) if demo else None
+    with _filled(traffic) if traffic else store_to_serve(store_url) as store:
+        try:
+            server = make_server(store, settings=settings, host=host, port=port)
+        except OSError as problem:
+            raise click.ClickException(
+                f"can't listen at {printable(host)} port {port}: {problem.strerror or problem}; try another --port"
+            ) from problem
+        click.echo(f"Serving on {server.url}, days in {timezone}. Ctrl-C stops.")
+        for line in _invitation(server.url, made, traffic):
+            click.echo(line)
+        serve_until_signalled(server)
+
+
+def _given_tokens(tokens: tuple[str, ...], token_file: Path | None) -> "list[str | Token]":
+    from tyk_endpoint_stats.web.tokens import InvalidToken, read_token_file
+
+    try:
+        return [*tokens, *(read_token_file(token_file) if token_file else ())]
+    except InvalidToken as problem:
+        raise click.BadParameter(printable(str(problem)), param_hint="--token-file") from problem
+
+
+def _traffic(timezone: str) -> "Traffic":
+    from tyk_endpoint_stats.demo import Traffic
+
+    return Traffic(records=_DEMO_RECORDS, zone=timezone)
+
+
+def _filled(traffic: "Traffic") -> "ReadableStore":
+    from tyk_endpoint_stats.opening import open_store
+
+    click.echo(f"Making {traffic.records:,} requests up to {traffic.until} …", err=True)
+    store = open_store("memory://")
+    store.ingest(traffic.decoded())
+    return store
+
+
+def _invitation(url: str, token: str | None, traffic: "Traffic | None") -> list[str]:
+    """What to try next. A token that was given is not shown again; a made one is shown this once."""
+    lines = [f"Token, made for this run: {token}"] if token else []
+    authorization = token or "$TOKEN"
+    if traffic is None:
+        if token:
+            example = f"{url}/api/activity/keys/endpoint/KEY/1/10/2026/31/10/2026"
+            lines += ["", f"  curl -H 'authorization: {authorization}' '{example}'"]
+            lines += ["", "`tyk-endpoint-stats consumers` lists the keys and clients that can be asked about."]
+        return lines
+    from tyk_endpoint_stats.core.selection import Kind
+
+    for kind, what in ((Kind.KEY, "API key"), (Kind.OAUTH, "OAuth client")):
+        consumer = traffic.busiest(kind)
+        target = f"{url}{_path(consumer, traffic)}"
+        lines += [
+            "",
+            f"{what} {consumer.id}:",
+            f"  {target}",
+            f"  curl -H 'authorization: {authorization}' '{target}'",
+        ]
+    return lines
+
+
+def _path(consumer: "Consumer", traffic: "Traffic") -> str:
+    route = "keys" if consumer.kind == "key" else "oauthid"
+    first = traffic.until - timedelta(days=round(traffic.days) - 1)
+    days = "/".join(f"{day.day}/{day.month}/{day.year}" for day in (first, traffic.until))
+    return f"/api/activity/{route}/endpoint/{quote(consumer.id, safe='')}/{days}"
