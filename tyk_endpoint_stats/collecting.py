@@ -64,7 +64,7 @@ def collect(
     label: str,
     wanted: Wanted,
     on_chunk: Callable[[int], None] | None = None,
-    stop: Callable[[], bool] | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Collected]:
     """The batches of a reading, in order; none for a reading that holds nothing new.
 
@@ -88,7 +88,7 @@ def collect(
         if basket.is_full():
             yield basket.empty(reading.source, begins, ends)
             begins = ends
-        if stop is not None and stop():
+        if stop():
             break
     if ends != begins or basket.aggregator.counts.read:
         yield basket.empty(reading.source, begins, ends)

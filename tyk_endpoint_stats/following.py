@@ -17,7 +17,8 @@ _PAUSE_S = 1.0
 
 def follow(
     store: Store,
-    find_sources: Callable[[], Sequence[Source]],
+    names: Sequence[str],
+    find: Callable[[str], Sequence[Source]],
     *,
     wait: Callable[[float], bool],
     on_report: Callable[[IngestReport], None],
@@ -31,7 +32,8 @@ def follow(
 
     Args:
         store: where to.
-        find_sources: asked before every pass, so that new files of a glob are found.
+        names: of files, globs, URLs.
+        find: gives the sources of a name; asked before every pass, so that new files of a glob are found.
         wait: waits so many seconds, at most, and says whether to stop.
         on_report: called once a minute with the sum so far.
         on_problem: called with each new problem, once.
@@ -62,12 +64,13 @@ def follow(
             on_report(total)
 
     while True:
-        try:
-            found = find_sources()
-        except SourceError as problem:
-            say_what_is_wrong(problem)
-            found = ()
-        # The same object for the same name: it remembers what it has found out about its bytes.
+        found: list[Source] = []
+        for name in names:
+            try:
+                found += find(name)
+            except SourceError as problem:
+                say_what_is_wrong(problem)
+        # The same object for the same label: it remembers what it has found out about its bytes.
         known = {source.label: known.get(source.label, source) for source in found}
         for source in known.values():
             try:

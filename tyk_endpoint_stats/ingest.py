@@ -22,11 +22,12 @@ from tyk_endpoint_stats.sources.contract import Chunk, PositionLookup, Reading, 
 if TYPE_CHECKING:
     from tyk_endpoint_stats.stores.contract import Store
 
-__all__ = ["IngestReport", "RecordsSource", "ingest", "merge_collected"]
+__all__ = ["IngestReport", "OnProgress", "RecordsSource", "ingest", "merge_collected"]
 
 _RECORDS_A_CHUNK = 1000
 
-OnProgress = Callable[["IngestReport", Reading], None]
+OnProgress = Callable[["IngestReport", float | None], None]
+"""Called with the report so far, and which share of the source is behind it where that can be told."""
 
 
 class IngestReport(Struct):
@@ -129,7 +130,7 @@ def ingest(
     fail_on_malformed: bool = False,
     on_rejected: Callable[[Rejected], None] | None = None,
     on_progress: OnProgress | None = None,
-    stop: Callable[[], bool] | None = None,
+    stop: Callable[[], bool] = lambda: False,
     report: IngestReport | None = None,
 ) -> IngestReport:
     """Read a source to its end and merge what it holds, batch by batch.
@@ -160,7 +161,7 @@ def ingest(
     for part in source.parts():
         while not _reading_ended(store, part, wanted, report, began, on_rejected, on_progress, stop):
             pass  # another writer was met: the store is asked again where the source stands
-        if stop is not None and stop():
+        if stop():
             break
     report.seconds = time.monotonic() - began
     return report
@@ -174,15 +175,18 @@ def _reading_ended(
     began: float,
     on_rejected: Callable[[Rejected], None] | None,
     on_progress: OnProgress | None,
-    stop: Callable[[], bool] | None,
+    stop: Callable[[], bool],
 ) -> bool:
     with source.open(store.position) as reading:
+        done = reading.done
 
         def on_chunk(size: int) -> None:
+            nonlocal done
+            done += size
             report.bytes += size
             report.seconds = time.monotonic() - began
             if on_progress is not None:
-                on_progress(report, reading)
+                on_progress(report, done / reading.total if reading.total else None)
 
         merged = reading.begins
         for collected in collect(reading, source.label, wanted, on_chunk, stop):
@@ -196,7 +200,10 @@ def _reading_ended(
 
 
 def merge_collected(
-    store: "Store", collected: Collected, report: IngestReport, on_rejected: Callable[[Rejected], None] | None
+    store: "Store",
+    collected: Collected,
+    report: IngestReport,
+    on_rejected: Callable[[Rejected], None] | None = None,
 ) -> bool:
     """Merge one batch and add it to the report; ``False``: the store stands elsewhere, ask it for the position."""
     batch = collected.batch

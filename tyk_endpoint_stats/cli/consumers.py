@@ -26,7 +26,7 @@ _COLUMNS = (
 Example:
   tyk-endpoint-stats consumers --kind oauth --from 2026-10-01 --format csv"""
 )
-@store_option("consumers")
+@store_option
 @click.option("--kind", type=click.Choice(["key", "oauth"]), help="Only API keys, or only OAuth clients.")
 @day_option("--from", "first", "The first day; since ever if not given.")
 @day_option("--to", "last", "The last day, inclusive.")

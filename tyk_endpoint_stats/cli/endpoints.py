@@ -52,7 +52,7 @@ _COLUMNS = (
 Example:
   tyk-endpoint-stats endpoints --key 7f3c3ca87376cabe --from 2020-10-13 --to 2020-10-14"""
 )
-@store_option("endpoints")
+@store_option
 @click.option("--key", metavar="KEY", help="An API key as the gateway records it: usually its hash.")
 @click.option("--oauth-client", metavar="ID", help="An OAuth client's id.")
 @day_option("--from", "first", "The first day.", required=True)

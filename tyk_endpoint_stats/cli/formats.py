@@ -83,7 +83,8 @@ def table_lines(rows: Iterable[Row], columns: Sequence[Column], width: int | Non
 
 
 def _write_csv(rows: Sequence[Row], members: Sequence[str], out: TextIO) -> None:
-    writer = csv.writer(out, lineterminator="\n")
+    # Every text in quotes: with minimal quoting a lone CR would stand bare and end the row.
+    writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(members)
     for row in rows:
         writer.writerow([csv_cell(_flat(row[name])) for name in members])

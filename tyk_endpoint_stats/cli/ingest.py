@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ Examples:
   tyk-endpoint-stats ingest 'logs/*.jsonl.gz' --rejects bad.jsonl
   docker logs -f tyk-pump | tyk-endpoint-stats ingest --follow -"""
 )
-@store_option("ingest")
+@store_option
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -99,43 +100,47 @@ def _once(
     jobs: int | None,
 ) -> bool:
     """Ingest every source to its end; whether something went wrong."""
-    from tyk_endpoint_stats import ingest as ingesting
     from tyk_endpoint_stats.cli.ingest_report import Progress, report_lines
     from tyk_endpoint_stats.cli.stopping import stop_on_signal
     from tyk_endpoint_stats.opening import open_sources
+    from tyk_endpoint_stats.parallel import ingest_all
 
     reports: list[IngestReport] = []
-    failed = False
+    problems: list[str] = []
+    sources: list[Source] = []
+    for name in names:
+        try:
+            sources += open_sources(name, plugins=plugins)
+        except SourceError as problem:
+            problems.append(str(problem))
+            click.echo(f"Error: {printable(problems[-1])}", err=True)
+    if problems and fail_fast:
+        return True
     progress = Progress()
     with stop_on_signal() as stopped:
-        for name in names:
-            try:
-                for source in open_sources(name, plugins=plugins):
-                    reports.append(ingesting.IngestReport(source.label))
-                    ingesting.ingest(
-                        store,
-                        source,
-                        rules=rules,
-                        fail_on_malformed=fail_fast,
-                        on_rejected=on_rejected,
-                        on_progress=progress.show,
-                        stop=stopped.is_set,
-                        report=reports[-1],
-                    )
-            except SourceError as problem:
-                failed = True
+        for report, found in ingest_all(
+            store,
+            sources,
+            jobs=jobs or os.cpu_count() or 1,
+            rules=rules,
+            fail_on_malformed=fail_fast,
+            on_rejected=on_rejected,
+            on_progress=progress.show,
+            stop=stopped.is_set,
+        ):
+            reports.append(report)
+            if found is not None:
                 progress.clear()
-                click.echo(f"Error: {printable(str(problem))}", err=True)
+                problems.append(str(found))
+                click.echo(f"Error: {printable(problems[-1])}", err=True)
                 if fail_fast:
                     break
-            if stopped.is_set():
-                break
     progress.clear()
     for line in report_lines(reports, on_rejected is not None):
         click.echo(line)
     if stopped.is_set():
         click.echo("Stopped before the end; run it again to go on from here.", err=True)
-    return failed or stopped.is_set()
+    return bool(problems) or stopped.is_set()
 
 
 def _follow(
@@ -150,13 +155,11 @@ def _follow(
     from tyk_endpoint_stats.following import follow
     from tyk_endpoint_stats.opening import open_sources
 
-    def find_sources() -> "Sequence[Source]":
-        return [source for name in names for source in open_sources(name, plugins=plugins)]
-
     with stop_on_signal() as stopped:
         report = follow(
             store,
-            find_sources,
+            names,
+            partial(open_sources, plugins=plugins),
             wait=stopped.wait,
             on_report=lambda report: click.echo(minute_line(report), err=True),
             on_problem=lambda problem: click.echo(f"Waiting: {printable(problem)}", err=True),

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from tyk_endpoint_stats.cli.escaping import printable
 from tyk_endpoint_stats.ingest import IngestReport
-from tyk_endpoint_stats.sources.contract import Reading
 
 __all__ = ["Progress", "minute_line", "report_lines"]
 
@@ -56,7 +55,7 @@ class Progress:
         self._shown = self._stream.isatty()
         self._next = 0.0
 
-    def show(self, report: IngestReport, reading: Reading) -> None:
+    def show(self, report: IngestReport, share: float | None) -> None:
         """After every chunk; most calls do nothing."""
         if not self._shown or (now := time.monotonic()) < self._next:
             return
@@ -65,8 +64,8 @@ class Progress:
         text = (
             f"{printable(report.label)}  {report.bytes / 2**20:,.0f} MiB  {rate:,.0f} MiB/s  {report.read:,} merged"
         )
-        if reading.total:
-            text += f"  {min(1.0, (reading.done + report.bytes) / reading.total):.0%}"
+        if share is not None:
+            text += f"  {min(1.0, share):.0%}"
         self._stream.write(f"\r\x1b[2K{text}")
         self._stream.flush()
 

@@ -16,6 +16,16 @@ DEFAULT_STORE = "sqlite:///tyk-endpoint-stats.db"
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
+store_option = click.option(
+    "--store",
+    "store_url",
+    metavar="URL",
+    default=DEFAULT_STORE,
+    show_default=True,
+    help="Where the numbers are kept.",
+)
+
+
 def day_option(name: str, variable: str, text: str, required: bool = False) -> Callable[[Decorated], Decorated]:
     """A day, written as ``2026-10-31``."""
     return click.option(
@@ -26,19 +36,6 @@ def day_option(name: str, variable: str, text: str, required: bool = False) -> C
         required=required,
         metavar="YYYY-MM-DD",
         help=text,
-    )
-
-
-def store_option(command: str) -> Callable[[Decorated], Decorated]:
-    """``--store``, also by a variable of the command's own and by one for all commands."""
-    return click.option(
-        "--store",
-        "store_url",
-        metavar="URL",
-        default=DEFAULT_STORE,
-        show_default=True,
-        envvar=[f"TYK_ENDPOINT_STATS_{command.upper()}_STORE", "TYK_ENDPOINT_STATS_STORE"],
-        help="Where the numbers are kept.",
     )
 
 

@@ -12,6 +12,8 @@ __all__ = ["COMMANDS", "program"]
 
 COMMANDS = ("serve", "ingest", "endpoints", "consumers", "demo", "plugins")
 
+_PREFIX = "TYK_ENDPOINT_STATS"
+
 
 class _Program(click.Group):
     """Exit codes: 0 done, 1 the work failed, 2 wrong usage."""
@@ -24,6 +26,9 @@ class _Program(click.Group):
             return None
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(import_module(f"tyk_endpoint_stats.cli.{name}"), name)
+        for param in command.params:
+            if isinstance(param, click.Option):
+                param.envvar = _variables(name, param)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -35,6 +40,13 @@ class _Program(click.Group):
             raise click.ClickException(printable(str(problem))) from problem
 
 
+def _variables(command: str, option: click.Option) -> list[str]:
+    """By the option's own name, where click's would go by the function's parameter; the first that is set wins."""
+    name = max(option.opts, key=len).strip("-").replace("-", "_")
+    variables = [f"{_PREFIX}_{command}_{name}".upper()]
+    return [*variables, f"{_PREFIX}_STORE"] if name == "store" else variables
+
+
 class _WrongUsage(click.ClickException):
     exit_code = 2
 
@@ -43,7 +55,6 @@ class _WrongUsage(click.ClickException):
     cls=_Program,
     context_settings={
         "help_option_names": ["-h", "--help"],
-        "auto_envvar_prefix": "TYK_ENDPOINT_STATS",
         "max_content_width": 100,
     },
     epilog="Every option can be set by an environment variable: TYK_ENDPOINT_STATS_<COMMAND>_<OPTION>; "

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.core.selection import Consumer
     from tyk_endpoint_stats.demo import Traffic
     from tyk_endpoint_stats.stores.contract import ReadableStore
-    from tyk_endpoint_stats.web.tokens import Token
+    from tyk_endpoint_stats.web.tokens import Tokens
 
 __all__ = ["serve"]
 
@@ -26,9 +26,9 @@ _DEMO_RECORDS = 50_000
     epilog="""\b
 Examples:
   tyk-endpoint-stats serve --demo
-  tyk-endpoint-stats serve --store sqlite:///stats.db --timezone Asia/Kolkata --token-file tokens"""
+  tyk-endpoint-stats serve --timezone Asia/Kolkata --token-file tokens"""
 )
-@store_option("serve")
+@store_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=3000, show_default=True, help="The port; 0: one that is free."
@@ -80,15 +80,14 @@ def serve(
     from tyk_endpoint_stats.web.server import make_server
     from tyk_endpoint_stats.web.settings import Settings
     from tyk_endpoint_stats.web.signals import serve_until_signalled
-    from tyk_endpoint_stats.web.tokens import Tokens, make_token
+    from tyk_endpoint_stats.web.tokens import make_token
 
     if demo and ctx.get_parameter_source("store_url") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("--demo serves generated traffic from memory: leave --store out")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    valid = _given_tokens(tokens, token_file)
-    made = None if valid else make_token()
+    made = None if tokens or token_file else make_token()
     settings = Settings(
-        tokens=Tokens(valid or [made or ""]),
+        tokens=_valid_tokens((made,) if made else tokens, token_file),
         zone=find_zone(timezone),
         page_size=page_size,
         end_date_exclusive=end_date == "exclusive",
@@ -107,13 +106,13 @@ def serve(
         serve_until_signalled(server)
 
 
-def _given_tokens(tokens: tuple[str, ...], token_file: Path | None) -> "list[str | Token]":
-    from tyk_endpoint_stats.web.tokens import InvalidToken, read_token_file
+def _valid_tokens(tokens: tuple[str, ...], token_file: Path | None) -> "Tokens":
+    from tyk_endpoint_stats.web.tokens import InvalidToken, Tokens, read_token_file
 
     try:
-        return [*tokens, *(read_token_file(token_file) if token_file else ())]
+        return Tokens([*tokens, *(read_token_file(token_file) if token_file else ())])
     except InvalidToken as problem:
-        raise click.BadParameter(printable(str(problem)), param_hint="--token-file") from problem
+        raise click.UsageError(printable(str(problem))) from problem
 
 
 def _traffic(timezone: str) -> "Traffic":

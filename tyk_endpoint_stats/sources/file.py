@@ -8,10 +8,10 @@ from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.sources.blocks import ByteStream
 from tyk_endpoint_stats.sources.contract import PositionLookup, Reading, Source
 from tyk_endpoint_stats.sources.gzipped import MAGIC, GzipStream
-from tyk_endpoint_stats.sources.place import find_place, read_at
+from tyk_endpoint_stats.sources.place import Place, find_place, read_at
 from tyk_endpoint_stats.sources.reading import LineReading
 
-__all__ = ["FileSource", "PlainStream", "VerifiedLengths", "read_file"]
+__all__ = ["FileSource", "PlainStream", "VerifiedLengths", "open_regular", "read_file", "read_place"]
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _KINDS = (
@@ -37,7 +37,7 @@ class FileSource(Source):
 
     def open(self, position: PositionLookup) -> Reading:
         """See the contract. A gzip file is read to its end once before anything of it is counted."""
-        return read_file(_open_regular(self.path), self.label, position, self._lengths)
+        return read_file(open_regular(self.path), self.label, position, self._lengths)
 
 
 class VerifiedLengths:
@@ -65,16 +65,30 @@ def read_file(raw: FileIO, label: str, position: PositionLookup, lengths: Verifi
     try:
         status = os.fstat(raw.fileno())
         plain = PlainStream(raw, label)
-        magic = memoryview(bytearray(len(MAGIC)))
-        plain.seek(0)
-        plain.readinto(magic)
-        if magic != MAGIC:
+        if read_at(plain, 0, len(MAGIC)) != MAGIC:
             return LineReading(plain, find_place(plain, position), status.st_size, raw.close)
         stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         packed = GzipStream(raw, label, lengths.get(stamp))
         place = find_place(packed, position)
         lengths.put(stamp, packed.verify())
         return LineReading(packed, place, packed.length, raw.close)
+    except BaseException:
+        raw.close()
+        raise
+
+
+def read_place(raw: FileIO, label: str, place: Place) -> Reading:
+    """Like ``read_file``, from a place that was found before; nothing if other bytes are there now."""
+    try:
+        plain = PlainStream(raw, label)
+        if read_at(plain, 0, len(MAGIC)) != MAGIC:
+            return LineReading(plain, place, os.fstat(raw.fileno()).st_size, raw.close)
+        packed = GzipStream(raw, label)
+        packed.verify()
+        # A gzip stream can't go back cheaply while it is read, so it is compared once, here.
+        seen = place.before or place.head
+        is_same = read_at(packed, place.offset - len(place.before), len(seen)) == seen
+        return LineReading(packed, place if is_same else None, packed.length, raw.close)
     except BaseException:
         raw.close()
         raise
@@ -107,7 +121,12 @@ class PlainStream(ByteStream):
             self._raw.seek(at)
 
 
-def _open_regular(path: str) -> FileIO:
+def open_regular(path: str) -> FileIO:
+    """A regular file, opened for reading.
+
+    Raises:
+        SourceError: it can't be opened, or is something else.
+    """
     try:
         # O_NONBLOCK: opening a named pipe would wait for its writer.
         descriptor = os.open(path, _FLAGS)

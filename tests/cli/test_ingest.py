@@ -1,0 +1,257 @@
+"""``ingest``: reports, exit codes, rejects, following, signals."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tyk_endpoint_stats import open_store
+
+STORE = ("--store", "sqlite:///stats.db")
+
+
+def line(path="/a", key="k", **members):
+    record = {"path": path, "api_key": key, "response_code": 200, "timestamp": "2026-10-13T10:00:00Z"}
+    return json.dumps(record | members).encode() + b"\n"
+
+
+def hits(folder):
+    with open_store(f"sqlite:///{folder}/stats.db") as store:
+        return sum(row.hits for row in store.consumers())
+
+
+def started(folder, *arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "tyk_endpoint_stats", "ingest", *STORE, *arguments],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+def ended(program):
+    """Nothing is left of it, whatever went wrong."""
+    program.kill()
+    if not program.stdout.closed:
+        program.communicate()
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.02)
+
+
+def test_the_report_says_what_became_of_every_record(run, tmp_path):
+    tmp_path.joinpath("a.jsonl").write_bytes(
+        line() * 3
+        + line(response_code=-1)
+        + line(mcp_stats={"is_mcp": True})
+        + b"{half\n"
+        + line(timestamp="")
+        + line(latency={"total": -1, "upstream": 0})
+    )
+    result = run("ingest", *STORE, "a.jsonl")
+    assert result.exit_code == 0
+    report = result.stdout
+    assert report.startswith("a.jsonl: 8 read in ")
+    assert "records/s" in report
+    for pattern in ("counted                4  (1 repaired)", "skipped                2  (mcp 1, tcp 1)"):
+        assert pattern in report
+    assert "malformed              2  (" in report
+    assert "a.jsonl: line 6 (byte " in report
+    assert "--rejects FILE keeps malformed lines" in report
+    assert hits(tmp_path) == 4
+
+
+def test_again_adds_only_what_is_new_however_the_file_is_called_now(run, tmp_path):
+    file = tmp_path / "log"
+    file.write_bytes(line() * 5)
+    assert "5 read" in run("ingest", *STORE, "log").stdout
+    assert "log: 0 read" in run("ingest", *STORE, "log").stdout
+    file = file.rename(tmp_path / "log.1")
+    assert "log.1: 0 read" in run("ingest", *STORE, "log*").stdout
+    with file.open("ab") as grown:
+        grown.write(line(path="/b") * 2)
+    assert "2 read" in run("ingest", *STORE, "log.1").stdout
+    tmp_path.joinpath("log.2.gz").write_bytes(gzip.compress(file.read_bytes() + line()))
+    file.unlink()
+    assert "1 read" in run("ingest", *STORE, "log.2.gz").stdout
+    assert hits(tmp_path) == 8
+
+
+def test_several_sources_have_a_line_each_and_a_sum(run, tmp_path):
+    for name, count in (("a", 1), ("b", 2)):
+        tmp_path.joinpath(f"{name}.jsonl").write_bytes(line(path=f"/{name}") * count)
+    report = run("ingest", *STORE, "a.jsonl", "b.jsonl").stdout.splitlines()
+    assert report[0].startswith("a.jsonl: 1 read, 1 counted")
+    assert report[1].startswith("b.jsonl: 2 read, 2 counted")
+    assert report[2].startswith("2 sources: 3 read")
+
+
+def test_a_source_that_fails_does_not_stop_the_others(run, tmp_path):
+    whole = gzip.compress(line(path="/gz") * 100)
+    tmp_path.joinpath("cut.jsonl.gz").write_bytes(whole[:-10])
+    tmp_path.joinpath("b.jsonl").write_bytes(line(path="/b"))
+    result = run("ingest", *STORE, "missing", "cut.jsonl.gz", ".", "b.jsonl")
+    assert result.exit_code == 1
+    assert "Error: missing: there is no such file" in result.stderr
+    assert "Error: cut.jsonl.gz: this gzip file is cut off or corrupt" in result.stderr
+    assert "Error: .: is a directory; name the files in it" in result.stderr
+    assert hits(tmp_path) == 1
+
+
+@pytest.mark.parametrize("bad", [b"{half\n", line(timestamp="")])
+def test_on_error_fail_stops_at_the_first_problem(run, tmp_path, bad):
+    tmp_path.joinpath("a.jsonl").write_bytes(line() + bad + line())
+    tmp_path.joinpath("b.jsonl").write_bytes(line(path="/b"))
+    result = run("ingest", *STORE, "--on-error", "fail", "a.jsonl", "b.jsonl")
+    assert result.exit_code == 1
+    assert "a.jsonl: line 2 (byte " in result.stderr
+    assert hits(tmp_path) == 0
+    assert run("ingest", *STORE, "a.jsonl", "b.jsonl").exit_code == 0
+    assert hits(tmp_path) == 3
+
+
+def test_rejects_are_kept_whole_and_for_the_owner_alone(run, tmp_path):
+    bad = [b"{half\n", b"\xff\xfe\n", line(timestamp="", raw_request="secret"), b"[1]\n"]
+    tmp_path.joinpath("a.jsonl").write_bytes(line() + b"".join(bad))
+    result = run("ingest", *STORE, "--rejects", "bad.jsonl", "a.jsonl")
+    assert result.exit_code == 0
+    kept = tmp_path / "bad.jsonl"
+    assert sorted(kept.read_bytes().splitlines(True)) == sorted(bad)
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert "secret" not in result.stdout + result.stderr
+    tmp_path.joinpath("a.jsonl").write_bytes(tmp_path.joinpath("a.jsonl").read_bytes() + b"{more\n")
+    run("ingest", *STORE, "--rejects", "bad.jsonl", "a.jsonl")
+    assert kept.read_bytes().endswith(b"\n{more\n")
+    assert sorted(kept.read_bytes().splitlines(True)) == sorted([*bad, b"{more\n"])
+
+
+def test_rejects_are_not_written_through_a_link_or_into_a_missing_folder(run, tmp_path):
+    tmp_path.joinpath("precious").write_text("precious")
+    tmp_path.joinpath("link").symlink_to("precious")
+    for target in ("link", "missing/file"):
+        result = run("ingest", *STORE, "--rejects", target, "-", stdin=b"{bad\n")
+        assert result.exit_code == 1
+        assert f"{target}: rejects can't be written there" in result.stderr
+    assert tmp_path.joinpath("precious").read_text() == "precious"
+
+
+def test_rules_are_taken_from_options(run, tmp_path):
+    lines = line(path="/t", track_path=True) + line() + line(path="/g", graphql_stats={"IsGraphQL": True})
+    tmp_path.joinpath("a.jsonl").write_bytes(lines)
+    report = run("ingest", "--store", "memory://", "--tracked-only", "a.jsonl").stdout
+    assert "(graphql 1, untracked 1)" in report
+    assert "counted                3" in run("ingest", *STORE, "--include", "graphql, mcp", "a.jsonl").stdout
+    wrong = run("ingest", *STORE, "--include", "soap", "a.jsonl")
+    assert wrong.exit_code == 2
+    assert "soap: only graphql and mcp can be included" in wrong.stderr
+
+
+def test_stdin_is_a_source(tmp_path):
+    program = started(tmp_path, "-")
+    out, _ = program.communicate(line() * 3, timeout=30)
+    assert program.returncode == 0
+    assert b"stdin: 3 read" in out
+    assert hits(tmp_path) == 3
+
+
+def test_all_cores_give_the_same_as_one(tmp_path, run):
+    from tyk_endpoint_stats.demo import Traffic
+
+    with tmp_path.joinpath("demo.jsonl").open("wb") as file:
+        Traffic(records=60_000, full=False).write(file)
+    assert tmp_path.joinpath("demo.jsonl").stat().st_size > 16 * 2**20
+    answers = []
+    for jobs in (1, 3):
+        url = f"sqlite:///{jobs}.db"
+        result = run("ingest", "--store", url, "--jobs", jobs, "demo.jsonl")
+        assert result.exit_code == 0
+        assert "demo.jsonl: 60,000 read" in result.stdout
+        assert "demo.jsonl: 0 read" in run("ingest", "--store", url, "demo.jsonl").stdout
+        answers.append(run("consumers", "--store", url, "--format", "json").stdout)
+    assert answers[0] == answers[1]
+    assert len(answers[0]) > 10_000
+
+
+def test_following_reads_on_finds_new_files_and_ends_well(tmp_path):
+    log = tmp_path / "log"
+    log.write_bytes(line() * 2)
+    program = started(tmp_path, "--follow", "log*", "later.jsonl")
+    try:
+        wait_for(lambda: tmp_path.joinpath("stats.db").exists() and hits(tmp_path) == 2)
+        with log.open("ab") as grown:
+            grown.write(line() + line(path="/half")[:-20])
+        wait_for(lambda: hits(tmp_path) == 3)
+        with log.open("ab") as grown:
+            grown.write(line(path="/half")[-20:])
+        log.rename(tmp_path / "log.1")
+        log.write_bytes(line(path="/new"))
+        tmp_path.joinpath("later.jsonl").write_bytes(line(path="/later"))
+        wait_for(lambda: hits(tmp_path) == 6)
+        program.send_signal(signal.SIGTERM)
+        out, err = program.communicate(timeout=20)
+    finally:
+        ended(program)
+    assert program.returncode == 0
+    assert b"Waiting: later.jsonl: there is no such file" in err
+    assert b"all sources: 6 read" in out
+    assert hits(tmp_path) == 6
+
+
+def test_ctrl_c_merges_what_was_read_and_says_how_to_go_on(tmp_path):
+    total = 0
+    program = started(tmp_path, "-")
+    try:
+        for _ in range(20):
+            program.stdin.write(line() * 1000)
+            program.stdin.flush()
+            total += 1000
+        program.send_signal(signal.SIGINT)
+        out, err = program.communicate(line(), timeout=20)
+    finally:
+        ended(program)
+    assert program.returncode == 1
+    assert b"Stopping after what was read so far" in err
+    assert b"run it again to go on" in err
+    assert 0 < hits(tmp_path) <= total + 1
+    read = int(out.split(b" read")[0].rpartition(b" ")[2].replace(b",", b""))
+    assert read == hits(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="there is no terminal to open")
+def test_progress_is_shown_on_a_terminal_and_cleared(tmp_path):
+    Path(tmp_path / "a.jsonl").write_bytes(line() * 20_000)
+    leader, follower = os.openpty()
+    program = subprocess.Popen(
+        [sys.executable, "-m", "tyk_endpoint_stats", "ingest", *STORE, "a.jsonl"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=follower,
+    )
+    out, _ = program.communicate(timeout=30)
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(leader, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(leader)
+    assert b"\r\x1b[2Ka.jsonl  " in shown
+    assert b"MiB/s" in shown
+    assert shown.endswith(b"\r\x1b[2K")
+    assert b"\x1b" not in out

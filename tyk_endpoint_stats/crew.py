@@ -1,0 +1,192 @@
+"""Processes that read files side by side, and the order in which their batches come back."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from queue import Full, Queue
+from threading import Event, Lock, Thread
+from types import TracebackType
+from typing import Self
+
+from msgspec import Struct, field, msgpack
+
+from tyk_endpoint_stats.collecting import Collected, Wanted
+from tyk_endpoint_stats.errors import SourceError
+from tyk_endpoint_stats.sources.contract import PositionLookup
+from tyk_endpoint_stats.sources.file import FileSource
+from tyk_endpoint_stats.sources.pieces import Piece, cut
+from tyk_endpoint_stats.worker import BATCH, ENDED, FAILED, TASK, read_frame, write_frame
+
+__all__ = ["Crew", "Packed"]
+
+_WAITING_FRAMES = 2
+"""Of a piece whose turn has not come; its process waits then."""
+
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from tyk_endpoint_stats.worker import main; main()"
+)
+
+Frame = tuple[bytes, bytes]
+_decode = msgpack.Decoder(Collected).decode
+
+
+class Packed(Struct):
+    """A batch of a file, still packed.
+
+    Attributes:
+        data: unpacked by ``collected``.
+        share: how much of the file lies before its piece, if that can be told.
+    """
+
+    data: bytes
+    share: float | None
+
+    def collected(self) -> Collected:
+        """The batch."""
+        return _decode(self.data)
+
+
+class _Task(Struct):
+    piece: Piece
+    total: int | None
+    frames: "Queue[Frame]" = field(default_factory=lambda: Queue(_WAITING_FRAMES))
+
+
+class Crew:
+    """Reads files in ``jobs`` processes. A context manager; leaving it ends the processes.
+
+    Args:
+        files: in the order in which they are asked for.
+        jobs: how many processes, at least 1.
+        wanted: which records, and when a batch ends.
+        position: the store's.
+        piece_bytes: how much of a plain file a process reads at a time.
+    """
+
+    def __init__(
+        self, files: Sequence[FileSource], jobs: int, wanted: Wanted, position: PositionLookup, piece_bytes: int
+    ) -> None:
+        self._position = position
+        self._piece_bytes = piece_bytes
+        self._plan = self._planned(files)
+        self._plan_lock = Lock()
+        # What was planned, in order: pieces, problems, and None behind the last piece of a file.
+        self._ordered: Queue[_Task | Exception | None] = Queue()
+        self._closed = Event()
+        self._working = jobs
+        self._processes = [self._start(wanted) for _ in range(jobs)]
+        self._threads = [Thread(target=self._run, args=(each,), daemon=True) for each in self._processes]
+        for thread in self._threads:
+            thread.start()
+
+    def batches(self) -> Iterator[Packed]:
+        """The batches of the next file, in order. To be asked for to their end.
+
+        Raises:
+            SourceError: the file, or what is left of it, can't be read.
+        """
+        problem: Exception | None = None
+        while (planned := self._ordered.get()) is not None:
+            if isinstance(planned, Exception):
+                problem = problem or planned
+                continue
+            share = planned.piece.place.offset / planned.total if planned.total else None
+            while True:
+                kind, data = planned.frames.get()
+                if kind == ENDED:
+                    break
+                if kind == FAILED:
+                    problem = problem or SourceError(data.decode("utf-8", "surrogatepass"))
+                    break
+                if problem is None:
+                    yield Packed(data, share)
+        if problem is not None:
+            raise problem
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed.set()
+        for process in self._processes:
+            process.kill()
+        for thread in self._threads:
+            thread.join()
+        for process in self._processes:
+            with process:
+                pass
+
+    def _planned(self, files: Sequence[FileSource]) -> "Iterator[_Task | Exception | None]":
+        for file in files:
+            try:
+                pieces, total = cut(file.path, self._position, self._piece_bytes)
+            except Exception as problem:  # the store's too: whoever merges shall see it
+                yield problem
+            else:
+                yield from (_Task(piece, total) for piece in pieces)
+            yield None
+
+    def _next_task(self) -> _Task | None:
+        with self._plan_lock:
+            if self._closed.is_set():
+                return None
+            for planned in self._plan:
+                self._ordered.put(planned)
+                if isinstance(planned, _Task):
+                    return planned
+        return None
+
+    @staticmethod
+    def _start(wanted: Wanted) -> subprocess.Popen[bytes]:
+        # Not multiprocessing: it would run the main module again, whose author may not expect that, and pickle.
+        process = subprocess.Popen(  # noqa: S603 - our own program, and no text from outside in it
+            [sys.executable, "-c", _START, json.dumps(sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert process.stdin is not None
+        write_frame(process.stdin, TASK, msgpack.encode(wanted))  # type: ignore[arg-type]
+        return process
+
+    def _run(self, process: subprocess.Popen[bytes]) -> None:
+        while (task := self._next_task()) is not None:
+            if not self._read(process, task):
+                break
+        else:
+            return
+        with self._plan_lock:
+            self._working -= 1
+            is_last = not self._working
+        while is_last and (task := self._next_task()) is not None:
+            self._hand_over(task, _died(task))
+
+    def _read(self, process: subprocess.Popen[bytes], task: _Task) -> bool:
+        """Have a piece read, and hand over what comes back; whether the process is still there."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        frame: Frame | None = (BATCH, b"")
+        try:
+            write_frame(process.stdin, TASK, msgpack.encode(task.piece))  # type: ignore[arg-type]
+            while frame is not None and frame[0] == BATCH:
+                frame = read_frame(process.stdout)  # type: ignore[arg-type]
+                if frame is not None:
+                    self._hand_over(task, frame)
+        except OSError:
+            frame = None
+        if frame is None:
+            self._hand_over(task, _died(task))
+        return frame is not None
+
+    def _hand_over(self, task: _Task, frame: Frame) -> None:
+        while not self._closed.is_set():
+            try:
+                task.frames.put(frame, timeout=0.1)
+            except Full:
+                continue
+            return
+
+
+def _died(task: _Task) -> Frame:
+    message = f"{task.piece.path}: the process that read it was ended from outside; run it again, or with --jobs 1"
+    return FAILED, message.encode("utf-8", "surrogatepass")

@@ -1,0 +1,69 @@
+"""A process that decodes and aggregates pieces of files, and never touches a store.
+
+It is started by ``crew.py`` and talks with it over its stdin and stdout in frames: a length, a kind, and msgpack
+or text. Nothing that it reads is ever run. It ends when its stdin does, so it can't outlive whoever started it.
+"""
+
+import signal
+import sys
+from typing import BinaryIO
+
+from msgspec import msgpack
+
+from tyk_endpoint_stats.collecting import Wanted, collect
+from tyk_endpoint_stats.errors import SourceError
+from tyk_endpoint_stats.sources.pieces import Piece
+
+__all__ = ["BATCH", "ENDED", "FAILED", "TASK", "main", "read_frame", "write_frame"]
+
+TASK = b"T"
+"""To the worker: first a ``Wanted``, then a ``Piece`` each."""
+
+BATCH = b"B"
+"""From the worker: a ``Collected`` of the piece, in order."""
+
+ENDED = b"E"
+"""From the worker: the piece is read to its end."""
+
+FAILED = b"F"
+"""From the worker: the piece can't be read on; a message."""
+
+_LENGTH_BYTES = 8
+
+
+def main() -> None:
+    """Read the rules, then piece after piece; write what each comes to."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that merges
+    stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
+    frame = read_frame(stdin)
+    if frame is None:
+        return
+    wanted = msgpack.decode(frame[1], type=Wanted)
+    decode_piece, encode = msgpack.Decoder(Piece).decode, msgpack.Encoder().encode
+    while (frame := read_frame(stdin)) is not None:
+        piece = decode_piece(frame[1])
+        try:
+            with piece.open() as reading:
+                for collected in collect(reading, piece.path, wanted):
+                    write_frame(stdout, BATCH, encode(collected))
+        except SourceError as problem:
+            write_frame(stdout, FAILED, str(problem).encode("utf-8", "surrogatepass"))
+        else:
+            write_frame(stdout, ENDED, b"")
+
+
+def read_frame(file: BinaryIO) -> tuple[bytes, bytes] | None:
+    """The next frame: its kind and what is in it; ``None`` at the end, also in the middle of a frame."""
+    head = file.read(_LENGTH_BYTES + 1)
+    if len(head) <= _LENGTH_BYTES:
+        return None
+    length = int.from_bytes(head[:_LENGTH_BYTES])
+    data = file.read(length)
+    return (head[_LENGTH_BYTES:], data) if len(data) == length else None
+
+
+def write_frame(file: BinaryIO, kind: bytes, data: bytes) -> None:
+    """Write a frame whole."""
+    file.write(len(data).to_bytes(_LENGTH_BYTES) + kind)
+    file.write(data)
+    file.flush()
