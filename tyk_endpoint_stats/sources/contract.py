@@ -100,9 +100,11 @@ class Source(ABC):
 
     Attributes:
         label: how people know it (a file's name); for messages only.
+        warnings: what whoever reads this source should know, a sentence each; programs show them at their start.
     """
 
     label: str
+    warnings: Sequence[str] = ()
 
     def parts(self) -> Sequence["Source"]:
         """The sources that this one is made of, in the order to read them; by default itself alone."""
