@@ -1,0 +1,32 @@
+"""Servers for the tests, real ones; where the wheel with mongod is missing the tests fail."""
+
+from collections.abc import Iterator
+
+import pytest
+from mongo_servers import MongoServer, start_replica_set
+
+
+@pytest.fixture(scope="session")
+def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    """A replica set of one: it has transactions."""
+    (server,) = start_replica_set(tmp_path_factory.mktemp("replica_set"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    """A server by itself: it has none."""
+    server = MongoServer(tmp_path_factory.mktemp("standalone") / "data")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(params=["replica_set", "standalone"])
+def server(request: pytest.FixtureRequest) -> MongoServer:
+    """Each kind of server in turn."""
+    server: MongoServer = request.getfixturevalue(request.param)
+    return server
