@@ -9,6 +9,7 @@
     │   ├── StoreBusy                     a wait for the store ended at its deadline; try again
     │   ├── StoreClosed                   the store was closed, or inherited through a fork
     │   ├── QuartersPruned                the answer needs quarter states that were pruned
+    │   ├── EdgeInsideBucket              the answer needs a part of what is stored as one number
     │   └── UnusableStore                 not our file, a newer schema, a directory, read-only, …
     ├── SourceError                       a source can't be read (missing, corrupt, not a file, …)
     └── PluginError                       a plugin, a URL or a scheme that can't be used
@@ -19,6 +20,7 @@ say what happened, to what (passwords masked), and what to do.
 """
 
 __all__ = [
+    "EdgeInsideBucket",
     "InvalidQuestion",
     "PluginError",
     "PositionConflict",
@@ -74,6 +76,13 @@ class QuartersPruned(StoreError):
     """The question has an edge inside a UTC day whose quarter-hour states were pruned.
 
     Whole UTC days of that time can still be asked for; an answer that is silently too small is never given.
+    """
+
+
+class EdgeInsideBucket(StoreError):
+    """The question has an edge inside a time that somebody else's data holds as one number, such as an hour.
+
+    An answer that counts it whole or not at all would be too large or too small, and is never given.
     """
 
 

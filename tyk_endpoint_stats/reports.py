@@ -28,6 +28,8 @@ class EndpointRow(Struct, frozen=True, kw_only=True):
     Attributes:
         request_time, latency, upstream_latency: means over all hits; ``int`` where whole.
         min_latency, min_upstream_latency: over the non-error hits, where there is one.
+        max_upstream_latency, min_upstream_latency, max_latency, min_latency: 0 where the store can't tell, which
+            only others' data does; it is ``None`` in ``stats`` then.
         last_hit: the latest hit, in the zone asked for.
         stats: the merged state itself: status codes, percentiles, both minima, the first hit.
     """
@@ -91,6 +93,7 @@ def endpoints(
     Raises:
         InvalidQuestion: there is no such zone.
         QuartersPruned: an edge of the range needs quarter states that were pruned.
+        EdgeInsideBucket: an edge lies inside of what the store holds as one number.
         StoreError: the store can't answer.
     """
     zone = find_zone(zone) if isinstance(zone, str) else zone
@@ -140,6 +143,7 @@ def consumers(
     Raises:
         InvalidQuestion: there is no such zone.
         QuartersPruned: an edge of the range needs quarter states that were pruned.
+        EdgeInsideBucket: an edge lies inside of what the store holds as one number.
         StoreError: the store can't answer.
     """
     zone = find_zone(zone) if isinstance(zone, str) else zone

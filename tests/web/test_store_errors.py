@@ -6,7 +6,14 @@ import sqlite3
 
 import pytest
 
-from tyk_endpoint_stats.errors import InvalidQuestion, QuartersPruned, StoreBusy, StoreClosed, StoreError
+from tyk_endpoint_stats.errors import (
+    EdgeInsideBucket,
+    InvalidQuestion,
+    QuartersPruned,
+    StoreBusy,
+    StoreClosed,
+    StoreError,
+)
 from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.web.routes import respond
 
@@ -69,6 +76,13 @@ def test_a_question_for_pruned_quarters_is_told_so(ask, make_store, make_record)
     assert answer.status == 400
     assert "pruned" in json.loads(answer.body)["Message"]
     assert ask(Failing(QuartersPruned("…")), TARGET).status == 400
+
+
+def test_a_question_with_an_edge_inside_a_stored_hour_is_told_so(ask):
+    answer = ask(Failing(EdgeInsideBucket("of table secret")), TARGET)
+    assert answer.status == 400
+    assert "another time zone" in json.loads(answer.body)["Message"]
+    assert "secret" not in answer.body.decode()
 
 
 def test_a_question_that_the_store_cannot_be_asked_is_told_so(ask):

@@ -102,7 +102,7 @@ def _members(row: "EndpointRow") -> dict[str, Any]:
     from tyk_endpoint_stats.core.instants import to_datetime
 
     stats = row.stats
-    assert stats.first_hit_us is not None
+    first_us = stats.first_hit_us  # what somebody else's data may not say
     return {
         "api_id": row.api_id,
         "api": row.api_name or row.api_id,
@@ -111,7 +111,7 @@ def _members(row: "EndpointRow") -> dict[str, Any]:
         "hits": row.hits,
         "success": row.success,
         "error": row.error,
-        "first_hit": to_datetime(stats.first_hit_us, row.last_hit.tzinfo or UTC),
+        "first_hit": None if first_us is None else to_datetime(first_us, row.last_hit.tzinfo or UTC),
         "last_hit": row.last_hit,
         "request_time": row.request_time,
         "latency": row.latency,

@@ -60,6 +60,7 @@ class ReadableStore(ABC):
 
         Raises:
             QuartersPruned: a span needs quarters of a UTC day that has states but whose quarters were pruned.
+            EdgeInsideBucket: a span begins or ends inside of what somebody else's data holds as one number.
             StoreBusy: no answer within the store's deadline.
             StoreClosed: the store was closed, or opened before a fork.
             StoreError: the store can't answer.

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from tyk_endpoint_stats import reports
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.selection import Consumer, Kind, Selection
-from tyk_endpoint_stats.errors import InvalidQuestion, QuartersPruned, StoreBusy
+from tyk_endpoint_stats.errors import EdgeInsideBucket, InvalidQuestion, QuartersPruned, StoreBusy
 from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.web.log_lines import one_line
 from tyk_endpoint_stats.web.messages import Request, Response, error_response, json_response
@@ -64,6 +64,10 @@ def _answer(request: Request, store: ReadableStore, settings: Settings) -> Respo
     except QuartersPruned:
         return error_response(
             400, "Quarter hours of this range were pruned: of that time only whole UTC days can be asked for"
+        )
+    except EdgeInsideBucket:
+        return error_response(
+            400, "These days begin or end inside an hour that is stored as one number: ask in another time zone"
         )
     except StoreBusy as problem:
         _log.warning("store is busy: %s", one_line(problem))

@@ -1,0 +1,46 @@
+"""The endpoint key: how Tyk Pump's aggregates write ``(api_id, path)`` as one name.
+
+Standard base64 of ``api_id + ":" + path`` without the ``=`` at its end (tyk-pump ``analytics/aggregate.go``).
+An encoding and no hash, so it can be read back; base64 has no dot, so ``owner.key`` splits at the last one.
+"""
+
+from base64 import b64decode, b64encode
+
+from tyk_endpoint_stats.core.selection import Endpoint
+
+__all__ = ["decode_endpoint_key", "encode_endpoint_key", "split_owner"]
+
+
+def encode_endpoint_key(endpoint: Endpoint) -> str:
+    """The key under which Pump's aggregates keep an endpoint."""
+    return b64encode(f"{endpoint.api_id}:{endpoint.path}".encode("utf-8", "replace")).decode().rstrip("=")
+
+
+def decode_endpoint_key(key: str) -> Endpoint:
+    """The endpoint of a key. The first colon ends the API's id; bytes that are not UTF-8 become U+FFFD.
+
+    So two keys may stand for one endpoint: whoever reads both merges them.
+
+    Raises:
+        ValueError: no base64, or no colon in it.
+    """
+    try:
+        text = b64decode(key + "=" * (-len(key) % 4), validate=True).decode("utf-8", "replace")
+    except ValueError as problem:
+        raise ValueError(f"{key!r} is no endpoint key: {problem}") from problem
+    api_id, colon, path = text.partition(":")
+    if not colon:
+        raise ValueError(f"{key!r} is no endpoint key: it holds {text!r}, in which no colon ends the API's id")
+    return Endpoint(api_id, path)
+
+
+def split_owner(value: str) -> tuple[str, str]:
+    """Owner and endpoint key of ``owner.key``; the owner may hold dots itself.
+
+    Raises:
+        ValueError: there is no dot.
+    """
+    owner, dot, key = value.rpartition(".")
+    if not dot:
+        raise ValueError(f"{value!r} has no dot between owner and endpoint key")
+    return owner, key
