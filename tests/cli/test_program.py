@@ -72,7 +72,8 @@ def test_as_a_module_and_as_a_script_it_is_the_same_program(tmp_path):
         assert done.stderr == ""
 
 
-def test_an_unknown_scheme_is_wrong_usage_and_names_what_to_install(run):
+def test_an_unknown_scheme_is_wrong_usage_and_names_what_to_install(run, monkeypatch):
+    monkeypatch.setattr("tyk_endpoint_stats.plugin_manager.entry_points", lambda group: ())  # no plugin
     result = run("consumers", "--store", "mongo://u:secret@h/db")
     assert result.exit_code == 2
     assert "known: memory, sqlite" in result.stderr
