@@ -20,12 +20,23 @@ import pytest
 pytest.register_assert_rewrite(
     *(
         f"tyk_endpoint_stats.testing.{module}"
-        for module in ("answers", "concurrency", "durability", "exam", "limits", "positions", "pruning", "sources")
+        for module in (
+            "answers",
+            "concurrency",
+            "durability",
+            "exam",
+            "limits",
+            "positions",
+            "pruning",
+            "reading",
+            "sources",
+        )
     )
 )
 
 from tyk_endpoint_stats.testing.conformance import (  # noqa: E402 - asserts are rewritten first
     DurableStoreConformance,
+    ReadableStoreConformance,
     StoreConformance,
     WholeBatchReadsConformance,
 )
@@ -35,6 +46,7 @@ from tyk_endpoint_stats.testing.plain import Hit, plain_answer, plain_hits, plai
 __all__ = [
     "DurableStoreConformance",
     "Hit",
+    "ReadableStoreConformance",
     "StoreConformance",
     "WholeBatchReadsConformance",
     "batch_of",

@@ -1,17 +1,15 @@
 """The heart of the exam: whatever was merged, a store answers as the records themselves do."""
 
-from itertools import chain, combinations, product
+from itertools import chain
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Consumer, Dimension, Kind, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.testing.exam import (
     ALL_DAYS,
-    ALL_QUARTERS,
     EVERYTHING,
     NewPlace,
     StoreExam,
@@ -21,27 +19,12 @@ from tyk_endpoint_stats.testing.exam import (
 )
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit, records, selections
 from tyk_endpoint_stats.testing.plain import plain_hits
+from tyk_endpoint_stats.testing.reading import SOME_RECORDS
 
 __all__ = ["AnswersExam"]
 
 _BY_CONSUMER = frozenset({Dimension.CONSUMER})
 _BY_ENDPOINT = frozenset({Dimension.ENDPOINT})
-_SOME_RECORDS = [
-    hit(
-        FIRST_DAY + number % 3,
-        (number * 5_477) % 86_400,
-        code=(200, 404, 301, 204)[number % 4],
-        latency_ms=number,
-        org_id=("org-1", "org-2", "")[number % 3],
-        api_key=("k1", "k2", "")[number // 2 % 3],
-        oauth_id=("", "c1", "k1")[number // 3 % 3],
-        api_id=("api-1", "api-2")[number // 5 % 2],
-        path=("/get", "/put", "/get/")[number // 7 % 3],
-        alias=("Ann", "", "Bob")[number % 3],
-        api_name=("", "One")[number % 2],
-    )
-    for number in range(60)
-]
 
 
 class AnswersExam(StoreExam):
@@ -63,66 +46,9 @@ class AnswersExam(StoreExam):
 
         history()
 
-    def test_every_grouping_and_every_filter(self, new_place: NewPlace) -> None:
-        """All groupings, times all filters alone and in pairs, times days, quarters and both."""
-        filters: list[dict[str, object]] = [
-            {"org_id": "org-1"},
-            {"org_id": ""},
-            {"kind": Kind.OAUTH},
-            {"consumer_id": "k1"},
-            {"api_id": "api-2"},
-            {"path": "/get"},
-        ]
-        pairs = [one | other for one, other in combinations(filters, 2)]
-        mixed = (
-            Span(Width.QUARTER, FIRST_DAY * 96 + 50, FIRST_DAY * 96 + 96),
-            Span(Width.DAY, FIRST_DAY + 1, 10**6),
-        )
-        groupings = [frozenset(by) for size in range(4) for by in combinations(Dimension, size)]
-        questions = [
-            Selection(spans, group_by, **given_filters, distributions=spans is not mixed)  # type: ignore[arg-type]
-            for group_by, given_filters, spans in product(
-                groupings, [{}, *filters, *pairs], [ALL_DAYS, ALL_QUARTERS, mixed]
-            )
-        ]
-        with self.open_store(new_place()) as store:
-            store.merge(batch_of(_SOME_RECORDS[::2]))
-            store.merge(batch_of(_SOME_RECORDS[1::2]))
-            check_answers(store, plain_hits(_SOME_RECORDS), questions)
-
-    def test_what_is_not_there_is_no_group(self, new_place: NewPlace) -> None:
-        """No spans, an empty time, an unknown consumer: no answer, rather than a group of no hits."""
-        nothing: list[Selection] = [
-            Selection(()),
-            Selection((Span(Width.DAY, FIRST_DAY + 1, FIRST_DAY + 2),)),
-            Selection((Span(Width.DAY, FIRST_DAY, FIRST_DAY),)),
-            Selection(ALL_DAYS, consumer_id="nobody"),
-            Selection(ALL_DAYS, consumer_id="k1", kind=Kind.OAUTH),
-            Selection(ALL_DAYS, org_id="nowhere"),
-            Selection(ALL_DAYS, path="/get/nothing"),
-        ]
-        with self.open_store(new_place()) as store:
-            for selection in [*nothing, Selection(ALL_DAYS), Selection(ALL_QUARTERS, EVERYTHING)]:
-                assert answer_of(store, selection) == {}
-            store.merge(batch_of([hit()]))
-            for selection in nothing:
-                assert answer_of(store, selection) == {}, selection
-            store.merge(batch_of([]))
-            assert [stats.hits for stats in answer_of(store, Selection(ALL_DAYS)).values()] == [1]
-
-    def test_an_answer_belongs_to_the_caller(self, new_place: NewPlace) -> None:
-        """Changing what was answered does not change the next answer."""
-        selection = Selection(ALL_DAYS, EVERYTHING)
-        with self.open_store(new_place()) as store:
-            store.merge(batch_of([hit(), hit(code=404)]))
-            before = {group: stats.copy() for group, stats in answer_of(store, selection).items()}
-            for stats in answer_of(store, selection).values():
-                stats.add(200, 1, 1, 1, 1)
-            assert answer_of(store, selection) == before
-
     def test_a_merge_leaves_the_batch_as_it_is(self, new_place: NewPlace) -> None:
         """A batch's states may stand in two buckets at once; a store reads them and changes none."""
-        batches = [batch_of(_SOME_RECORDS), batch_of(_SOME_RECORDS[:30])]
+        batches = [batch_of(SOME_RECORDS), batch_of(SOME_RECORDS[:30])]
         before = [frozen(batch) for batch in batches]
         with self.open_store(new_place()) as store:
             for batch in [*batches, *batches]:
@@ -176,18 +102,6 @@ class AnswersExam(StoreExam):
                 (None, "Bob of 2", "API of 2"),
             ):
                 assert (_alias(store, org_id), _api_name(store, org_id)) == (alias, api_name)
-
-    def test_a_key_and_a_client_of_one_id_are_two_consumers(self, new_place: NewPlace) -> None:
-        """Each with an alias of its own."""
-        with self.open_store(new_place()) as store:
-            store.merge(
-                batch_of([hit(api_key="x", alias="Key"), hit(api_key="", oauth_id="x", alias="Client")] * 2)
-            )
-            answer = answer_of(store, Selection(ALL_DAYS, _BY_CONSUMER, consumer_id="x"))
-            assert {(group.consumer, group.alias, stats.hits) for group, stats in answer.items()} == {
-                (Consumer.key("x"), "Key", 2),
-                (Consumer.oauth_client("x"), "Client", 2),
-            }
 
 
 def _alias(store: ReadableStore, org_id: str | None = None) -> str:

@@ -6,11 +6,32 @@ from tyk_endpoint_stats.testing.durability import DurabilityExam
 from tyk_endpoint_stats.testing.limits import LimitsExam
 from tyk_endpoint_stats.testing.positions import PositionsExam
 from tyk_endpoint_stats.testing.pruning import PruningExam
+from tyk_endpoint_stats.testing.reading import ReadingExam
 
-__all__ = ["DurableStoreConformance", "StoreConformance", "WholeBatchReadsConformance"]
+__all__ = ["DurableStoreConformance", "ReadableStoreConformance", "StoreConformance", "WholeBatchReadsConformance"]
 
 
-class StoreConformance(AnswersExam, PositionsExam, ConcurrencyExam, LimitsExam, PruningExam):
+class ReadableStoreConformance(ReadingExam):
+    """The exam of stores that only read what others wrote: the reading half of ``StoreConformance``.
+
+    Subclass it as ``Test…``, give ``open_filled``, and say in ``expected`` what the data leaves out::
+
+        class TestMyReader(ReadableStoreConformance):
+            def open_filled(self, place: Path, records: Sequence[Record]) -> ReadableStore:
+                write_as_they_do(place, records)
+                return open_readable_store(f"their-store:///{place}")
+
+            def expected(self, hits: Sequence[Hit], selection: Selection) -> dict[Group, EndpointStats] | None:
+                if must_divide_an_hour(hits, selection):
+                    return None  # has to raise EdgeInsideBucket
+                answer = plain_answer(hits, selection)
+                for stats in answer.values():
+                    stats.histogram = {}  # they keep none
+                return answer
+    """
+
+
+class StoreConformance(ReadingExam, AnswersExam, PositionsExam, ConcurrencyExam, LimitsExam, PruningExam):
     """The exam of every store.
 
     Subclass it as ``Test…`` in your own tests, and give ``open_store``::

@@ -1,7 +1,9 @@
 """What the exams of stores share: where stores lie, how they are asked, and threads that start together."""
 
+import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 from uuid import uuid4
@@ -10,18 +12,23 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tyk_endpoint_stats.core.buckets import Span, Width
+from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Batch, Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.errors import EdgeInsideBucket
 from tyk_endpoint_stats.stores.contract import ReadableStore, SourceProgress, Store
-from tyk_endpoint_stats.testing.plain import Hit, plain_answer
+from tyk_endpoint_stats.testing.generators import batch_of
+from tyk_endpoint_stats.testing.plain import Hit, plain_answer, plain_hits
 
 __all__ = [
     "ALL_DAYS",
     "ALL_QUARTERS",
     "EVERYTHING",
     "NewPlace",
+    "ReadableExam",
     "StoreExam",
     "answer_of",
+    "forked",
     "run_together",
     "snapshot",
 ]
@@ -36,22 +43,43 @@ EVERYTHING = frozenset(Dimension)
 THREADS_END_S = 60.0
 
 
-class StoreExam:
-    """How the exams get their stores. Subclasses give ``open_store``."""
+class ReadableExam:
+    """How the exams of reading get a store with something in it. Subclasses give ``open_filled``."""
 
     max_examples = 25
     """How many random histories each property is tried with."""
 
-    def open_store(self, place: Path) -> Store:
-        """Open the store that belongs to ``place``: new and empty the first time, durable ones the same again.
+    def open_filled(self, place: Path, records: Sequence[Record]) -> ReadableStore:
+        """Open a store that holds what these records come to, however it gets in there.
 
         Args:
-            place: a directory that exists and is empty at first; its name is unique, for stores elsewhere.
+            place: a directory that exists and is empty; its name is unique, for stores elsewhere.
+            records: well formed; those that are no hits (TCP, without a consumer) are among them.
         """
-        raise NotImplementedError("an exam needs open_store(self, place)")
+        raise NotImplementedError("an exam needs open_filled(self, place, records)")
+
+    def expected(self, hits: Sequence[Hit], selection: Selection) -> dict[Group, EndpointStats] | None:
+        """What a store with these hits has to answer; ``None``: that it can't, by ``EdgeInsideBucket``.
+
+        Everything, unless the data itself says less; then a subclass takes that out here.
+        """
+        return plain_answer(hits, selection)
+
+    def check_filled(
+        self, store: ReadableStore, records: Iterable[Record], selections: Iterable[Selection]
+    ) -> None:
+        """The store answers each of these as expected."""
+        hits = plain_hits(records)
+        for selection in selections:
+            expected = self.expected(hits, selection)
+            if expected is None:
+                with pytest.raises(EdgeInsideBucket):
+                    store.read(selection)
+            else:
+                assert answer_of(store, selection) == expected, selection
 
     def remove_store(self, place: Path) -> None:
-        """Remove what ``open_store`` made outside of ``place``; the directory itself goes anyway."""
+        """Remove what was made for a store outside of ``place``; the directory itself goes anyway."""
 
     @pytest.fixture
     def new_place(self, tmp_path: Path) -> Iterator[NewPlace]:
@@ -76,6 +104,25 @@ class StoreExam:
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
+
+
+class StoreExam(ReadableExam):
+    """How the exams get their stores. Subclasses give ``open_store``."""
+
+    def open_store(self, place: Path) -> Store:
+        """Open the store that belongs to ``place``: new and empty the first time, durable ones the same again.
+
+        Args:
+            place: a directory that exists and is empty at first; its name is unique, for stores elsewhere.
+        """
+        raise NotImplementedError("an exam needs open_store(self, place)")
+
+    def open_filled(self, place: Path, records: Sequence[Record]) -> ReadableStore:
+        """A store into which the records were merged, in two batches."""
+        store = self.open_store(place)
+        for half in (records[::2], records[1::2]):
+            store.merge(batch_of(half))
+        return store
 
 
 def answer_of(store: ReadableStore, selection: Selection) -> dict[Group, EndpointStats]:
@@ -140,3 +187,22 @@ def run_together(*functions: Callable[[], object]) -> None:
     assert not any(thread.is_alive() for thread in threads), f"a call hangs for {THREADS_END_S:g} s"
     if problems:
         raise problems[0]
+
+
+@contextmanager
+def forked(function: Callable[[], object]) -> Iterator[str]:
+    """Run a function in a forked child; yields what went wrong in it."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        problem = ""
+        try:
+            function()
+        except BaseException as caught:
+            problem = repr(caught)[:1000] or "an error"
+        os.write(writer, problem.encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answer:
+        yield answer.read().decode()
+    os.waitpid(child, 0)

@@ -1,8 +1,6 @@
 """What is at the edge: ids of every ugly kind, sums of 63 bits, the ends of time, and a fork."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -21,82 +19,16 @@ from tyk_endpoint_stats.testing.exam import (
     StoreExam,
     answer_of,
     check_answers,
+    forked,
     snapshot,
 )
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit, timestamp
 from tyk_endpoint_stats.testing.plain import plain_hits
+from tyk_endpoint_stats.testing.texts import UGLY_TEXTS
 
-__all__ = ["UGLY_TEXTS", "LimitsExam"]
+__all__ = ["LimitsExam"]
 
 MOST = 2**63 - 1
-
-UGLY_TEXTS = (
-    "",
-    " ",
-    "a",
-    "A",
-    "a ",
-    " a",
-    "a.b.c",
-    ".",
-    "$",
-    "$where",
-    "$a.$b",
-    "__proto__",
-    "_id",
-    "\0",
-    "a\0",
-    "a\0b",
-    "a\tb",
-    "a\nb\r",
-    "\x1b[31m",
-    "\x7f",
-    "é",
-    "e\u0301",
-    "ß",
-    "ss",
-    "SS",
-    "ı",
-    "İ",
-    "😀",
-    "\U0010ffff",
-    "\ufeff",
-    "\ufffd",
-    "\u202e",
-    "'",
-    '"',
-    "`",
-    "\\",
-    "''; DROP TABLE days; --",
-    "%",
-    "_",
-    "*",
-    "?",
-    "[a]",
-    "(?i)a",
-    "/a/",
-    "//",
-    "/../..",
-    "%2F",
-    "a:b",
-    "a|b",
-    "a,b",
-    "{}",
-    "null",
-    "None",
-    "NaN",
-    "true",
-    "0",
-    "00",
-    "1",
-    "01",
-    "1.0",
-    "1e0",
-    "i" * 512,
-    "i" * 511 + "j",
-    "ü" * 256,
-)
-"""Ids and paths that differ from each other, however little, and have each been something special to some store."""
 
 SUMS = ("hits", "success", "error", "total_request_time_ms", "total_latency_ms", "total_upstream_latency_ms")
 
@@ -241,28 +173,9 @@ class LimitsExam(StoreExam):
         with self.open_store(new_place()) as store:
             store.merge(batch_of([hit()]))
             before = snapshot(store)
-            with _forked(lambda: check_refuses(store)) as problem:
+            with forked(lambda: check_refuses(store)) as problem:
                 assert problem == ""
-            with _forked(store.close) as problem:
+            with forked(store.close) as problem:
                 assert problem == "", "closing what is not its own does nothing"
             assert snapshot(store) == before
             assert store.merge(batch_of([hit()]))
-
-
-@contextmanager
-def _forked(function: Callable[[], object]) -> Iterator[str]:
-    """Run a function in a forked child; yields what went wrong in it."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        problem = ""
-        try:
-            function()
-        except BaseException as caught:
-            problem = repr(caught)[:1000] or "an error"
-        os.write(writer, problem.encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as answer:
-        yield answer.read().decode()
-    os.waitpid(child, 0)
