@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
-from tyk_endpoint_stats.core.buckets import Span, Width, plan_spans
+from tyk_endpoint_stats.core.buckets import ALL_DAYS, plan_spans
 from tyk_endpoint_stats.core.instants import day_bounds, find_zone, to_datetime
 from tyk_endpoint_stats.core.selection import Consumer, Dimension, Kind, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["ConsumerRow", "EndpointRow", "consumers", "endpoints", "page_of"]
 
 Row = TypeVar("Row")
-
-_ALL_DAYS: tuple[Span, ...] = (Span(Width.DAY, -(10**6), 10**7),)
-"""Every bucket of the years 1 … 9999: a question without dates."""
 
 
 class EndpointRow(Struct, frozen=True, kw_only=True):
@@ -148,7 +145,7 @@ def consumers(
     """
     zone = find_zone(zone) if isinstance(zone, str) else zone
     if first is None and last is None:
-        spans = _ALL_DAYS
+        spans = ALL_DAYS
     else:
         first, last = first or date.min, last or date.max
         spans = plan_spans(*day_bounds(first, last, zone)) if first <= last else ()

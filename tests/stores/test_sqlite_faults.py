@@ -18,6 +18,7 @@ from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore, writing
 from tyk_endpoint_stats.stores.sqlite import store as store_module
+from tyk_endpoint_stats.verification import verify
 
 SOURCE = "file:test"
 
@@ -30,7 +31,7 @@ def batch(number: int, size: int = 20, source: str = SOURCE) -> Batch:
     quarter: dict[tuple[str, str, str, str, str], EndpointStats] = {}
     for index in range(size):
         stats = EndpointStats()
-        stats.add(200, 5, 5, 4, number * 1_000_000)
+        stats.add(200, 5, 5, 4, number % 900 * 1_000_000)
         quarter["org", "key", f"k{index % 5}", "api", f"/{source}/{number % 3}/{index}"] = stats
     made.states[Bucket(Width.QUARTER, 0)] = quarter
     made.states[Bucket(Width.DAY, 0)] = dict(quarter)
@@ -52,6 +53,8 @@ def merged_hits(path: Path) -> tuple[int, int, int, int]:
 def assert_whole(path: Path, size: int = 20) -> int:
     quarters, days, position, counted = merged_hits(path)
     assert quarters == days == position * size == counted
+    with SQLiteStore(path) as store:
+        assert verify(store).problems == []
     return position
 
 

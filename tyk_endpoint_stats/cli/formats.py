@@ -13,7 +13,7 @@ import click
 from tyk_endpoint_stats.cli.escaping import csv_cell, printable
 from tyk_endpoint_stats.core.instants import format_rfc3339, from_datetime
 
-__all__ = ["Column", "format_option", "table_lines", "write_rows"]
+__all__ = ["Column", "format_option", "table_lines", "terminal_width", "write_rows"]
 
 Row = dict[str, Any]
 Column = tuple[str, str]
@@ -46,8 +46,7 @@ def write_rows(rows: Sequence[Row], members: Sequence[str], columns: Sequence[Co
     """
     out = sys.stdout
     if form == "table":
-        width = shutil.get_terminal_size().columns if out.isatty() else None
-        for line in table_lines(rows, columns, width):
+        for line in table_lines(rows, columns, terminal_width()):
             out.write(line + "\n")
         return
     if form == "csv":
@@ -63,6 +62,11 @@ def write_rows(rows: Sequence[Row], members: Sequence[str], columns: Sequence[Co
         return
     for row in plain:
         out.write(ascii_json(row).decode() + "\n")
+
+
+def terminal_width() -> int | None:
+    """How many cells a line of stdout has; ``None`` where it is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def table_lines(rows: Iterable[Row], columns: Sequence[Column], width: int | None = None) -> list[str]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from tyk_endpoint_stats.cli.escaping import printable
 from tyk_endpoint_stats.ingest import IngestReport
 
-__all__ = ["Progress", "minute_line", "report_lines"]
+__all__ = ["Progress", "minute_line", "reasons", "report_lines"]
 
 _EVERY_S = 0.2
 
@@ -28,8 +28,8 @@ def report_lines(reports: Sequence[IngestReport], rejects_kept: bool) -> Iterato
     rate = f", {total.read / total.seconds:,.0f} records/s" if total.read and total.seconds else ""
     yield f"{label}: {total.read:,} read in {total.seconds:.1f} s{rate}"
     yield f"  counted    {counts.counted:>13,}" + (f"  ({counts.repaired:,} repaired)" if counts.repaired else "")
-    yield f"  skipped    {sum(counts.skipped.values()):>13,}" + _reasons(counts.skipped)
-    yield f"  malformed  {sum(counts.malformed.values()):>13,}" + _reasons(counts.malformed)
+    yield f"  skipped    {sum(counts.skipped.values()):>13,}" + reasons(counts.skipped)
+    yield f"  malformed  {sum(counts.malformed.values()):>13,}" + reasons(counts.malformed)
     yield f"  duplicate  {total.duplicate:>13,}"
     for report in reports:
         for found in report.named:
@@ -84,7 +84,8 @@ def _short(report: IngestReport) -> str:
     )
 
 
-def _reasons(counts: dict[str, int]) -> str:
+def reasons(counts: dict[str, int]) -> str:
+    """Counts by reason in brackets, the most frequent first; nothing where there is none."""
     if not counts:
         return ""
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tyk_endpoint_stats.core.instants import DAY_US, QUARTER_US, Instant
 
-__all__ = ["QUARTERS_PER_DAY", "Bucket", "Span", "Width", "bucket_start", "plan_spans"]
+__all__ = ["ALL_DAYS", "QUARTERS_PER_DAY", "Bucket", "Span", "Width", "bucket_end", "bucket_start", "plan_spans"]
 
 QUARTERS_PER_DAY = DAY_US // QUARTER_US
 
@@ -40,9 +40,18 @@ class Span(NamedTuple):
     end: int
 
 
+ALL_DAYS: tuple[Span, ...] = (Span(Width.DAY, -719_162, 2_932_897),)
+"""Every day of the years 1 … 9999: a question without dates."""
+
+
 def bucket_start(bucket: Bucket) -> Instant:
     """The instant at which a bucket begins."""
     return bucket.number * WIDTH_US[bucket.width]
+
+
+def bucket_end(bucket: Bucket) -> Instant:
+    """The instant at which a bucket has just ended: the start of the next one."""
+    return (bucket.number + 1) * WIDTH_US[bucket.width]
 
 
 def plan_spans(start: Instant, end: Instant) -> tuple[Span, ...]:

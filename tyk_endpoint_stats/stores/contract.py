@@ -23,7 +23,7 @@ from tyk_endpoint_stats.ingest import IngestReport, ingest
 from tyk_endpoint_stats.reports import ConsumerRow, EndpointRow
 from tyk_endpoint_stats.sources.contract import Rejected, Source
 
-__all__ = ["Pruned", "ReadableStore", "SourceProgress", "Store", "WholeBatchReads"]
+__all__ = ["Inspectable", "Pruned", "ReadableStore", "SourceProgress", "Store", "StoreFacts", "WholeBatchReads"]
 
 
 class Pruned(Struct, frozen=True):
@@ -39,6 +39,26 @@ class SourceProgress(Struct, frozen=True):
     source: str
     position: str | None
     counts: Counts = field(default_factory=Counts)
+
+
+class StoreFacts(Struct, frozen=True, kw_only=True):
+    """What a store says of itself; ``None``: it can't tell, or there is nothing to tell.
+
+    Attributes:
+        schema: the version of its tables, collections or the like.
+        size_bytes: what it takes on its disk.
+        consumers, endpoints: how many it knows.
+        day_states, quarter_states: how many of each it keeps.
+        pruned_before: quarters of earlier instants are gone.
+    """
+
+    schema: str | None = None
+    size_bytes: int | None = None
+    consumers: int | None = None
+    endpoints: int | None = None
+    day_states: int | None = None
+    quarter_states: int | None = None
+    pruned_before: Instant | None = None
 
 
 class ReadableStore(ABC):
@@ -160,3 +180,26 @@ class WholeBatchReads:
 
     Memory, SQLite and MongoDB on a replica set have it; a standalone MongoDB can't.
     """
+
+
+class Inspectable(ABC):
+    """An ability, as a type: the store knows more of itself than its answers show."""
+
+    @abstractmethod
+    def facts(self) -> StoreFacts:
+        """Its size, its schema, and how much it holds.
+
+        Raises:
+            StoreError: the store can't answer.
+        """
+
+    @abstractmethod
+    def damage(self) -> Sequence[str]:
+        """What is wrong below the answers: pages, indexes, references, rows of no use. A sentence each.
+
+        May read all there is and take minutes; writers are not kept waiting. Not bound by the deadline of
+        questions.
+
+        Raises:
+            StoreError: the store can't be looked through.
+        """

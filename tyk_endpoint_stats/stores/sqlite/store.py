@@ -1,5 +1,6 @@
 """The SQLite store: one locked writer, a small pool of readers, every merge one transaction."""
 
+import math
 import os
 import sqlite3
 import time
@@ -13,8 +14,15 @@ from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Batch, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PositionConflict, StoreBusy, StoreClosed, UnusableStore
-from tyk_endpoint_stats.stores.contract import Pruned, SourceProgress, Store, WholeBatchReads
-from tyk_endpoint_stats.stores.sqlite import reading, writing
+from tyk_endpoint_stats.stores.contract import (
+    Inspectable,
+    Pruned,
+    SourceProgress,
+    Store,
+    StoreFacts,
+    WholeBatchReads,
+)
+from tyk_endpoint_stats.stores.sqlite import inspection, reading, writing
 from tyk_endpoint_stats.stores.sqlite.connections import (
     LOCKS_WORK,
     ReaderPool,
@@ -58,7 +66,7 @@ def open_existing_sqlite(url: str) -> "SQLiteStore":
     return SQLiteStore(path)
 
 
-class SQLiteStore(WholeBatchReads, Store):
+class SQLiteStore(Inspectable, WholeBatchReads, Store):
     """States in one SQLite file. Thread-safe; any number of processes may open the same file.
 
     A merge is durable when it returns (``synchronous = FULL``). ``warnings`` says what to know about the
@@ -123,6 +131,16 @@ class SQLiteStore(WholeBatchReads, Store):
             gone = connection.execute("DELETE FROM quarters WHERE bucket < ?", (before_day * QUARTERS_PER_DAY,))
             return Pruned(quarter_states=gone.rowcount)
 
+    def facts(self) -> StoreFacts:
+        """See the contract."""
+        with self._reading(timeout_s=math.inf) as connection:
+            return inspection.facts(connection)
+
+    def damage(self) -> Sequence[str]:
+        """See the contract."""
+        with self._reading(timeout_s=math.inf) as connection:
+            return inspection.damage(connection)
+
     def close(self) -> None:
         """See the contract."""
         if self._pid != os.getpid():
@@ -139,10 +157,10 @@ class SQLiteStore(WholeBatchReads, Store):
                 self._writer = None
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self, timeout_s: float | None = None) -> Iterator[sqlite3.Connection]:
         self._check_usable()
         with translated(self._name), self._readers.lend() as connection:
-            deadline = time.monotonic() + READ_TIMEOUT_S
+            deadline = time.monotonic() + (READ_TIMEOUT_S if timeout_s is None else timeout_s)
             connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
             yield connection
 

@@ -1,0 +1,156 @@
+"""``status``: what a store holds."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tyk_endpoint_stats.cli.options import store_option, timezone_option
+
+if TYPE_CHECKING:
+    from tyk_endpoint_stats.core.selection import Counts
+    from tyk_endpoint_stats.status import StoreStatus
+
+__all__ = ["status"]
+
+_COLUMNS = (
+    ("source", "source"),
+    ("position", "position"),
+    ("read", "read"),
+    ("counted", "counted"),
+    ("skipped", "skipped"),
+    ("malformed", "malformed"),
+)
+
+
+@click.command(
+    epilog="""\b
+Example:
+  tyk-endpoint-stats status --store sqlite:///stats.db --format json"""
+)
+@store_option
+@timezone_option("In which zone to print times; days are UTC's.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How to print the answer.",
+)
+def status(store_url: str, timezone: str, form: str) -> None:
+    """What a store holds, and how far its sources are.
+
+    A request with both a key and a client is two hits and one record. Records that were given without a source,
+    from Python, are hits and in no count.
+    """
+    from tyk_endpoint_stats.cli.opening import store_to_ask
+    from tyk_endpoint_stats.opening import mask_url
+    from tyk_endpoint_stats.status import status_of
+
+    with store_to_ask(store_url) as store:
+        found = status_of(store, timezone)
+    if form == "json":
+        from msgspec import json
+
+        from tyk_endpoint_stats.web.tyk_json import ascii_json
+
+        click.echo(json.format(ascii_json({"store": mask_url(store_url), **_members(found)}), indent=2))
+        return
+    for line in _lines(mask_url(store_url), found):
+        click.echo(line)
+
+
+def _members(found: "StoreStatus") -> dict[str, Any]:
+    from msgspec.structs import asdict
+
+    from tyk_endpoint_stats.stores.contract import StoreFacts
+
+    facts = asdict(found.facts or StoreFacts())
+    return {
+        **facts,
+        "pruned_before": _utc(facts["pruned_before"]),
+        "hits": found.hits,
+        "days": found.days,
+        "first_day": found.first_day,
+        "last_day": found.last_day,
+        "first_hit": _rfc3339(found.first_hit),
+        "last_hit": _rfc3339(found.last_hit),
+        "counts": found.counts,
+        "sources": found.sources,
+    }
+
+
+def _lines(url: str, found: "StoreStatus") -> Iterator[str]:
+    from tyk_endpoint_stats.cli.escaping import printable
+    from tyk_endpoint_stats.cli.formats import table_lines, terminal_width
+    from tyk_endpoint_stats.stores.contract import StoreFacts
+
+    facts = found.facts or StoreFacts()
+    days = f"{found.days:,}" + (f", {found.first_day} to {found.last_day} (UTC)" if found.days else "")
+    pruned = "none" if facts.pruned_before is None else f"before {_utc(facts.pruned_before)}"
+    rows = [
+        ("store", printable(url, keep_newlines=False)),
+        ("schema", facts.schema),
+        ("size", None if facts.size_bytes is None else f"{facts.size_bytes / 2**20:,.1f} MiB"),
+        ("consumers", _number(facts.consumers)),
+        ("endpoints", _number(facts.endpoints)),
+        ("states", None if facts.day_states is None else f"{facts.day_states:,} of days"),
+        (
+            "",
+            None
+            if facts.quarter_states is None
+            else f"{facts.quarter_states:,} of quarter hours, pruned: {pruned}",
+        ),
+        ("days", days),
+        ("oldest hit", _rfc3339(found.first_hit)),
+        ("newest hit", _rfc3339(found.last_hit)),
+        ("hits", f"{found.hits:,}"),
+        *_count_rows(found.counts),
+    ]
+    yield from (f"{name:<12}{value}" for name, value in rows if value is not None)
+    if found.sources:
+        yield ""
+        yield from table_lines(
+            [
+                {
+                    "source": source.source,
+                    "position": source.position,
+                    "read": source.counts.read,
+                    "counted": source.counts.counted,
+                    "skipped": sum(source.counts.skipped.values()),
+                    "malformed": sum(source.counts.malformed.values()),
+                }
+                for source in found.sources
+            ],
+            _COLUMNS,
+            terminal_width(),
+        )
+
+
+def _count_rows(counts: "Counts") -> list[tuple[str, str]]:
+    from tyk_endpoint_stats.cli.ingest_report import reasons
+
+    return [
+        ("read", f"{counts.read:,}"),
+        ("counted", f"{counts.counted:,}" + (f"  ({counts.repaired:,} repaired)" if counts.repaired else "")),
+        ("skipped", f"{sum(counts.skipped.values()):,}{reasons(counts.skipped)}"),
+        ("malformed", f"{sum(counts.malformed.values()):,}{reasons(counts.malformed)}"),
+    ]
+
+
+def _number(count: int | None) -> str | None:
+    return None if count is None else f"{count:,}"
+
+
+def _rfc3339(moment: datetime | None) -> str | None:
+    from tyk_endpoint_stats.core.instants import format_rfc3339, from_datetime
+
+    return None if moment is None else format_rfc3339(from_datetime(moment), moment.tzinfo)  # type: ignore[arg-type]
+
+
+def _utc(instant: int | None) -> str | None:
+    from tyk_endpoint_stats.core.instants import format_rfc3339
+
+    return None if instant is None else format_rfc3339(instant)
