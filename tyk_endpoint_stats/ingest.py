@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tyk_endpoint_stats.collecting import NAMED_REJECTS, Collected, Limits, Wanted, collect
 from tyk_endpoint_stats.core.aggregator import Rules
@@ -22,7 +23,7 @@ from tyk_endpoint_stats.sources.contract import Chunk, PositionLookup, Reading, 
 if TYPE_CHECKING:
     from tyk_endpoint_stats.stores.contract import Store
 
-__all__ = ["IngestReport", "OnProgress", "RecordsSource", "ingest", "merge_collected"]
+__all__ = ["IngestReport", "OnProgress", "RecordsSource", "ingest", "limits_for", "merge_collected"]
 
 _RECORDS_A_CHUNK = 1000
 
@@ -155,7 +156,7 @@ def ingest(
     """
     if not isinstance(source, Source):
         source = RecordsSource(source)
-    wanted = Wanted(rules, limits, fail_on_malformed, on_rejected is not None)
+    wanted = Wanted(rules, limits_for(store, limits), fail_on_malformed, on_rejected is not None)
     report = report or IngestReport(source.label)
     began = time.monotonic()
     for part in source.parts():
@@ -165,6 +166,11 @@ def ingest(
             break
     report.seconds = time.monotonic() - began
     return report
+
+
+def limits_for(store: "Store", limits: Limits) -> Limits:
+    """The limits, and no more states a batch than the store asks for."""
+    return replace(limits, states=min(limits.states, store.most_states_a_batch))
 
 
 def _reading_ended(

@@ -17,7 +17,7 @@ from tyk_endpoint_stats.collecting import Collected, Limits, Wanted
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.crew import Crew
 from tyk_endpoint_stats.errors import SourceError
-from tyk_endpoint_stats.ingest import IngestReport, OnProgress, ingest, merge_collected
+from tyk_endpoint_stats.ingest import IngestReport, OnProgress, ingest, limits_for, merge_collected
 from tyk_endpoint_stats.sources.contract import Rejected, Source
 from tyk_endpoint_stats.sources.file import FileSource
 
@@ -68,7 +68,7 @@ def ingest_all(
     """
     files = [source for source in sources if isinstance(source, FileSource)]
     piece_bytes = _piece_bytes(files, jobs)
-    wanted = Wanted(rules, limits, fail_on_malformed, on_rejected is not None)
+    wanted = Wanted(rules, limits_for(store, limits), fail_on_malformed, on_rejected is not None)
     alone = partial(
         ingest,
         store,

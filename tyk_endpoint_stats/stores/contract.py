@@ -14,6 +14,7 @@ from typing import Self
 from msgspec import Struct, field
 
 from tyk_endpoint_stats import reports
+from tyk_endpoint_stats.collecting import Limits
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.record import Record
@@ -128,7 +129,14 @@ class ReadableStore(ABC):
 
 
 class Store(ReadableStore):
-    """A store that keeps states. One write, and it is atomic."""
+    """A store that keeps states. One write, and it is atomic.
+
+    Attributes:
+        most_states_a_batch: an ingest ends its batches at so many states. ``merge`` takes larger ones too; a store
+            whose transactions should be short asks for less than the default.
+    """
+
+    most_states_a_batch: int = Limits().states
 
     @abstractmethod
     def merge(self, batch: Batch) -> bool:

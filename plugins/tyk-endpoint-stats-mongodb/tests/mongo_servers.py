@@ -86,6 +86,16 @@ class MongoServer:
         ) as client:
             return dict(client.admin.command(command, value, **arguments))
 
+    def database_url(self, name: str) -> str:
+        """The URL of one of its databases."""
+        head, question_mark, options = self.url.partition("?")
+        return head + name + question_mark + options
+
+    def drop(self, name: str) -> None:
+        """Remove one of its databases."""
+        with pymongo.MongoClient(self.url) as client:
+            client.drop_database(name)
+
     def is_primary(self) -> bool:
         """Whether this server takes writes now."""
         return bool(self.admin("hello").get("isWritablePrimary"))

@@ -16,6 +16,7 @@ def provide_stores() -> Iterable[StoreType]:
             "tyk_endpoint_stats_mongodb.store:open_mongodb",
             "MongoDB, one server or a replica set",
             f"{scheme}://localhost/stats",
+            "tyk_endpoint_stats_mongodb.store:open_existing_mongodb",
         )
         for scheme in ("mongodb", "mongodb+srv")
     ]

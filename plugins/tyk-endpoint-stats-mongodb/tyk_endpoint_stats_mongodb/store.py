@@ -1,0 +1,252 @@
+"""The MongoDB store: opened by its URL, the way of merging chosen by what the server is."""
+
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import pymongo
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import OperationFailure, PyMongoError
+
+from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Width
+from tyk_endpoint_stats.core.instants import DAY_US, Instant
+from tyk_endpoint_stats.core.selection import Batch, Group, Selection
+from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.errors import PluginError, UnusableStore
+from tyk_endpoint_stats.stores.contract import Pruned, SourceProgress, Store, WholeBatchReads
+from tyk_endpoint_stats_mongodb.gate import Gate
+from tyk_endpoint_stats_mongodb.lanes import Lanes
+from tyk_endpoint_stats_mongodb.layout import Layout, lane_of
+from tyk_endpoint_stats_mongodb.reading import answer, keys_between
+from tyk_endpoint_stats_mongodb.seam import Seam
+from tyk_endpoint_stats_mongodb.sources import progress_of
+from tyk_endpoint_stats_mongodb.transactions import Transactions
+
+__all__ = ["MongoStore", "ReplicaSetStore", "StandaloneStore", "open_existing_mongodb", "open_mongodb", "store_in"]
+
+CONNECT_TIMEOUT_S = 5.0
+MERGE_TIMEOUT_S = 120.0
+READ_TIMEOUT_S = 30.0
+DATABASE = "tyk_endpoint_stats"
+PREFIX = "endpoint_stats."
+STATES_A_BATCH = 10_000
+"""So that a transaction stays small: its locks are held, and its changes kept in memory, until it ends."""
+
+_OLDEST_WIRE = 13  # MongoDB 5.0: snapshot reads outside of transactions
+_UNAUTHORIZED = 13
+_SNAPSHOT_GONE = {239, 246}  # too old, or the catalog changed since: a newer one will do
+_PAUSE_S = 0.02
+
+Result = TypeVar("Result")
+
+
+def open_mongodb(url: str, **options: Any) -> "MongoStore":
+    """The store in a MongoDB database: ``mongodb://host/database``; made if it is not there.
+
+    The URL goes to the driver as it is, with all of its options. Without a database in it: ``tyk_endpoint_stats``.
+
+    Args:
+        url: ``mongodb://`` or ``mongodb+srv://``.
+        options: keyword options of ``store_in``.
+
+    Raises:
+        PluginError: the driver can't make anything of the URL.
+        StoreBusy: no server answered.
+        UnusableStore: a server that is too old, a user without rights, a store of a newer version.
+    """
+    return _open(url, make=True, **options)
+
+
+def open_existing_mongodb(url: str, **options: Any) -> "MongoStore":
+    """Like ``open_mongodb``, but a store that is not there is not made.
+
+    Raises:
+        UnusableStore: as ``open_mongodb``, and where there is no store.
+    """
+    return _open(url, make=False, **options)
+
+
+def _open(url: str, *, make: bool, **options: Any) -> "MongoStore":
+    seam = Seam(url)
+    try:
+        client: MongoClient[Any] = MongoClient(url, document_class=dict, connect=False)
+        database = client.get_default_database(DATABASE)
+    except (PyMongoError, ValueError, TypeError) as problem:
+        # Not as its cause: what can't be parsed may hold a password anywhere.
+        raise PluginError(f"{seam.name}: {seam.masked(str(problem))}") from None
+    try:
+        return store_in(database, seam=seam, make=make, on_close=client.close, **options)
+    except BaseException:
+        client.close()
+        raise
+
+
+def store_in(
+    database: Database[Any],
+    *,
+    prefix: str = PREFIX,
+    make: bool = True,
+    merge_timeout_s: float = MERGE_TIMEOUT_S,
+    read_timeout_s: float = READ_TIMEOUT_S,
+    connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    seam: Seam | None = None,
+    on_close: Callable[[], None] = lambda: None,
+) -> "MongoStore":
+    """The store in a database of a client that the caller has, and goes on to own.
+
+    Args:
+        database: where.
+        prefix: what the names of its collections begin with; another prefix is another store.
+        make: make it where there is none.
+        merge_timeout_s: the total deadline of a ``merge`` or a ``prune``, waiting for others included.
+        read_timeout_s: that of a question.
+        connect_timeout_s: that of opening.
+        seam: translates errors; made if not given.
+        on_close: called when the store is closed.
+
+    Raises:
+        UnusableStore: see ``open_mongodb``.
+        StoreBusy: see ``open_mongodb``.
+    """
+    seam = seam or Seam(f"mongodb://{database.name}")
+    layout = Layout(database, prefix)
+    with seam.translated(connect_timeout_s), pymongo.timeout(connect_timeout_s):
+        hello = database.client.admin.command("hello")
+        if hello.get("maxWireVersion", 0) < _OLDEST_WIRE:
+            raise UnusableStore(f"{seam.name}: the server is too old; MongoDB 5.0 or newer is needed")
+        layout.prepare(seam.name, make=make)
+    kind = ReplicaSetStore if "setName" in hello or hello.get("msg") == "isdbgrid" else StandaloneStore
+    store = kind(layout, seam, merge_timeout_s, read_timeout_s, on_close)
+    store.finish_open_batches()
+    return store
+
+
+class MongoStore(Store):
+    """What both ways of merging have in common. Made by ``open_mongodb`` or ``store_in``."""
+
+    most_states_a_batch = STATES_A_BATCH
+
+    def __init__(
+        self,
+        layout: Layout,
+        seam: Seam,
+        merge_timeout_s: float,
+        read_timeout_s: float,
+        on_close: Callable[[], None],
+    ) -> None:
+        self._layout, self._seam = layout, seam
+        self._lanes = Lanes(layout)
+        self._gate = Gate(seam.name)
+        self._merge_timeout_s, self._read_timeout_s = merge_timeout_s, read_timeout_s
+        self._on_close = on_close
+
+    @contextmanager
+    def _call(self, deadline_s: float) -> Iterator[None]:
+        """Around every call: who may make it, its total deadline, and what its errors mean."""
+        with self._gate.passing(), self._seam.translated(deadline_s), pymongo.timeout(deadline_s):
+            yield
+
+    def finish_open_batches(self) -> None:
+        """Finish what writers that died, or a database that was standalone, have left half merged.
+
+        A user who may only read leaves it to the next who writes.
+        """
+        with self._call(self._merge_timeout_s):
+            try:
+                self._lanes.settle_all()
+            except OperationFailure as problem:
+                if problem.code != _UNAUTHORIZED:
+                    raise
+
+    def position(self, source: str) -> str | None:
+        """See the contract."""
+        with self._call(self._merge_timeout_s):
+            self._settle(source)
+            stored = self._from_one_snapshot(
+                lambda session: self._layout.sources.find_one({"_id": {"$eq": source}}, session=session)
+            )
+            return stored["position"] if stored else None
+
+    def sources(self) -> Sequence[SourceProgress]:
+        """See the contract."""
+        with self._call(self._merge_timeout_s):
+            self._settle(None)
+            return self._from_one_snapshot(
+                lambda session: [
+                    progress_of(stored) for stored in self._layout.sources.find(session=session).sort("_id", 1)
+                ]
+            )
+
+    def _settle(self, source: str | None) -> None:
+        """Make sure that what a source's document says is so; ``None``: every source's."""
+
+    def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
+        """See the contract."""
+        with self._call(self._read_timeout_s):
+            return self._from_one_snapshot(lambda session: answer(self._layout, selection, session))
+
+    @abstractmethod
+    def _from_one_snapshot(self, ask: Callable[[Any], Result]) -> Result:
+        """What ``ask`` finds in a session whose reads all see one state that can't be rolled back."""
+
+    def prune(self, before: Instant) -> Pruned:
+        """See the contract. Day by day, each with the deadline of a merge. Positions are kept."""
+        before_day = before // DAY_US
+        with self._call(self._merge_timeout_s):
+            # Said before it is done: from here on nobody is answered from these quarters.
+            self._layout.meta.update_one({"_id": "pruned"}, {"$max": {"before_day": before_day}}, upsert=True)
+        everything = keys_between(Width.QUARTER, -(2**62), before_day * QUARTERS_PER_DAY)
+        gone = 0
+        while True:
+            with self._call(self._merge_timeout_s):
+                first = self._layout.states.find_one({"_id": everything}, {"_id": 1}, sort=[("_id", 1)])
+                if first is None:
+                    return Pruned(quarter_states=gone)
+                day = first["_id"]["bucket"] // QUARTERS_PER_DAY
+                its_quarters = keys_between(Width.QUARTER, day * QUARTERS_PER_DAY, (day + 1) * QUARTERS_PER_DAY)
+                gone += self._layout.states.delete_many({"_id": its_quarters}).deleted_count
+
+    def close(self) -> None:
+        """See the contract."""
+        if self._gate.close():
+            self._on_close()
+
+
+class ReplicaSetStore(WholeBatchReads, MongoStore):
+    """The store where there are transactions: a replica set, or a cluster behind mongos."""
+
+    def merge(self, batch: Batch) -> bool:
+        """See the contract: one transaction."""
+        with self._call(self._merge_timeout_s):
+            return Transactions(self._layout, self._lanes).merge(batch)
+
+    def _from_one_snapshot(self, ask: Callable[[Any], Result]) -> Result:
+        while True:
+            try:
+                with self._layout.states.database.client.start_session(snapshot=True) as session:
+                    return ask(session)
+            except OperationFailure as problem:
+                if problem.code not in _SNAPSHOT_GONE:
+                    raise
+                time.sleep(_PAUSE_S)
+
+
+class StandaloneStore(MongoStore):
+    """The store on a server that stands alone. A reader may see a part of a batch that is being merged."""
+
+    def merge(self, batch: Batch) -> bool:
+        """See the contract: the lane fence."""
+        with self._call(self._merge_timeout_s):
+            return self._lanes.merge(batch)
+
+    def _settle(self, source: str | None) -> None:
+        if source is None:
+            self._lanes.settle_all()
+        else:
+            self._lanes.settle(lane_of(source))
+
+    def _from_one_snapshot(self, ask: Callable[[Any], Result]) -> Result:
+        return ask(None)
