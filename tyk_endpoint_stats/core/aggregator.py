@@ -21,6 +21,7 @@ __all__ = ["Aggregator", "Rules"]
 
 _QUARTER = timedelta(microseconds=QUARTER_US)
 _GO_ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)
+_LAST_QUARTER = datetime(9999, 12, 31, 23, 45, tzinfo=UTC)
 _SMALL = len(SMALL_BINS)
 
 
@@ -93,7 +94,7 @@ class Aggregator:
         tracked_only = self.rules.tracked_only
         running = self._running
         get = running.get
-        quarter = Quarter(0, EPOCH)
+        quarter = Quarter(0, EPOCH, EPOCH)
         low = high = _GO_ZERO_TIME  # no quarter yet
         bins, small = SMALL_BINS, _SMALL
         index = -1
@@ -128,8 +129,7 @@ class Aggregator:
                     malformed.append((index, "no timestamp"))
                     continue
                 quarter = self._quarter(moment)
-                low = quarter.start
-                high = low + _QUARTER
+                low, high = quarter.start, quarter.end
             latency, upstream = record.latency.total, record.latency.upstream
             cell = (code << BIN_BITS) + (bins[latency] if latency < small else bin_of(latency))
             # One text is cheaper to hash and to compare than a tuple, and no object the collector tracks.
@@ -220,12 +220,16 @@ class Aggregator:
         number = from_datetime(moment) // QUARTER_US
         quarter = self._quarters.get(number)
         if quarter is None:
-            quarter = self._quarters[number] = Quarter(number, EPOCH + number * _QUARTER)
+            start = EPOCH + number * _QUARTER
+            # Nothing takes the short way into the quarter of the zero time, which is no hit, nor into the last
+            # one, behind whose end there is no datetime.
+            end = start + _QUARTER if _GO_ZERO_TIME < start < _LAST_QUARTER else start
+            quarter = self._quarters[number] = Quarter(number, start, end)
         return quarter
 
     def _key_with_tabs(self, record: Record) -> str:
-        # An id with a TAB: the joined text could stand for two identities, so its parts are kept beside it,
-        # and their lengths tell them apart. No other key has more than six TABs.
+        # A name with a TAB: the joined text could stand for two identities. The parts' repr stands for one, and
+        # has no TAB, so it is the text of no other.
         parts = (
             record.org_id,
             record.api_key,
@@ -235,7 +239,7 @@ class Aggregator:
             record.alias,
             record.api_name,
         )
-        key = "\t".join([*parts, *(str(len(part)) for part in parts)])
+        key = repr(parts)
         self._tabbed[key] = parts
         return key
 

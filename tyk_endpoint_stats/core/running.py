@@ -25,10 +25,14 @@ NONE_YET = 1 << 62
 
 
 class Quarter(Struct, frozen=True, gc=False):
-    """A quarter of an hour: its number since 1970 and its first moment. One object a quarter and batch."""
+    """A quarter of an hour: its number since 1970, its first moment, and the first moment behind it.
+
+    One object a quarter and batch. Where ``end`` is ``start`` the aggregator looks at each of its records.
+    """
 
     number: int
     start: datetime
+    end: datetime
 
 
 class Running(Struct, gc=False):
@@ -65,7 +69,7 @@ def batch_of(running: dict[str, Running], parts_of: Mapping[str, tuple[str, ...]
     """The states of a batch: by bucket and series, in quarters and folded into days; and the names seen.
 
     Args:
-        running: by identity: its seven names joined by TABs. Emptied.
+        running: by identity: its seven names joined by TABs, or a key of ``parts_of``. Emptied.
         parts_of: the seven names of identities that have a TAB in a name.
     """
     batch = Batch()

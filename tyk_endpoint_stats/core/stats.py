@@ -150,6 +150,9 @@ class EndpointStats(Struct, gc=False):
         """The latency that ``percent`` (0–100) of the hits did not exceed, within about 1 %.
 
         ``None`` where there is no hit, or where the store was asked to leave distributions out.
+
+        Raises:
+            ValueError: ``percent`` is not between 0 and 100.
         """
         estimate = bins.percentile(self.histogram, percent)
         if estimate is None or self.max_latency_ms is None or self.min_latency_all_ms is None:
