@@ -3,10 +3,16 @@
 import asyncio
 import http.client
 import io
+import socket
+import threading
+import time
+from contextlib import contextmanager
 from urllib.parse import unquote_to_bytes
 from wsgiref.validate import validator
 
 import pytest
+import uvicorn
+import waitress
 from msgspec import structs
 
 from tyk_endpoint_stats.web.asgi import make_asgi_app
@@ -150,6 +156,51 @@ def test_asgi_answers_as_the_pure_function_does(several, settings, mount):
     for request in TABLE:
         wanted = in_small_letters(respond(request, several, settings))
         assert through_asgi(app, request, mount) == wanted, request
+
+
+@contextmanager
+def under_waitress(store, settings):
+    server = waitress.create_server(make_wsgi_app(store, settings), host="127.0.0.1", port=0, threads=2)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        yield server.effective_port
+    finally:
+        server.close()
+        server.task_dispatcher.shutdown()
+        thread.join(10)
+
+
+@contextmanager
+def under_uvicorn(store, settings):
+    server = uvicorn.Server(uvicorn.Config(make_asgi_app(store, settings), log_config=None, lifespan="on"))
+    # With its protocol named, or asyncio leaves Nagle's algorithm on.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        try:
+            deadline = time.monotonic() + 10
+            while not server.started:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            yield listening.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
+@pytest.mark.parametrize("production_server", [under_waitress, under_uvicorn])
+def test_production_servers_answer_as_the_pure_function_does(several, settings, production_server):
+    added = {"date", "connection", "server", "via"}
+    with production_server(several, settings) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        for request in TABLE:
+            wanted = in_small_letters(respond(request, several, settings))
+            answer = in_small_letters(through_server(request, connection))
+            ours = {pair for pair in answer.headers if pair[0] not in added}
+            assert (answer.status, ours, answer.body) == (wanted.status, set(wanted.headers), wanted.body), request
+        connection.close()
 
 
 def test_a_server_that_kept_no_raw_target_loses_encoded_slashes_only(several, settings):
