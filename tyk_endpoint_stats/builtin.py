@@ -29,12 +29,12 @@ def provide_stores() -> Iterable[StoreType]:
 
 @hookimpl
 def provide_sources() -> Iterable[SourceType]:
-    """Files of JSON lines."""
+    """Files of JSON lines and of CSV."""
     return [
         SourceType(
             "file",
             "tyk_endpoint_stats.sources.files:open_files",
-            "JSON lines: plain records or Tyk Pump's stdout; .gz, globs, - for stdin; file:// may be left out",
+            "JSON lines (records, arrays, Tyk Pump's stdout) or Tyk Pump's CSV; .gz, globs, - for stdin",
             "file:///var/log/tyk/analytics*.jsonl",
         )
     ]

@@ -30,6 +30,7 @@ OnRejected = Callable[["Rejected"], None]
 Examples:
   tyk-endpoint-stats ingest analytics.jsonl
   tyk-endpoint-stats ingest 'logs/*.jsonl.gz' --rejects bad.jsonl
+  tyk-endpoint-stats ingest '/var/lib/tyk-pump/csv/*.csv'
   docker logs -f tyk-pump | tyk-endpoint-stats ingest --follow -"""
 )
 @store_option
@@ -72,8 +73,9 @@ def ingest(
 ) -> None:
     """Read records into a store: only what is new, every record once.
 
-    A SOURCE is a file of JSON lines (plain records or Tyk Pump's stdout, .gz too), a glob in quotes, `-` for
-    stdin, or the URL of an installed source. Run it again on the same, a renamed, compressed or grown file, and
+    A SOURCE is a file, a glob in quotes, `-` for stdin, or the URL of an installed source. A file is one of JSON
+    lines (records, arrays of records, Tyk Pump's stdout) or Tyk Pump's CSV, plain or gzip; what it is shows in its
+    first bytes, not in its name. Run it again on the same, a renamed, compressed or grown file, and
     nothing is counted twice.
     """
     from tyk_endpoint_stats.cli.opening import plugins_with_warnings, store_to_fill

@@ -5,7 +5,7 @@ pieces and is one malformed record. What follows the last newline waits, unless 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from operator import itemgetter
 
@@ -68,8 +68,17 @@ class Block(Struct):
         return [bytes(self.data)] if self.count == 1 else BytesIO(self.data).readlines()
 
 
-def read_blocks(stream: ByteStream, offset: int, before: bytes) -> Iterator[Block]:
-    """The lines of a stream from an offset on; ``before`` are the last bytes before it."""
+def read_blocks(
+    stream: ByteStream, offset: int, before: bytes, is_whole: Callable[[bytes, int], bool] = is_complete
+) -> Iterator[Block]:
+    """The lines of a stream.
+
+    Args:
+        stream: the bytes.
+        offset: where to begin.
+        before: the last bytes before that.
+        is_whole: whether what follows the last newline is a line already; asked with its offset.
+    """
     # One buffer for all of the stream: fresh ones cost a page fault for each 4 KiB. It is a BytesIO because
     # readlines() is the fastest way to count lines (``count`` and ``re`` go byte by byte: four times as
     # long); its last byte is for the newline that ends the last piece.
@@ -110,7 +119,7 @@ def read_blocks(stream: ByteStream, offset: int, before: bytes) -> Iterator[Bloc
         filled = rest
         view[:filled] = view[end : end + rest]
     last = beginning.ended_by(bytes(view[:filled]), offset, before)
-    if not last.overlong and is_complete(bytes(last.data), offset):
+    if not last.overlong and is_whole(bytes(last.data), offset):
         yield last
 
 

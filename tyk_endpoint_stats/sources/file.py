@@ -1,4 +1,4 @@
-"""One file of JSON lines, plain or gzip, told by its bytes: renamed, grown or compressed it is the same source."""
+"""One file of records, plain or gzip, told by its bytes: renamed, grown or compressed it is the same source."""
 
 import os
 import stat

@@ -32,7 +32,7 @@ def read_records(files: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
     """The records of a file, of all that a glob names, of stdin (``-``), or of several of these.
 
     Args:
-        files: JSON lines: plain records or Tyk Pump's stdout; gzip works.
+        files: JSON lines (plain records, arrays of them, Tyk Pump's stdout) or Tyk Pump's CSV; gzip works.
 
     Raises:
         SourceError: there is no such file.

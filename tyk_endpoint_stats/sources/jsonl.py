@@ -15,7 +15,7 @@ from tyk_endpoint_stats.sources.blocks import Block
 from tyk_endpoint_stats.sources.contract import Chunk, Rejected
 from tyk_endpoint_stats.sources.second_look import JSON_SPACE, look_again
 
-__all__ = ["LineChunk", "LineDecoder"]
+__all__ = ["LineChunk", "LineDecoder", "overlong_chunk"]
 
 _MAX_MEMBERS = 8
 _UNDECODABLE = (DecodeError, UnicodeDecodeError, RecursionError)
@@ -28,11 +28,13 @@ class LineChunk(Chunk, kw_only=True):
         block: the lines; as long as that lasts, records can be located.
         number: the number of the first line, counted from 1; 0: not known, because reading began further on.
         places: the index of the line that each record is on; ``None``: each is on the line of its own index.
+        unit: what people call a line of such a file.
     """
 
     block: Block
     number: int
     places: Sequence[int] | None = None
+    unit: str = "line"
     _lines: tuple[list[bytes], list[int]] | None = None
 
     def locate(self, index: int) -> Rejected:
@@ -46,7 +48,15 @@ class LineChunk(Chunk, kw_only=True):
 
     def where(self, place: int, offset: int) -> str:
         """How people find a line again: by its number where that is known, and by its first byte."""
-        return f"line {self.number + place} (byte {offset})" if self.number else f"byte {offset}"
+        return f"{self.unit} {self.number + place} (byte {offset})" if self.number else f"byte {offset}"
+
+
+def overlong_chunk(block: Block, number: int) -> LineChunk:
+    """What a line over the cap comes to: one malformed record."""
+    chunk = LineChunk([], block=block, number=number)
+    raw = bytes(block.data) + f" … ({block.overlong} bytes)".encode()
+    chunk.rejected = [Rejected(chunk.where(0, block.offset), "line over 16 MiB", raw)]
+    return chunk
 
 
 class LineDecoder:
@@ -65,10 +75,7 @@ class LineDecoder:
             number: the number of the first, 0 if not known.
         """
         if block.overlong:
-            chunk = LineChunk([], block=block, number=number)
-            raw = bytes(block.data) + f" … ({block.overlong} bytes)".encode()
-            chunk.rejected = [Rejected(chunk.where(0, block.offset), "line over 16 MiB", raw)]
-            return chunk
+            return overlong_chunk(block, number)
         records = self._swept(block)
         try:
             # Without a timestamp: a log line or an envelope, which the decoder takes for an empty record.

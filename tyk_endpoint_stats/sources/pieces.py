@@ -48,7 +48,7 @@ class Piece(Struct, frozen=True):
 
 
 def cut(path: str, position: PositionLookup, size: int) -> tuple[list[Piece], int | None]:
-    """The pieces of what a store has not merged of a file, of about ``size`` bytes each; gzip stays whole.
+    """The pieces of what a store has not merged of a file, of about ``size`` bytes each; gzip and CSV stay whole.
 
     Returns:
         The pieces, and how many bytes the file has; ``None``: gzip, so nobody knows yet.
@@ -65,7 +65,8 @@ def cut(path: str, position: PositionLookup, size: int) -> tuple[list[Piece], in
         place = find_place(plain, position)
         if place is None:
             return [], total
-        places = [place, *_places_behind(plain, place, total, size)]
+        # A newline of a CSV file may stand inside quotes: only who reads from the beginning can tell.
+        places = [place] if place.header else [place, *_places_behind(plain, place, total, size)]
     ends = [*(later.offset for later in places[1:]), None]
     return [Piece(path, at, end) for at, end in zip(places, ends, strict=True)], total
 

@@ -1,6 +1,6 @@
 """Which source some bytes are, and how far into them a store has come (RELIABILITY's F1 and F2).
 
-A source's name is made of its first line, so a renamed or compressed file is the same source. A position is an
+A source's name is made of its first record, so a renamed or compressed file is the same source. A position is an
 offset and a hash of the bytes before it, so a file that merely begins alike is told apart.
 """
 
@@ -11,12 +11,37 @@ from msgspec import Struct
 
 from tyk_endpoint_stats.sources.blocks import MAX_LINE_BYTES, WINDOW_BYTES, ByteStream
 from tyk_endpoint_stats.sources.contract import PositionLookup
-from tyk_endpoint_stats.sources.second_look import JSON_SPACE, is_complete
+from tyk_endpoint_stats.sources.pump_csv import first_row, is_header
+from tyk_endpoint_stats.sources.second_look import BYTE_ORDER_MARK, JSON_SPACE, is_complete
 
-__all__ = ["Place", "bytes_before", "find_place", "name_of", "offset_of", "position_text", "read_at"]
+__all__ = [
+    "Beginning",
+    "Place",
+    "beginning_of",
+    "bytes_before",
+    "find_place",
+    "offset_of",
+    "position_text",
+    "read_at",
+]
 
 _POSITION = re.compile(r"(\d{20}):([0-9a-f]{16})", re.ASCII)
+_NEWLINE = b"\n"
 _PIECE_BYTES = 64 * 2**10
+
+
+class Beginning(Struct, frozen=True):
+    """What a stream's first lines say about it.
+
+    Attributes:
+        name: of the source.
+        header: the first line of a CSV file, ``b""``: there are JSON lines.
+        head: the first bytes of all.
+    """
+
+    name: str
+    header: bytes = b""
+    head: bytes = b""
 
 
 class Place(Struct, frozen=True):
@@ -28,6 +53,7 @@ class Place(Struct, frozen=True):
         offset: the same as a number of bytes.
         before: the last bytes before it.
         head: the first bytes of all.
+        header: the first line of a CSV file, ``b""``: there are JSON lines.
     """
 
     source: str
@@ -35,6 +61,7 @@ class Place(Struct, frozen=True):
     offset: int = 0
     before: bytes = b""
     head: bytes = b""
+    header: bytes = b""
 
 
 def position_text(offset: int, before: bytes) -> str:
@@ -42,21 +69,21 @@ def position_text(offset: int, before: bytes) -> str:
     return f"{offset:020d}:{sha256(before).hexdigest()[:16]}"
 
 
-def find_place(stream: ByteStream, position: PositionLookup, name: str | None = None) -> Place | None:
-    """Where the store left these bytes; ``None`` while there is no whole line in them.
+def find_place(stream: ByteStream, position: PositionLookup, beginning: Beginning | None = None) -> Place | None:
+    """Where the store left these bytes; ``None`` while there is no whole record in them.
 
-    Of the sources whose first line is the same, it is the one whose position fits the bytes and is furthest;
+    Of the sources whose first record is the same, it is the one whose position fits the bytes and is furthest;
     where none fits, it is a new one.
 
     Args:
         stream: the bytes.
         position: asked for the position of every source that may be these.
-        name: ``name_of(stream)``, where it is known already.
+        beginning: ``beginning_of(stream)``, where it is known already.
     """
-    head = b"" if name else read_at(stream, 0, WINDOW_BYTES)
-    first = name = name or name_of(stream)
-    if first is None or name is None:
+    beginning = beginning or beginning_of(stream)
+    if beginning is None:
         return None
+    name, header, head = beginning.name, beginning.header, beginning.head
     number = 0
     known: list[tuple[int, str, str]] = []
     while (stored := position(name)) is not None:
@@ -64,20 +91,33 @@ def find_place(stream: ByteStream, position: PositionLookup, name: str | None = 
         if offset is not None:
             known.append((offset, name, stored))
         number += 1
-        name = f"{first}~{number}"
-    found = Place(name, head=head)
+        name = f"{beginning.name}~{number}"
+    found = Place(name, head=head, header=header)
     # Upwards, because some streams can only go forwards.
     for offset, source, stored in sorted(known):
         before = bytes_before(stream, offset)
         if position_text(offset, before) == stored:
-            found = Place(source, stored, offset, before, head)
+            found = Place(source, stored, offset, before, head, header)
     return found
 
 
-def name_of(stream: ByteStream) -> str | None:
-    """The name of the source that begins like these bytes; ``None`` while there is no whole line in them."""
+def beginning_of(stream: ByteStream) -> Beginning | None:
+    """What a stream's first lines say about it; ``None`` while there is no whole record in them.
+
+    All files of Tyk Pump's CSV have the same first line, so their first row names them too: but for its last
+    column, which may still grow.
+    """
+    head = read_at(stream, 0, WINDOW_BYTES)
     line = _first_line(stream)
-    return None if line is None else f"file:{sha256(line).hexdigest()}"
+    if line is None:
+        return None
+    header = line.removeprefix(BYTE_ORDER_MARK)
+    if not is_header(header):
+        return Beginning(f"file:{sha256(line).hexdigest()}", b"", head)
+    row = first_row(stream, header)
+    if row is None:
+        return None
+    return Beginning(f"file:{sha256(header + _NEWLINE + row).hexdigest()}", header, head)
 
 
 def offset_of(position: str) -> int | None:

@@ -1,4 +1,4 @@
-"""One pass over a stream of JSON lines, from where the store left it."""
+"""One pass over a stream of JSON lines or of CSV, from where the store left it."""
 
 from collections.abc import Callable, Iterator
 
@@ -6,12 +6,13 @@ from tyk_endpoint_stats.sources.blocks import ByteStream, read_blocks
 from tyk_endpoint_stats.sources.contract import Chunk, Reading
 from tyk_endpoint_stats.sources.jsonl import LineDecoder
 from tyk_endpoint_stats.sources.place import Place, position_text
+from tyk_endpoint_stats.sources.pump_csv import CsvDecoder, read_csv
 
 __all__ = ["LineReading"]
 
 
 class LineReading(Reading):
-    """Chunks of a stream's lines.
+    """Chunks of a stream's lines or rows.
 
     Args:
         stream: the bytes.
@@ -31,18 +32,22 @@ class LineReading(Reading):
             self.source, self.begins, self.done = place.source, place.begins, place.offset
 
     def chunks(self) -> Iterator[Chunk]:
-        """The chunks behind ``begins``, one for each block of whole lines.
+        """The chunks behind ``begins``, one for each block of whole lines or rows.
 
         Raises:
             SourceError: the stream can't be read on.
         """
         if self._place is None:
             return
-        decoder = LineDecoder()
-        seen_at, seen = self._place.offset - len(self._place.before), self._place.before or self._place.head
+        offset, before, header = self._place.offset, self._place.before, self._place.header
+        blocks = (
+            read_csv(self._stream, offset, before, header) if header else read_blocks(self._stream, offset, before)
+        )
+        decoder = CsvDecoder(header) if header else LineDecoder()
+        seen_at, seen = offset - len(before), before or self._place.head
         # Lines before the place were not read, so those behind it have no number.
-        number = 0 if self._place.offset else 1
-        for block in read_blocks(self._stream, self._place.offset, self._place.before):
+        number = 0 if offset else 1
+        for block in blocks:
             if not self._stream.still_has(seen_at, seen):
                 return  # it was truncated and begun anew: what is there now is another source
             seen_at, seen = block.ends - len(block.before), block.before

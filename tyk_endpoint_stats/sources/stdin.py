@@ -9,7 +9,7 @@ from tyk_endpoint_stats.sources.blocks import WINDOW_BYTES
 from tyk_endpoint_stats.sources.contract import PositionLookup, Reading, Source
 from tyk_endpoint_stats.sources.file import VerifiedLengths, read_file
 from tyk_endpoint_stats.sources.gzipped import MAGIC
-from tyk_endpoint_stats.sources.place import Place, find_place, name_of, offset_of
+from tyk_endpoint_stats.sources.place import Beginning, Place, beginning_of, find_place, offset_of
 from tyk_endpoint_stats.sources.reading import LineReading
 from tyk_endpoint_stats.sources.spool import Spool, nameless_file, write_all
 
@@ -35,7 +35,7 @@ class StdinSource(Source):
         self._lengths = VerifiedLengths()
         self._file: FileIO | None = None
         self._spool: Spool | None = None
-        self._name: str | None = None
+        self._beginning: Beginning | None = None
 
     def open(self, position: PositionLookup) -> Reading:
         """See the contract. A gzip pipe is stored and read to its end before anything of it is counted."""
@@ -45,9 +45,9 @@ class StdinSource(Source):
             return read_file(FileIO(os.dup(self._file.fileno())), self.label, position, self._lengths)
         assert self._spool is not None
         self._spool.max_kept_bytes = None  # where to begin is not known yet: it may be the first byte
-        if self._name is None:
-            self._name = name_of(self._spool)
-        place = find_place(self._spool, position, self._name) if self._name else None
+        if self._beginning is None:
+            self._beginning = beginning_of(self._spool)
+        place = find_place(self._spool, position, self._beginning) if self._beginning else None
         if place is not None and place.offset < self._spool.begins:
             raise SourceError(f"{self.label}: another source took over its position; give it once more")
         return _PipeReading(self._spool, place)
