@@ -49,11 +49,18 @@ _COLUMNS = (
 
 @click.command(
     epilog="""\b
-Example:
-  tyk-endpoint-stats endpoints --key 7f3c3ca87376cabe --from 2020-10-13 --to 2020-10-14"""
+Examples:
+  tyk-endpoint-stats endpoints --key 7f3c3ca87376cabe --from 2020-10-13 --to 2020-10-14
+  tyk-endpoint-stats endpoints --raw-key --key - --from 2020-10-13 --to 2020-10-14 <key"""
 )
 @store_option
 @click.option("--key", metavar="KEY", help="An API key as the gateway records it: usually its hash.")
+@click.option(
+    "--raw-key",
+    is_flag=True,
+    help="KEY is the key itself, which is hashed as the gateway does; with --key - it is read from stdin, where it "
+    "does not show in the process list.",
+)
 @click.option("--oauth-client", metavar="ID", help="An OAuth client's id.")
 @day_option("--from", "first", "The first day.", required=True)
 @day_option("--to", "last", "The last day, inclusive.", required=True)
@@ -64,6 +71,7 @@ Example:
 def endpoints(
     store_url: str,
     key: str | None,
+    raw_key: bool,
     oauth_client: str | None,
     first: date,
     last: date,
@@ -79,9 +87,16 @@ def endpoints(
     """
     if (key is None) == (oauth_client is None):
         raise click.UsageError("say whose endpoints: either --key KEY or --oauth-client ID")
+    if raw_key and key is None:
+        raise click.UsageError("--raw-key says what --key KEY is: give that too")
     from tyk_endpoint_stats.cli.opening import store_to_ask
     from tyk_endpoint_stats.core.selection import Consumer
 
+    if raw_key and key is not None:
+        from tyk_endpoint_stats.cli.hash_key import token_given
+        from tyk_endpoint_stats.tyk.key_hash import key_hash
+
+        key = key_hash(token_given(key))
     consumer = Consumer.key(key) if key is not None else Consumer.oauth_client(oauth_client or "")
     with store_to_ask(store_url) as store:
         rows = store.endpoints(

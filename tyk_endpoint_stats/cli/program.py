@@ -10,7 +10,7 @@ from tyk_endpoint_stats.errors import InvalidQuestion, PluginError, TykEndpointS
 
 __all__ = ["COMMANDS", "program"]
 
-COMMANDS = ("serve", "ingest", "endpoints", "consumers", "status", "verify", "demo", "plugins")
+COMMANDS = ("serve", "ingest", "endpoints", "consumers", "status", "verify", "demo", "hash-key", "plugins")
 
 _PREFIX = "TYK_ENDPOINT_STATS"
 
