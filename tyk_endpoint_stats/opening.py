@@ -10,6 +10,7 @@ from tyk_endpoint_stats.hookspecs import StoreType
 from tyk_endpoint_stats.plugin_manager import Plugins, Provided, load_plugins
 from tyk_endpoint_stats.sources.contract import Source
 from tyk_endpoint_stats.stores.contract import ReadableStore, Store
+from tyk_endpoint_stats.urls import mask_url
 
 __all__ = ["mask_url", "open_readable_store", "open_sources", "open_store"]
 
@@ -73,14 +74,6 @@ def open_sources(text: str, *, plugins: Plugins | None = None, **options: Any) -
     provided = _find(url, (plugins or load_plugins()).sources, "source")
     sources: Sequence[Source] = _imported(provided.type.open, provided)(url, **options)
     return sources
-
-
-def mask_url(url: str) -> str:
-    """The URL with all between ``://`` and the last ``@`` masked, for messages."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or "@" not in rest:
-        return url
-    return f"{scheme}://***@{rest.rpartition('@')[2]}"
 
 
 def _find(url: str, provided: dict[str, Provided], what: str) -> Provided:

@@ -11,16 +11,18 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tell_secrets: tuple[str, ...]) -> Run:
     """Runs the program in an empty folder, without a terminal; stdout and stderr apart."""
     monkeypatch.chdir(tmp_path)
     for name in ("COLUMNS", "LINES"):
         monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: object, stdin: bytes | None = None, **environment: str) -> Result:
-        return CliRunner().invoke(
+        result = CliRunner().invoke(
             program, [str(each) for each in arguments], input=stdin, env=environment, prog_name="tyk-endpoint-stats"
         )
+        assert not any(secret in result.output for secret in tell_secrets)
+        return result
 
     return run
 

@@ -46,8 +46,8 @@ def status(store_url: str, timezone: str, form: str) -> None:
     from Python, are hits and in no count.
     """
     from tyk_endpoint_stats.cli.opening import store_to_ask
-    from tyk_endpoint_stats.opening import mask_url
     from tyk_endpoint_stats.status import status_of
+    from tyk_endpoint_stats.urls import mask_url
 
     with store_to_ask(store_url) as store:
         found = status_of(store, timezone)

@@ -8,6 +8,7 @@ from pathlib import Path
 from tyk_endpoint_stats.errors import PluginError, UnusableStore
 from tyk_endpoint_stats.stores.sqlite.connections import connect_writer, write_lock
 from tyk_endpoint_stats.stores.sqlite.schema import check_ours, migrate
+from tyk_endpoint_stats.urls import mask_url
 
 __all__ = ["path_of", "prepare"]
 
@@ -23,11 +24,11 @@ def path_of(url: str) -> Path:
     _, _, rest = url.partition("://")
     rest, question_mark, _ = rest.partition("?")
     if question_mark:
-        raise PluginError(f"{url!r}: a SQLite URL takes no options behind '?'")
+        raise PluginError(f"{mask_url(url)!r}: a SQLite URL takes no options behind '?'")
     if not rest.startswith("/"):
         raise PluginError(
-            f"{url!r} needs three slashes for a relative path and four for an absolute one: "
-            f"sqlite:///{rest or 'stats.db'}"
+            f"{mask_url(url)!r} needs three slashes for a relative path and four for an absolute one: "
+            f"sqlite:///{mask_url(rest) or 'stats.db'}"
         )
     path = rest[1:]
     if path in ("", ":memory:"):
