@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +39,7 @@ Examples:
     help="Processes that decode and aggregate; as many as there are cores by default.",
 )
 @click.option("--follow", is_flag=True, help="Read on as the sources grow, until Ctrl-C or SIGTERM.")
+@click.option("--peek", is_flag=True, help="Count what waits in sources that reading empties, and take nothing.")
 @click.option("--tracked-only", is_flag=True, help="Count only records whose path the gateway was told to track.")
 @click.option(
     "--include",
@@ -65,6 +65,7 @@ def ingest(
     store_url: str,
     jobs: int | None,
     follow: bool,
+    peek: bool,
     tracked_only: bool,
     include: frozenset[str],
     on_error: str,
@@ -79,8 +80,15 @@ def ingest(
     nothing is counted twice.
     """
     from tyk_endpoint_stats.cli.opening import plugins_with_warnings, store_to_fill
+    from tyk_endpoint_stats.cli.peek import show_waiting
     from tyk_endpoint_stats.core.aggregator import Rules
 
+    if peek and follow:
+        raise click.UsageError("--peek takes nothing and ends; it can't go with --follow")
+    if peek:
+        if not show_waiting(sources, plugins_with_warnings()):
+            raise click.exceptions.Exit(1)
+        return
     rules = Rules(tracked_only=tracked_only, include=include)
     plugins = plugins_with_warnings()
     with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
@@ -103,16 +111,17 @@ def _once(
 ) -> bool:
     """Ingest every source to its end; whether something went wrong."""
     from tyk_endpoint_stats.cli.ingest_report import Progress, report_lines
+    from tyk_endpoint_stats.cli.opening import source_finder
     from tyk_endpoint_stats.cli.stopping import stop_on_signal
-    from tyk_endpoint_stats.opening import open_sources
     from tyk_endpoint_stats.parallel import ingest_all
 
     reports: list[IngestReport] = []
     problems: list[str] = []
     sources: list[Source] = []
+    find = source_finder(plugins)
     for name in names:
         try:
-            sources += open_sources(name, plugins=plugins)
+            sources += find(name)
         except SourceError as problem:
             problems.append(str(problem))
             click.echo(f"Error: {printable(problems[-1])}", err=True)
@@ -153,15 +162,15 @@ def _follow(
     on_rejected: OnRejected | None,
 ) -> None:
     from tyk_endpoint_stats.cli.ingest_report import minute_line, report_lines
+    from tyk_endpoint_stats.cli.opening import source_finder
     from tyk_endpoint_stats.cli.stopping import stop_on_signal
     from tyk_endpoint_stats.following import follow
-    from tyk_endpoint_stats.opening import open_sources
 
     with stop_on_signal() as stopped:
         report = follow(
             store,
             names,
-            partial(open_sources, plugins=plugins),
+            source_finder(plugins),
             wait=stopped.wait,
             on_report=lambda report: click.echo(minute_line(report), err=True),
             on_problem=lambda problem: click.echo(f"Waiting: {printable(problem)}", err=True),

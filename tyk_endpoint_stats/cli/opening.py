@@ -1,13 +1,16 @@
 """Stores and plugins as commands open them: with what there is to say about them on stderr."""
 
+from collections.abc import Callable, Sequence
+
 import click
 
 from tyk_endpoint_stats.cli.escaping import printable
-from tyk_endpoint_stats.opening import open_readable_store, open_store
+from tyk_endpoint_stats.opening import open_readable_store, open_sources, open_store
 from tyk_endpoint_stats.plugin_manager import Plugins, load_plugins
+from tyk_endpoint_stats.sources.contract import Source
 from tyk_endpoint_stats.stores.contract import ReadableStore, Store
 
-__all__ = ["plugins_with_warnings", "store_to_ask", "store_to_fill", "store_to_serve", "warn"]
+__all__ = ["plugins_with_warnings", "source_finder", "store_to_ask", "store_to_fill", "store_to_serve", "warn"]
 
 
 def warn(text: str) -> None:
@@ -44,3 +47,19 @@ def _with_warnings(store: ReadableStore) -> ReadableStore:
     for text in store.warnings:
         warn(text)
     return store
+
+
+def source_finder(plugins: Plugins) -> Callable[[str], Sequence[Source]]:
+    """Gives the sources of a name; the warnings of each are shown when it is found for the first time."""
+    warned: set[str] = set()
+
+    def find(name: str) -> Sequence[Source]:
+        sources = open_sources(name, plugins=plugins)
+        for source in sources:
+            if source.label not in warned:
+                warned.add(source.label)
+                for text in source.warnings:
+                    warn(text)
+        return sources
+
+    return find

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from tyk_endpoint_stats.core.record import Record
 
-__all__ = ["Chunk", "PositionLookup", "Reading", "Rejected", "Source"]
+__all__ = ["Chunk", "Peekable", "PositionLookup", "Reading", "Rejected", "Source", "Waiting"]
 
 PositionLookup = Callable[[str], str | None]
 """A store's ``position`` method."""
@@ -118,4 +118,33 @@ class Source(ABC):
 
         Raises:
             SourceError: it can't be opened (missing, no permission, not a file, corrupt).
+        """
+
+
+class Waiting(Struct, frozen=True):
+    """Records that wait in one place of a source.
+
+    Attributes:
+        where: the place, as people know it there (a list's name).
+        records: how many.
+        note: what else there is to say about them, ``""`` for nothing.
+    """
+
+    where: str
+    records: int
+    note: str = ""
+
+
+class Peekable(ABC):
+    """An ability, as a type: a source that can count what waits in it and leave it there.
+
+    For sources that are emptied by being read, so that people can look before they take.
+    """
+
+    @abstractmethod
+    def peek(self) -> Sequence[Waiting]:
+        """What waits, place by place; nothing is taken or changed.
+
+        Raises:
+            SourceError: it can't be counted.
         """
