@@ -4,6 +4,7 @@
 
     TykEndpointStatsError
     ├── InvalidQuestion (ValueError)      a date, zone, page or consumer that can't be asked for
+    ├── InvalidRule (ValueError)          a rule for counting that can't be followed, such as a broken pattern
     ├── StoreError                        a store could not do what it was asked to
     │   ├── PositionConflict              the source stands elsewhere than the batch begins
     │   ├── StoreBusy                     a wait for the store ended at its deadline; try again
@@ -22,6 +23,7 @@ say what happened, to what (passwords masked), and what to do.
 __all__ = [
     "EdgeInsideBucket",
     "InvalidQuestion",
+    "InvalidRule",
     "PluginError",
     "PositionConflict",
     "QuartersPruned",
@@ -41,6 +43,10 @@ class TykEndpointStatsError(Exception):
 
 class InvalidQuestion(TykEndpointStatsError, ValueError):
     """The question can't be asked: an impossible date, an unknown zone, a page that is no number."""
+
+
+class InvalidRule(TykEndpointStatsError, ValueError):
+    """A rule for counting can't be followed: a pattern that is none, a normalisation that is not known."""
 
 
 class StoreError(TykEndpointStatsError):

@@ -155,7 +155,7 @@ def test_rules_are_taken_from_options(run, tmp_path):
     assert "counted                3" in run("ingest", *STORE, "--include", "graphql, mcp", "a.jsonl").stdout
     wrong = run("ingest", *STORE, "--include", "soap", "a.jsonl")
     assert wrong.exit_code == 2
-    assert "soap: only graphql and mcp can be included" in wrong.stderr
+    assert "soap: not one of graphql, mcp" in wrong.stderr
 
 
 def test_stdin_is_a_source(tmp_path):
@@ -255,3 +255,34 @@ def test_progress_is_shown_on_a_terminal_and_cleared(tmp_path):
     assert b"MiB/s" in shown
     assert shown.endswith(b"\r\x1b[2K")
     assert b"\x1b" not in out
+
+
+def test_paths_are_counted_without_their_ids_by_any_number_of_processes(run, tmp_path):
+    from tyk_endpoint_stats.demo import Traffic
+
+    with tmp_path.joinpath("demo.jsonl").open("wb") as file:
+        Traffic(records=60_000, full=False).write(file)
+        for number in range(3000):
+            file.write(line(path=f"/user/{number}/orders/{number:032x}", key="many"))
+    options = ("--normalise", "uuid, number", "--pattern", "ord.rs")
+    days = ("--from", "2026-10-13", "--to", "2026-10-13", "--format", "ndjson")
+    for jobs in (1, 2):
+        store = ("--store", f"sqlite:///{jobs}.db")
+        assert run("ingest", *store, "--jobs", jobs, *options, "demo.jsonl").exit_code == 0
+        rows = run("endpoints", *store, "--key", "many", *days).stdout.splitlines()
+        assert [(row["path"], row["hits"]) for row in map(json.loads, rows)] == [("/user/{id}/{var}/{uuid}", 3000)]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--pattern", "(a"), "'(a' is no regular expression: missing )"),
+        (("--pattern", "a*"), "'a*' matches the empty text"),
+        (("--normalise", "guid"), "guid: not one of uuid, ulid, number"),
+    ],
+)
+def test_a_rule_that_can_not_work_is_wrong_usage(run, tmp_path, option, message):
+    result = run("ingest", *STORE, *option, "missing.jsonl")
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not list(tmp_path.iterdir())

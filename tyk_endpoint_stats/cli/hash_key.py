@@ -45,7 +45,7 @@ def token_given(text: str) -> str:
     """
     if text != "-":
         return text
-    line = sys.stdin.buffer.readline(2**20).decode("utf-8", "replace")
+    line = sys.stdin.buffer.readline(2**20).decode("utf-8", "surrogateescape")
     if not line:
         raise click.UsageError("stdin is empty: there is no token in it")
     return line.rstrip("\r\n")

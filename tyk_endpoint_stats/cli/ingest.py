@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tyk_endpoint_stats.cli.escaping import printable
-from tyk_endpoint_stats.cli.options import include_option, store_option
+from tyk_endpoint_stats.cli.options import store_option
+from tyk_endpoint_stats.cli.rules import rules_options
 from tyk_endpoint_stats.errors import SourceError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ OnRejected = Callable[["Rejected"], None]
 Examples:
   tyk-endpoint-stats ingest analytics.jsonl
   tyk-endpoint-stats ingest 'logs/*.jsonl.gz' --rejects bad.jsonl
+  tyk-endpoint-stats ingest --normalise uuid --pattern 'user-[a-z]+' a.jsonl
   tyk-endpoint-stats ingest '/var/lib/tyk-pump/csv/*.csv'
   docker logs -f tyk-pump | tyk-endpoint-stats ingest --follow -"""
 )
@@ -40,14 +42,7 @@ Examples:
 )
 @click.option("--follow", is_flag=True, help="Read on as the sources grow, until Ctrl-C or SIGTERM.")
 @click.option("--peek", is_flag=True, help="Count what waits in sources that reading empties, and take nothing.")
-@click.option("--tracked-only", is_flag=True, help="Count only records whose path the gateway was told to track.")
-@click.option(
-    "--include",
-    metavar="graphql,mcp",
-    default="",
-    callback=include_option,
-    help="Count GraphQL or MCP records too; Tyk does not.",
-)
+@rules_options
 @click.option(
     "--on-error",
     type=click.Choice(["skip", "fail"]),
@@ -66,8 +61,7 @@ def ingest(
     jobs: int | None,
     follow: bool,
     peek: bool,
-    tracked_only: bool,
-    include: frozenset[str],
+    rules: "Rules",
     on_error: str,
     rejects: Path | None,
     sources: tuple[str, ...],
@@ -81,7 +75,6 @@ def ingest(
     """
     from tyk_endpoint_stats.cli.opening import plugins_with_warnings, store_to_fill
     from tyk_endpoint_stats.cli.peek import show_waiting
-    from tyk_endpoint_stats.core.aggregator import Rules
 
     if peek and follow:
         raise click.UsageError("--peek takes nothing and ends; it can't go with --follow")
@@ -89,7 +82,6 @@ def ingest(
         if not show_waiting(sources, plugins_with_warnings()):
             raise click.exceptions.Exit(1)
         return
-    rules = Rules(tracked_only=tracked_only, include=include)
     plugins = plugins_with_warnings()
     with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
         if follow:

@@ -9,7 +9,7 @@ from tyk_endpoint_stats.cli.escaping import printable
 from tyk_endpoint_stats.core.instants import find_zone
 from tyk_endpoint_stats.errors import InvalidQuestion
 
-__all__ = ["DEFAULT_STORE", "day_option", "include_option", "store_option", "timezone_option"]
+__all__ = ["DEFAULT_STORE", "day_option", "store_option", "timezone_option"]
 
 DEFAULT_STORE = "sqlite:///tyk-endpoint-stats.db"
 
@@ -52,12 +52,3 @@ def _checked_zone(ctx: click.Context, param: click.Parameter, value: str) -> str
     except InvalidQuestion as problem:
         raise click.BadParameter(printable(str(problem)), ctx, param) from problem
     return value
-
-
-def include_option(ctx: click.Context, param: click.Parameter, value: str) -> frozenset[str]:
-    """The words of ``--include``, checked."""
-    words = frozenset(word.strip() for word in value.split(",") if word.strip())
-    unknown = words - {"graphql", "mcp"}
-    if unknown:
-        raise click.BadParameter(f"{', '.join(sorted(unknown))}: only graphql and mcp can be included", ctx, param)
-    return words

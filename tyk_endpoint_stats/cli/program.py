@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tyk_endpoint_stats.cli.escaping import printable
-from tyk_endpoint_stats.errors import InvalidQuestion, PluginError, TykEndpointStatsError
+from tyk_endpoint_stats.errors import InvalidQuestion, InvalidRule, PluginError, TykEndpointStatsError
 
 __all__ = ["COMMANDS", "program"]
 
@@ -34,7 +34,7 @@ class _Program(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (InvalidQuestion, PluginError) as problem:
+        except (InvalidQuestion, InvalidRule, PluginError) as problem:
             raise _WrongUsage(printable(str(problem))) from problem
         except TykEndpointStatsError as problem:
             raise click.ClickException(printable(str(problem))) from problem

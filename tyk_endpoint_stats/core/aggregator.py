@@ -13,6 +13,7 @@ from msgspec import Struct
 from tyk_endpoint_stats.core.histogram import SMALL_BINS, bin_of
 from tyk_endpoint_stats.core.instants import EPOCH, QUARTER_US, from_datetime, parse_rfc3339
 from tyk_endpoint_stats.core.limits import too_long
+from tyk_endpoint_stats.core.normalise import path_normaliser
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.running import BIN_BITS, NONE_YET, Quarter, Running, batch_of
 from tyk_endpoint_stats.core.selection import Batch, Counts, add_counts
@@ -31,10 +32,14 @@ class Rules(Struct, frozen=True):
     Attributes:
         tracked_only: only records whose path the gateway was told to track (Tyk Pump's default).
         include: of ``"graphql"`` and ``"mcp"``, the records to count that are skipped otherwise.
+        normalise: which ids of a path give way to a name: ``"uuid"``, ``"ulid"``, ``"number"``.
+        patterns: regular expressions; what they match in a path gives way to ``{var}``.
     """
 
     tracked_only: bool = False
     include: frozenset[str] = frozenset()
+    normalise: frozenset[str] = frozenset()
+    patterns: tuple[str, ...] = ()
 
 
 class Aggregator:
@@ -49,6 +54,7 @@ class Aggregator:
 
     def __init__(self, rules: Rules = Rules()) -> None:  # noqa: B008 - frozen
         self.rules = rules
+        self._path_of = path_normaliser(rules.normalise, rules.patterns)
         self._start()
 
     def _start(self) -> None:
@@ -210,7 +216,7 @@ class Aggregator:
 
         Its states are to be read, not changed: one object may stand for a quarter and for its day.
         """
-        batch = batch_of(self._running, self._tabbed)
+        batch = batch_of(self._running, self._tabbed, self._path_of)
         batch.counts = self.counts
         batch.source, batch.begins, batch.ends = source, begins, ends
         self._start()

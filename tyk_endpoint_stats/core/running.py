@@ -4,7 +4,7 @@ Everything that can wait until the close waits: instants are datetimes, outcomes
 clients are not told apart. A state is finished once; the loop touches it with every hit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Bucket, Width
 from tyk_endpoint_stats.core.instants import QUARTER_US
-from tyk_endpoint_stats.core.limits import cut_name, cut_path
+from tyk_endpoint_stats.core.limits import cut_name
 from tyk_endpoint_stats.core.selection import Batch, Kind, NameSeen, Series
 from tyk_endpoint_stats.core.stats import EndpointStats
 
@@ -65,12 +65,17 @@ class Running(Struct, gc=False):
     cells: dict[int, int] | None = None
 
 
-def batch_of(running: dict[str, Running], parts_of: Mapping[str, tuple[str, ...]]) -> Batch:
+def batch_of(
+    running: dict[str, Running],
+    parts_of: Mapping[str, tuple[str, ...]],
+    path_of: Callable[[str], str],
+) -> Batch:
     """The states of a batch: by bucket and series, in quarters and folded into days; and the names seen.
 
     Args:
         running: by identity: its seven names joined by TABs, or a key of ``parts_of``. Emptied.
         parts_of: the seven names of identities that have a TAB in a name.
+        path_of: from a path as it was recorded to the one that is counted.
     """
     batch = Batch()
     quarter_states: dict[int, dict[Series, EndpointStats]] = {}
@@ -80,7 +85,7 @@ def batch_of(running: dict[str, Running], parts_of: Mapping[str, tuple[str, ...]
     while running:
         key, newest = running.popitem()
         org_id, api_key, oauth_id, api_id, path, alias, api_name = parts_of.get(key) or key.split("\t")
-        path = cut_path(path)
+        path = path_of(path)
         quarters: dict[int, EndpointStats] = {newest.quarter.number: _finished(newest, ones)}
         for state in newest.earlier or ():
             _put(quarters, state.quarter.number, _finished(state, ones))

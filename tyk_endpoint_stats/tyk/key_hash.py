@@ -10,8 +10,6 @@ from base64 import b64decode
 from hashlib import sha256
 from typing import Literal
 
-from tyk_endpoint_stats.core.repair import replace_surrogates
-
 __all__ = ["ALGORITHMS", "Algorithm", "algorithm_of", "hash_token", "key_hash"]
 
 Algorithm = Literal["murmur32", "murmur64", "murmur128", "sha256"]
@@ -44,7 +42,10 @@ def algorithm_of(token: str) -> Algorithm:
 
 def hash_token(token: str, algorithm: Algorithm) -> str:
     """The hash of a token's UTF-8 bytes by one of Tyk's algorithms: 8, 16, 32 or 64 hex digits."""
-    data = replace_surrogates(token).encode()
+    try:
+        data = token.encode("utf-8", "surrogateescape")  # bytes of a command line that are not UTF-8
+    except UnicodeEncodeError:
+        data = token.encode("utf-8", "surrogatepass")
     match algorithm:
         case "sha256":
             return sha256(data).hexdigest()
