@@ -1,26 +1,30 @@
 """What a crash, a full disk or a torn log may do to the SQLite store: nothing, or one whole batch."""
 
+import contextlib
 import os
 import random
 import resource
+import shutil
 import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.buckets import Bucket, Width
 from tyk_endpoint_stats.core.selection import Batch, Counts
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.errors import StoreError
+from tyk_endpoint_stats.errors import PositionConflict, StoreError
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore, writing
 from tyk_endpoint_stats.stores.sqlite import store as store_module
 from tyk_endpoint_stats.verification import verify
 
 SOURCE = "file:test"
+SMALL = 5
+"""States in a batch whose every statement is tried."""
 
 
 def batch(number: int, size: int = 20, source: str = SOURCE) -> Batch:
@@ -91,7 +95,7 @@ def die_at_statement(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     monkeypatch.setattr(store_module, "connect_writer", connect_and_count)
 
 
-@contextmanager
+@contextlib.contextmanager
 def position_in_a_transaction_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The broken twin: the position is committed before the states."""
     advance = writing.advance_position
@@ -107,31 +111,32 @@ def position_in_a_transaction_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Ite
         yield
 
 
-def kill_before_each_statement(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+def kill_before_each_statement(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
     """For each statement of a merge: is what a kill before it leaves behind whole?"""
-    whole = []
+    with SQLiteStore(path / "first.db") as store:
+        store.merge(batch(0, SMALL))
     for statement in range(200):
         store_path = path / f"{statement}.db"
-        with SQLiteStore(store_path) as store:
-            store.merge(batch(0))
+        shutil.copy(path / "first.db", store_path)
         with monkeypatch.context() as patch:
             die_at_statement(patch, statement)
-            status = in_child(lambda: SQLiteStore(store_path).merge(batch(1)) and None)  # noqa: B023
+            status = in_child(lambda: SQLiteStore(store_path).merge(batch(1, SMALL)) and None)  # noqa: B023
         quarters, days, position, counted = merged_hits(store_path)
-        whole.append(quarters == days == position * 20 == counted)
+        whole = quarters == days == position * SMALL == counted
+        yield whole
         with SQLiteStore(store_path) as store:
-            store.merge(batch(1))
+            store.merge(batch(1, SMALL))
         if status == 0:
-            return whole
+            return
         assert status == -signal.SIGKILL
-        assert not whole[-1] or assert_whole(store_path) == 2
+        assert not whole or assert_whole(store_path, SMALL) == 2
     raise AssertionError("a merge has fewer than 200 statements")
 
 
 def test_a_kill_before_any_statement_of_a_merge_leaves_whole_batches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = kill_before_each_statement(tmp_path, monkeypatch)
+    whole = list(kill_before_each_statement(tmp_path, monkeypatch))
     assert len(whole) > 10
     assert all(whole)
 
@@ -181,13 +186,71 @@ def test_random_kills_lose_nothing_and_count_nothing_twice(tmp_path: Path, write
     assert assert_whole(tmp_path / "s.db") > 0
 
 
+def test_random_kills_catch_a_position_in_a_second_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with position_in_a_transaction_of_its_own(monkeypatch), pytest.raises(AssertionError):
+        random_kills(tmp_path / "s.db", 60, writers=2, seed=3)
+
+
 @pytest.mark.torture
 @pytest.mark.parametrize("writers", [1, 2])
-def test_five_hundred_random_kills(tmp_path: Path, writers: int) -> None:
-    random_kills(tmp_path / "s.db", 250, writers, seed=100 + writers)
+def test_five_hundred_random_kills(tmp_path: Path, writers: int, seed: int) -> None:
+    random_kills(tmp_path / "s.db", 250, writers, seed=100 * seed + writers)
 
 
-def test_a_torn_log_leaves_a_prefix_of_whole_batches(tmp_path: Path) -> None:
+def work_in_processes(path: Path, processes: int, batches: int) -> float:
+    """Half of the processes read one source, the others one each; the longest that any waited for a merge."""
+    SQLiteStore(path).close()
+
+    def write(number: int) -> None:
+        source = "shared" if number < processes // 2 else f"source-{number}"
+        longest = 0.0
+        with SQLiteStore(path) as store:
+            while (position := int(store.position(source) or 0)) < batches:
+                began = time.monotonic()
+                with contextlib.suppress(PositionConflict):
+                    store.merge(batch(position, source=source))
+                longest = max(longest, time.monotonic() - began)
+        path.with_name(f"waited-{number}").write_text(str(longest))
+
+    children = []
+    for number in range(processes):
+        pid = os.fork()
+        if pid == 0:
+            status = 3
+            try:
+                write(number)
+                status = 0
+            finally:
+                os._exit(status)
+        children.append(pid)
+    ended = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+    assert ended == [0] * processes
+    return max(float(waited.read_text()) for waited in path.parent.glob("waited-*"))
+
+
+def test_eight_processes_count_exactly_and_nobody_waits_long(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    assert work_in_processes(path, 8, 20) < 5
+    assert assert_whole(path) == 5 * 20  # four sources of their own, one shared by four
+
+
+def test_eight_processes_catch_a_position_that_is_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = writing.advance_position
+
+    def advance_anyway(connection: sqlite3.Connection, made: Batch) -> bool:
+        found = connection.execute("SELECT position FROM sources WHERE source = ?", (made.source,)).fetchone()
+        return advance(connection, replace(made, begins=found[0] if found else None))
+
+    monkeypatch.setattr(writing, "advance_position", advance_anyway)
+    work_in_processes(tmp_path / "s.db", 8, 20)
+    with pytest.raises(AssertionError):
+        assert_whole(tmp_path / "s.db")
+
+
+def torn_logs(tmp_path: Path, every: int, at_random: int, seed: int) -> Iterator[Path]:
+    """Copies of a store after 30 merges without a checkpoint, the log of each cut, zeroed or noised somewhere."""
     live = tmp_path / "live.db"
     SQLiteStore(live).close()
 
@@ -202,22 +265,41 @@ def test_a_torn_log_leaves_a_prefix_of_whole_batches(tmp_path: Path) -> None:
 
     assert in_child(write_without_checkpoint) == -signal.SIGKILL
     database, log = live.read_bytes(), Path(f"{live}-wal").read_bytes()
-    rng = random.Random(7)
+    rng = random.Random(seed)
     frame = 24 + 4096
-    cuts = [32 + frame * n for n in range(0, (len(log) - 32) // frame, 3)]
-    cuts += [rng.randrange(len(log)) for _ in range(40)]
-    seen = set()
+    cuts = [32 + frame * n for n in range(0, (len(log) - 32) // frame, every)]
+    cuts += [rng.randrange(len(log)) for _ in range(at_random)]
     for number, cut in enumerate(cuts):
         torn = tmp_path / f"{number}.db"
         torn.write_bytes(database)
         tail = (b"", bytes(len(log) - cut), rng.randbytes(len(log) - cut))[number % 3]
         Path(f"{torn}-wal").write_bytes(log[:cut] + tail)
+        yield torn
+
+
+def check_torn_logs(logs: Iterator[Path]) -> None:
+    seen = set()
+    for torn in logs:
         seen.add(assert_whole(torn))
         with SQLiteStore(torn) as store:
             position = int(store.position(SOURCE) or 0)
             assert store.merge(batch(position))
         assert assert_whole(torn) == position + 1
     assert len(seen) > 10  # the cuts really fell between different batches
+
+
+def test_a_torn_log_leaves_a_prefix_of_whole_batches(tmp_path: Path) -> None:
+    check_torn_logs(torn_logs(tmp_path, every=4, at_random=30, seed=7))
+
+
+@pytest.mark.torture
+def test_a_log_torn_at_every_frame(tmp_path: Path, seed: int) -> None:
+    check_torn_logs(torn_logs(tmp_path, every=1, at_random=1_000, seed=seed))
+
+
+def test_torn_logs_catch_a_position_in_a_second_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with position_in_a_transaction_of_its_own(monkeypatch), pytest.raises(AssertionError):
+        check_torn_logs(torn_logs(tmp_path, every=1, at_random=0, seed=7))
 
 
 def test_a_full_disk_is_an_error_that_says_so_and_loses_nothing(tmp_path: Path) -> None:
@@ -235,9 +317,10 @@ def test_a_full_disk_is_an_error_that_says_so_and_loses_nothing(tmp_path: Path) 
     assert assert_whole(path) == 2
 
 
-def test_a_file_size_limit_anywhere_leaves_whole_batches(tmp_path: Path) -> None:
+def file_size_limits(tmp_path: Path, steps: range) -> int:
+    """A merge under each limit of the file's size; how many of them failed."""
     failures = 0
-    for step in range(1, 40, 3):
+    for step in steps:
         path = tmp_path / f"{step}.db"
         with SQLiteStore(path) as store:
             store.merge(batch(0))
@@ -255,8 +338,20 @@ def test_a_file_size_limit_anywhere_leaves_whole_batches(tmp_path: Path) -> None
         assert quarters == days == counted == (20 if position == 1 else 420)
         with SQLiteStore(path) as store:
             store.merge(batch(1, size=400))
+            assert verify(store).problems == []
         assert merged_hits(path)[0] == 420
-    assert failures > 0
+    return failures
+
+
+def test_a_file_size_limit_anywhere_leaves_whole_batches(tmp_path: Path) -> None:
+    assert file_size_limits(tmp_path, range(1, 40, 3)) > 0
+
+
+def test_file_size_limits_catch_a_position_in_a_second_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with position_in_a_transaction_of_its_own(monkeypatch), pytest.raises(AssertionError):
+        file_size_limits(tmp_path, range(1, 40, 2))
 
 
 def test_a_number_taken_in_a_transaction_that_rolled_back_is_not_used(

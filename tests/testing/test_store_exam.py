@@ -1,0 +1,208 @@
+"""The exam of stores catches stores that are broken in the ways stores are: each twin, and what finds it."""
+
+import time
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, settings
+from msgspec.structs import replace
+
+from tyk_endpoint_stats.core.buckets import Bucket, Span, Width
+from tyk_endpoint_stats.core.selection import Batch, Counts
+from tyk_endpoint_stats.errors import StoreError
+from tyk_endpoint_stats.stores.contract import SourceProgress
+from tyk_endpoint_stats.stores.memory import MemoryStore
+from tyk_endpoint_stats.testing import DurableStoreConformance, WholeBatchReadsConformance
+
+
+class NoLock(MemoryStore):
+    def __init__(self):
+        super().__init__()
+        self._lock = nullcontext()
+
+    def _merged_states(self, batch):
+        merged = super()._merged_states(batch)
+        time.sleep(0.001)  # what a real merge takes, and another thread has
+        return merged
+
+
+class MergesAgain(MemoryStore):
+    """Takes a batch wherever its source stands."""
+
+    def merge(self, batch):
+        return super().merge(replace(batch, begins=self.position(batch.source)) if batch.source else batch)
+
+
+class ComparesByOrder(MemoryStore):
+    """Takes what ends behind the stored position, as text sorts."""
+
+    def merge(self, batch):
+        if batch.source and batch.ends > (stored := self.position(batch.source) or ""):
+            batch = replace(batch, begins=stored or None)
+        return super().merge(batch)
+
+
+class PositionFirst(MemoryStore):
+    """Moves the position before it knows whether the states can be merged."""
+
+    def merge(self, batch):
+        if batch.source:
+            super().merge(replace(batch, states={}, api_names={}, aliases={}))
+            return super().merge(replace(batch, source=None))
+        return super().merge(batch)
+
+
+class DaysLater(MemoryStore):
+    """Shows a batch's quarters before its days."""
+
+    def merge(self, batch):
+        parts = [
+            {bucket: states for bucket, states in batch.states.items() if bucket.width is width} for width in Width
+        ]
+        super().merge(Batch(parts[0]))
+        return super().merge(replace(batch, states=parts[1]))
+
+
+class KeepsTheBatch(MemoryStore):
+    """Adds to the caller's own states."""
+
+    def _merged_states(self, batch):
+        merged = super()._merged_states(batch)
+        for bucket, states in merged.items():
+            batch.states[bucket].update(states)
+        return merged
+
+
+class LastNameWins(MemoryStore):
+    def merge(self, batch):
+        self._aliases.update(batch.aliases)
+        return super().merge(replace(batch, aliases={}))
+
+
+class CountsTheLastBatch(MemoryStore):
+    def sources(self):
+        return [SourceProgress(one.source, one.position, Counts()) for one in super().sources()]
+
+
+class FoldsCase(MemoryStore):
+    def merge(self, batch):
+        folded = {
+            bucket: {(*series[:4], series[4].casefold()): stats for series, stats in states.items()}
+            for bucket, states in batch.states.items()
+        }
+        return super().merge(replace(batch, states=folded))
+
+
+class SumsInFloats(MemoryStore):
+    def read(self, selection):
+        answer = super().read(selection)
+        for _, stats in answer:
+            stats.total_latency_ms = int(float(stats.total_latency_ms))
+        return answer
+
+
+class SumsWithoutLimit(MemoryStore):
+    def _merged_states(self, batch):
+        from tyk_endpoint_stats.stores import memory
+
+        with patched(memory, "_MOST", 2**80):
+            return super()._merged_states(batch)
+
+
+class AnswersLessAfterPruning(MemoryStore):
+    def _lacks_quarters(self, day, span):
+        return False
+
+
+class PrunesWithTheDay(MemoryStore):
+    """Drops the quarters of a day that has not ended."""
+
+    def prune(self, before):
+        return super().prune(before + 86_400_000_000)
+
+
+class TakesLateQuarters(MemoryStore):
+    def _is_pruned(self, bucket):
+        return False
+
+    def prune(self, before):
+        day = before // 86_400_000_000
+        gone = [
+            bucket for bucket in self._states if bucket < Bucket(Width.QUARTER, day * 96) and "q" in bucket.width
+        ]
+        for bucket in gone:
+            del self._states[bucket]
+        return super().prune(before)
+
+
+class SharedWithChildren(MemoryStore):
+    def _check_usable(self):
+        if self._closed:
+            super()._check_usable()
+
+
+class NeverClosed(MemoryStore):
+    def close(self):
+        pass
+
+
+class LeavesOutTheLastBucket(MemoryStore):
+    def _buckets_in(self, spans):
+        return super()._buckets_in(tuple(Span(span.width, span.first, span.end - 1) for span in spans))
+
+
+@contextmanager
+def patched(module, name, value):
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
+
+
+@pytest.mark.parametrize(
+    ("twin", "test", "arguments"),
+    [
+        (NoLock, "test_eight_writers_at_once_lose_nothing_and_count_nothing_twice", ()),
+        (MergesAgain, "test_a_batch_that_was_merged_is_not_merged_again", ()),
+        (MergesAgain, "test_a_batch_that_begins_elsewhere_conflicts", ("0", "100x")),
+        (ComparesByOrder, "test_positions_are_compared_for_equality_alone", ()),
+        (PositionFirst, "test_a_sum_past_63_bits_refuses_the_batch_whole", ("hits",)),
+        (DaysLater, "test_readers_see_whole_batches", ()),
+        (KeepsTheBatch, "test_a_merge_leaves_the_batch_as_it_is", ()),
+        (LastNameWins, "test_of_two_names_the_newer_wins_in_any_order", ()),
+        (CountsTheLastBatch, "test_counts_are_sums_by_reason", ()),
+        (FoldsCase, "test_ids_of_every_ugly_kind_are_kept_and_kept_apart", ()),
+        (SumsInFloats, "test_sums_are_exact_up_to_63_bits", ()),
+        (SumsWithoutLimit, "test_a_sum_past_63_bits_refuses_the_batch_whole", ("total_latency_ms",)),
+        (AnswersLessAfterPruning, "test_a_question_that_needs_pruned_quarters_is_an_error", ()),
+        (PrunesWithTheDay, "test_a_day_is_pruned_when_it_has_ended", ()),
+        (TakesLateQuarters, "test_late_records_of_pruned_time_are_merged_into_days", ()),
+        (SharedWithChildren, "test_a_forked_child_is_told_to_open_its_own", ()),
+        (NeverClosed, "test_a_closed_store_says_so", ()),
+        (LeavesOutTheLastBucket, "test_any_history_answers_as_its_records_do", ()),
+        (MemoryStore, "test_reopening_keeps_everything", ()),
+        (MemoryStore, "test_a_second_handle_sees_what_the_first_has_merged", ()),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else None,
+)
+def test_the_exam_catches(tmp_path: Path, twin, test: str, arguments) -> None:
+    class Exam(DurableStoreConformance, WholeBatchReadsConformance):
+        def open_store(self, place):
+            return twin()
+
+        @property
+        def settings(self):  # whoever looks for a failure does not need the smallest one
+            return settings(super().settings, phases=[Phase.generate], report_multiple_bugs=False)
+
+    places = iter(range(10**6))
+
+    def new_place() -> Path:
+        place = tmp_path / str(next(places))
+        place.mkdir()
+        return place
+
+    with pytest.raises((AssertionError, pytest.fail.Exception, StoreError)):
+        getattr(Exam(), test)(new_place, *arguments)
