@@ -42,11 +42,14 @@ from tyk_endpoint_stats.testing.conformance import (  # noqa: E402 - asserts are
 )
 from tyk_endpoint_stats.testing.generators import batch_of, hit, records, selections  # noqa: E402
 from tyk_endpoint_stats.testing.plain import Hit, plain_answer, plain_hits, plain_states  # noqa: E402
+from tyk_endpoint_stats.testing.sources import PeekableSourceConformance, SourceConformance  # noqa: E402
 
 __all__ = [
     "DurableStoreConformance",
     "Hit",
+    "PeekableSourceConformance",
     "ReadableStoreConformance",
+    "SourceConformance",
     "StoreConformance",
     "WholeBatchReadsConformance",
     "batch_of",
