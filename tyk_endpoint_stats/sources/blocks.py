@@ -24,6 +24,7 @@ WINDOW_BYTES = 1024
 """A position is known again by this many bytes before it."""
 
 _first_byte = itemgetter(0)
+_last_byte = itemgetter(-2)  # before the newline
 
 
 class ByteStream(ABC):
@@ -51,7 +52,8 @@ class Block(Struct):
         ends: the offset behind them.
         before: the last bytes before ``ends``: ``WINDOW_BYTES`` of them unless the stream has fewer.
         count: how many lines.
-        braced: every line begins with a brace, so none is blank or the middle of something.
+        braced: every line begins with an opening brace and ends with a closing one, so none is blank, and no
+            object lies in two lines: between ``}`` and ``{`` in an object there is a comma.
         overlong: the length of the only line, which is over the cap; ``data`` has its beginning alone.
     """
 
@@ -109,7 +111,7 @@ def read_blocks(
             offset, before = block.ends, block.before
             beginning = _Beginning()
         if lines:
-            braced = not bytes(map(_first_byte, lines)).strip(b"{")
+            braced = _all_are(b"{", _first_byte, lines) and _all_are(b"}", _last_byte, lines)
             count = len(lines)
             del lines  # or the next ones would lie in memory that is not in the processor's cache
             before = (before + view[max(start, end - WINDOW_BYTES) : end])[-WINDOW_BYTES:]
@@ -121,6 +123,10 @@ def read_blocks(
     last = beginning.ended_by(bytes(view[:filled]), offset, before)
     if not last.overlong and is_whole(bytes(last.data), offset):
         yield last
+
+
+def _all_are(byte: bytes, byte_of: Callable[[bytes], int], lines: list[bytes]) -> bool:
+    return not bytes(map(byte_of, lines)).strip(byte)
 
 
 class _Beginning:

@@ -103,7 +103,8 @@ class PlainStream(ByteStream):
 
     def seek(self, offset: int) -> None:
         """Go to an offset; past the end is the end."""
-        self._raw.seek(min(offset, 2**62))  # a position could say more than a file offset can hold
+        # A position could say more than the file system can hold, which would be an error.
+        self._raw.seek(min(offset, os.fstat(self._raw.fileno()).st_size))
 
     def readinto(self, view: memoryview) -> int:
         """Fill some of ``view``."""

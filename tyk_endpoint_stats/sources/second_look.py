@@ -38,6 +38,7 @@ _ESCAPE = re.compile(
 )
 
 _ABSENT = Raw(b"")
+_REPLACEMENT = "\ufffd"
 _T = TypeVar("_T")
 
 
@@ -103,14 +104,22 @@ _NO_SIGNS = ("level", "envelope", "timestamp", "alias", "track_path")
 
 def look_again(line: bytes, offset: int) -> list[Found]:
     """What is on the line at an offset: nothing (blank), one value, or the elements of an array."""
-    data, repaired = _valid_text(line, offset)
+    data, is_mended = _valid_text(line, offset)
     if not data:
         return []
     found = _look_at_array(data) if data[:1] == b"[" else [_look_at_value(data)]
-    if repaired:
+    if is_mended:
+        # Not what nobody reads: whether it is looked at again at all depends on the lines beside it.
         for one in found:
-            one.repaired = one.record is not None
+            one.repaired |= one.record is not None and _REPLACEMENT in _texts(one.record)
     return found
+
+
+def _texts(record: Record) -> str:
+    return (
+        f"{record.path}{record.api_key}{record.timestamp}{record.api_name}{record.api_id}"
+        f"{record.org_id}{record.oauth_id}{record.alias}"
+    )
 
 
 def is_complete(line: bytes, offset: int) -> bool:

@@ -17,9 +17,17 @@ _SEGMENT_BYTES = 32 * 2**20
 _PIECE_BYTES = 64 * 2**10
 
 
+class _NamelessFile(FileIO):
+    """Closed with whoever holds it: a source can be opened again as long as it is there, so it has no end."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def nameless_file() -> FileIO:
-    """A temporary file that nobody else can open and that is gone with its descriptor."""
-    return TemporaryFile(buffering=0)
+    """A temporary file that nobody else can open and that is gone with its last reference."""
+    with TemporaryFile(buffering=0) as file:
+        return _NamelessFile(os.dup(file.fileno()), "r+")
 
 
 def write_all(file: FileIO, piece: memoryview) -> None:
