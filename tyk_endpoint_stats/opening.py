@@ -17,6 +17,7 @@ __all__ = ["mask_url", "open_readable_store", "open_sources", "open_store"]
 _KNOWN_ELSEWHERE = {
     "mongodb": "tyk-endpoint-stats-mongodb",
     "mongodb+srv": "tyk-endpoint-stats-mongodb",
+    "postgresql": "tyk-endpoint-stats-postgresql",
     "redis": "tyk-endpoint-stats-redis",
     "rediss": "tyk-endpoint-stats-redis",
     "unix": "tyk-endpoint-stats-redis",

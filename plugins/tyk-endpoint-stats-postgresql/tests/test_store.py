@@ -1,0 +1,174 @@
+"""The store sits the exam of every store, on a real server."""
+
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from postgres_servers import PostgresServer
+from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
+from tyk_endpoint_stats_postgresql.texts import digest, plain, stored
+
+from tyk_endpoint_stats.core.selection import Selection
+from tyk_endpoint_stats.errors import PluginError, StoreError, UnusableStore
+from tyk_endpoint_stats.opening import open_readable_store, open_store
+from tyk_endpoint_stats.plugin_manager import load_plugins
+from tyk_endpoint_stats.testing import DurableStoreConformance, WholeBatchReadsConformance, batch_of, hit
+from tyk_endpoint_stats.testing.exam import ALL_DAYS
+from tyk_endpoint_stats.testing.generators import FIRST_DAY
+
+
+class TestPostgreSQLStore(DurableStoreConformance, WholeBatchReadsConformance):
+    max_examples = 5
+
+    @pytest.fixture(autouse=True)
+    def _server(self, server: PostgresServer) -> None:
+        self.server = server
+
+    def open_store(self, place: Path) -> PostgreSQLStore:
+        return PostgreSQLStore(f"{self.server.url}?schema={place.name}")
+
+    def remove_store(self, place: Path) -> None:
+        self.server.execute(f"DROP SCHEMA IF EXISTS {place.name} CASCADE")
+
+
+@pytest.fixture
+def url(server: PostgresServer, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A store of a test's own."""
+    schema = f"store_{uuid4().hex[:16]}"
+    yield f"{server.url}?schema={schema}"
+    server.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+
+
+def schema_of(url: str) -> str:
+    return url.partition("schema=")[2]
+
+
+def test_the_scheme_is_introduced_and_loads_no_driver() -> None:
+    assert load_plugins().stores["postgresql"].plugin == "tyk-endpoint-stats-postgresql"
+    code = (
+        "import sys; from tyk_endpoint_stats.plugin_manager import load_plugins;"
+        "load_plugins(); sys.exit('psycopg' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_question_to_a_store_that_is_not_there_makes_none(url: str, server: PostgresServer) -> None:
+    with pytest.raises(UnusableStore, match="an ingest makes it"):
+        open_readable_store(url, existing=True)
+    assert server.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema_of(url),)) == []
+    open_store(url).close()
+    open_readable_store(url, existing=True).close()
+
+
+def test_a_schema_with_other_tables_is_left_alone(url: str, server: PostgresServer) -> None:
+    schema = schema_of(url)
+    server.execute(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.days (theirs text)")
+    with pytest.raises(UnusableStore, match="holds other tables"):
+        open_store(url)
+    server.execute(f"CREATE TABLE {schema}.store (theirs text)")
+    with pytest.raises(UnusableStore, match="holds other tables"):
+        open_store(url)
+    assert server.execute("SELECT count(*) FROM pg_class WHERE relnamespace = %s::regnamespace", (schema,)) == [
+        (2,)
+    ]
+
+
+def test_a_store_of_a_newer_version_is_left_alone(url: str, server: PostgresServer) -> None:
+    open_store(url).close()
+    server.execute(f"UPDATE {schema_of(url)}.store SET version = 99")
+    with pytest.raises(UnusableStore, match=r"99.*pip install --upgrade"):
+        open_store(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:hush%zz@h/db",
+        "postgresql://u:hush@h/db?nonsense=hush",
+        "postgresql://h/db?schema=A-B",
+        "postgresql://h/db?schema=a&schema=b&password=hush",
+    ],
+)
+def test_a_url_that_cannot_be_used_is_an_error_without_its_password(url: str) -> None:
+    with pytest.raises(PluginError) as caught:
+        open_store(url)
+    assert "hush" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    "where", ["u:hush@127.0.0.1:1/db", "u:hush?x@127.0.0.1:1/db", "127.0.0.1:1/db?user=u&password=hush"]
+)
+def test_a_server_that_cannot_be_reached_is_an_error_without_the_password(where: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(StoreError, match=r"127\.0\.0\.1") as caught:
+        open_store(f"postgresql://{where}")
+    assert time.monotonic() - began < 10
+    assert "hush" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_database_that_is_not_utf8_is_refused(server: PostgresServer) -> None:
+    server.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    with pytest.raises(UnusableStore, match="ENCODING 'UTF8'"):
+        open_store(server.url.removesuffix("/postgres") + "/latin")
+
+
+def test_a_role_that_may_only_read_can_serve(url: str, server: PostgresServer) -> None:
+    with open_store(url) as store:
+        store.merge(batch_of([hit()]))
+    schema = schema_of(url)
+    server.execute("DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN")
+    server.execute(
+        f"GRANT USAGE ON SCHEMA {schema} TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO reader"
+    )
+    with open_store(url.replace("postgres@", "reader@")) as store:
+        assert [stats.hits for _, stats in store.read(Selection(ALL_DAYS))] == [1]
+        with pytest.raises(UnusableStore, match="permission denied"):
+            store.merge(batch_of([hit()]))
+    server.execute(f"DROP SCHEMA {schema} CASCADE; DROP ROLE reader")
+
+
+def test_the_view_has_names_instead_of_keys(url: str, server: PostgresServer) -> None:
+    with open_store(url) as store:
+        store.merge(batch_of([hit(alias="Ann", api_name="One", latency_ms=7), hit(code=500, latency_ms=8)]))
+    (found,) = server.execute(
+        "SELECT day::text, org_id, kind, consumer, alias, api_name, path, hits, error, latency_ms, min_latency_ms,"
+        f" last_hit::text, codes FROM {schema_of(url)}.endpoint_days"
+    )
+    assert found[:7] == ("2020-10-13", "org-1", "key", "k1", "Ann", "One", "/get")
+    assert found[7:] == (2, 1, Decimal("7.5"), 7, "2020-10-13 07:52:20+00", {"200": 1, "500": 1})
+
+
+def test_what_is_stored_keeps_the_order_of_texts_and_comes_back() -> None:
+    texts = ["", "\0", "\0\0", "\0\1", "\0a", "\1", "\1\0", "\1\1", "\1\2", "\1a", "\2", "a", "a\0", "a\1", "aa"]
+    assert [plain(stored(text)) for text in texts] == texts
+    assert sorted(texts, key=stored) == sorted(texts)
+    assert not any("\0" in stored(text) for text in texts)
+
+
+def test_digests_tell_apart_what_joins_to_the_same_text() -> None:
+    parts = [("a", "b"), ("ab", ""), ("", "ab"), ("a", "b", ""), ("1:a", "b"), ("a1:b",)]
+    assert len({digest(*each) for each in parts}) == len(parts)
+
+
+def test_the_answer_is_a_range_scan_of_the_primary_key(url: str, server: PostgresServer) -> None:
+    """Also where most of the table is other consumers'."""
+    with open_store(url) as store:
+        store.merge(
+            batch_of([hit(day=FIRST_DAY + n % 30, api_key=f"k{n % 200}", path=f"/{n}") for n in range(6000)])
+        )
+    schema = schema_of(url)
+    server.execute(f"ANALYZE {schema}.days")
+    plan = server.execute(
+        f"EXPLAIN SELECT sum(hits) FROM {schema}.days"
+        " WHERE consumer = ANY(%s) AND bucket >= 18548 AND bucket < 18560",
+        ([digest("org-1", "key", "k7")],),
+    )
+    text = "\n".join(line for (line,) in plan)
+    assert "days_pkey" in text
+    assert "Seq Scan" not in text

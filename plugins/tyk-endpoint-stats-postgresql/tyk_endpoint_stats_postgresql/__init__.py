@@ -1,0 +1,21 @@
+"""PostgreSQL for tyk-endpoint-stats. What is introduced here is imported when it is first opened."""
+
+from collections.abc import Iterable
+
+from tyk_endpoint_stats.hookspecs import StoreType, hookimpl
+
+__all__ = ["provide_stores"]
+
+
+@hookimpl
+def provide_stores() -> Iterable[StoreType]:
+    """A store of our own."""
+    return [
+        StoreType(
+            "postgresql",
+            "tyk_endpoint_stats_postgresql.store:open_postgresql",
+            "PostgreSQL, in a schema of its own",
+            "postgresql://user@localhost/stats",
+            "tyk_endpoint_stats_postgresql.store:open_existing_postgresql",
+        ),
+    ]

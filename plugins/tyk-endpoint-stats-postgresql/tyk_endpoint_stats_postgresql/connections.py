@@ -1,0 +1,196 @@
+"""Connections: how they are opened, lent and cut off, and what their errors mean."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Condition, Event, Timer
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from tyk_endpoint_stats.errors import StoreBusy, StoreClosed, StoreError, UnusableStore
+from tyk_endpoint_stats_postgresql.urls import Place
+
+__all__ = ["Connection", "Pool", "connect", "deadline", "translated"]
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+CONNECT_TIMEOUT_S = 5
+_TRY_AGAIN = (
+    errors.QueryCanceled,
+    errors.LockNotAvailable,
+    errors.DeadlockDetected,
+    errors.SerializationFailure,
+    errors.TooManyConnections,
+    errors.AdminShutdown,
+    errors.CannotConnectNow,
+)
+_UNUSABLE = (
+    errors.InvalidPassword,
+    errors.InvalidAuthorizationSpecification,
+    errors.InsufficientPrivilege,
+    errors.InvalidCatalogName,
+    errors.ReadOnlySqlTransaction,
+)
+
+
+def connect(place: Place, timeout_s: float, **settings: str) -> Connection:
+    """A connection that begins and ends its transactions by hand.
+
+    Args:
+        place: where to.
+        timeout_s: after which the server gives up a statement; ``deadline`` watches over several.
+        settings: of the session.
+    """
+    given = {
+        "statement_timeout": f"{timeout_s * 1000:.0f}",
+        # A client that vanished in the midst of a transaction must not hold its locks for hours.
+        "idle_in_transaction_session_timeout": f"{timeout_s * 1000:.0f}",
+        "timezone": "UTC",
+        **settings,
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in given.items())
+    parameters: dict[str, Any] = {
+        "application_name": "tyk-endpoint-stats",
+        "connect_timeout": CONNECT_TIMEOUT_S,
+    } | place.parameters
+    parameters["options"] = f"{parameters.get('options', '')} {options}"
+    return psycopg.connect(
+        **parameters,
+        client_encoding="utf8",
+        autocommit=True,
+        # A pooler between us and the server need not know of prepared statements.
+        prepare_threshold=None,
+    )
+
+
+@contextmanager
+def translated(place: Place) -> Iterator[None]:
+    """The one seam at which the driver's errors become ours; the original stays as ``__cause__``."""
+    try:
+        yield
+    except psycopg.Error as problem:
+        lines = place.without_secrets(str(problem)).strip().splitlines()
+        message = f"{place.name}: {lines[0] if lines else type(problem).__name__}"
+        if isinstance(problem, _TRY_AGAIN):
+            raise StoreBusy(f"{message}; try again") from problem
+        if isinstance(problem, errors.NumericValueOutOfRange):
+            raise StoreError(f"{place.name}: a sum would pass 63 bits; nothing was changed") from problem
+        if isinstance(problem, errors.DiskFull):
+            raise StoreError(f"{message}; free some space and try again; nothing was changed") from problem
+        raise (UnusableStore if isinstance(problem, _UNUSABLE) else StoreError)(message) from problem
+
+
+@contextmanager
+def deadline(connection: Connection, seconds: float, name: str) -> Iterator[None]:
+    """Whatever happens inside ends after so many seconds, also where the server does not answer at all.
+
+    Raises:
+        StoreBusy: it took longer. The connection is of no use any more.
+    """
+    expired = Event()
+
+    def cut_off() -> None:
+        expired.set()
+        try:
+            with socket.socket(fileno=os.dup(connection.fileno())) as twin:
+                twin.shutdown(socket.SHUT_RDWR)
+        except (OSError, psycopg.Error):
+            pass  # it is closed already
+
+    timer = Timer(seconds, cut_off)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except psycopg.Error as problem:
+        if expired.is_set():
+            raise StoreBusy(f"{name}: no answer within {seconds:g} s; try again, or ask for less") from problem
+        raise
+    finally:
+        timer.cancel()
+
+
+class Pool:
+    """At most ``size`` connections, each lent to one thread at a time. One that met an error is not lent again.
+
+    Args:
+        open_one: opens a connection.
+        size: how many there may be.
+        wait_s: how long a thread waits for one.
+        name: the store's, for messages.
+    """
+
+    def __init__(self, open_one: Callable[[], Connection], size: int, wait_s: float, name: str) -> None:
+        self._open, self._size, self._wait_s, self._name = open_one, size, wait_s, name
+        self._changed = Condition()
+        self._idle: list[Connection] = []
+        self._lent = 0
+        self._closed = False
+
+    @contextmanager
+    def lend(self, begin: str, within_s: float) -> Iterator[Connection]:
+        """A connection in a transaction, which is committed at the end if the block has not ended it.
+
+        Args:
+            begin: the statement that begins the transaction.
+            within_s: how long all of it may take.
+
+        Raises:
+            StoreBusy: all were lent for ``wait_s``, or it took longer.
+            StoreClosed: the pool was closed.
+        """
+        connection = self._take()
+        try:
+            connection = self._begun(connection, begin, within_s)
+            with deadline(connection, within_s, self._name):
+                yield connection
+                if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                    connection.execute("COMMIT")
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            self._give_back(None)
+            raise
+        self._give_back(connection)
+
+    def _begun(self, connection: Connection | None, begin: str, within_s: float) -> Connection:
+        if connection is not None:
+            try:
+                with deadline(connection, within_s, self._name):
+                    connection.execute(begin)
+            except psycopg.OperationalError:
+                connection.close()  # the server was started anew while nobody looked
+            else:
+                return connection
+        connection = self._open()
+        connection.execute(begin)
+        return connection
+
+    def _take(self) -> Connection | None:
+        with self._changed:
+            free = self._changed.wait_for(lambda: self._closed or self._lent < self._size, self._wait_s)
+            if self._closed:
+                raise StoreClosed(f"{self._name} is closed")
+            if not free:
+                raise StoreBusy(f"{self._name}: all {self._size} connections are in use; try again")
+            self._lent += 1
+            return self._idle.pop() if self._idle else None
+
+    def _give_back(self, connection: Connection | None) -> None:
+        with self._changed:
+            self._lent -= 1
+            if connection is not None:
+                self._idle.append(connection)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Lend no more, wait for what is lent, and close every connection."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._lent)
+            while self._idle:
+                self._idle.pop().close()
