@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from mongo_servers import MongoServer, start_replica_set
+from pump_writer import PumpDatabase
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +31,19 @@ def server(request: pytest.FixtureRequest) -> MongoServer:
     """Each kind of server in turn."""
     server: MongoServer = request.getfixturevalue(request.param)
     return server
+
+
+@pytest.fixture
+def pump(replica_set: MongoServer) -> Iterator[PumpDatabase]:
+    """A database for Tyk Pump's data, new for each test."""
+    pump = PumpDatabase(replica_set)
+    yield pump
+    pump.drop()
+
+
+@pytest.fixture
+def any_pump(server: MongoServer) -> Iterator[PumpDatabase]:
+    """The same on each kind of server in turn."""
+    pump = PumpDatabase(server)
+    yield pump
+    pump.drop()

@@ -15,6 +15,13 @@ def test_both_schemes_are_introduced() -> None:
         assert provided[scheme].type.example.startswith(f"{scheme}://")
 
 
+def test_what_tyk_pump_left_is_introduced_too() -> None:
+    provided = load_plugins().sources
+    for scheme in ("tyk-raw+mongodb", "tyk-raw+mongodb+srv"):
+        assert provided[scheme].plugin == "tyk-endpoint-stats-mongodb"
+        assert provided[scheme].type.example.startswith(f"{scheme}://")
+
+
 def test_introducing_loads_no_driver() -> None:
     code = (
         "import sys; from tyk_endpoint_stats.plugin_manager import load_plugins;"

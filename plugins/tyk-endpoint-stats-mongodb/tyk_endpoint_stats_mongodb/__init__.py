@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 
-from tyk_endpoint_stats.hookspecs import StoreType, hookimpl
+from tyk_endpoint_stats.hookspecs import SourceType, StoreType, hookimpl
 
-__all__ = ["provide_stores"]
+__all__ = ["provide_sources", "provide_stores"]
+
+_SCHEMES = ("mongodb", "mongodb+srv")
 
 
 @hookimpl
@@ -18,5 +20,19 @@ def provide_stores() -> Iterable[StoreType]:
             f"{scheme}://localhost/stats",
             "tyk_endpoint_stats_mongodb.store:open_existing_mongodb",
         )
-        for scheme in ("mongodb", "mongodb+srv")
+        for scheme in _SCHEMES
+    ]
+
+
+@hookimpl
+def provide_sources() -> Iterable[SourceType]:
+    """The records that Tyk Pump keeps in MongoDB."""
+    return [
+        SourceType(
+            f"tyk-raw+{scheme}",
+            "tyk_endpoint_stats_mongodb.raw_source:open_raw",
+            "records that Tyk Pump keeps in MongoDB",
+            f"tyk-raw+{scheme}://localhost/tyk_analytics",
+        )
+        for scheme in _SCHEMES
     ]

@@ -19,7 +19,7 @@ from tyk_endpoint_stats.opening import mask_url
 __all__ = ["Seam"]
 
 _UNUSABLE = {
-    13: "this user may not do that; give it the role readWrite on the database",
+    13: "this user may not do that; give it the role {role} on the database",
     18: "the user name or the password is wrong",
     26: "a collection of the store is gone",
     8000: "the user name or the password is wrong",
@@ -35,12 +35,18 @@ _LONGEST = 500
 class Seam:
     """Translates errors, and keeps what the URL hides out of every message.
 
+    Args:
+        url: the driver's, with its secrets.
+        name: how messages call it; the URL without its secrets if not given.
+        role: what a user needs on the database, for messages.
+
     Attributes:
         name: the store's URL without its user and password.
     """
 
-    def __init__(self, url: str) -> None:
-        self.name = mask_url(url)
+    def __init__(self, url: str, *, name: str = "", role: str = "readWrite") -> None:
+        self.name = name or mask_url(url)
+        self._role = role
         rest = url.partition("://")[2]
         hidden = rest.rpartition("@")[0]
         password = hidden.partition(":")[2]
@@ -85,7 +91,7 @@ class Seam:
         code = problem.code if isinstance(problem, OperationFailure) else None
         codes = {code, *_codes_inside(problem)}
         for known in _UNUSABLE.keys() & codes:
-            return UnusableStore(f"{self.name}: {_UNUSABLE[known]} ({said})")
+            return UnusableStore(f"{self.name}: {_UNUSABLE[known].format(role=self._role)} ({said})")
         for known in _ADVICE.keys() & codes:
             return StoreError(f"{self.name}: {_ADVICE[known]} ({said})")
         return StoreError(f"{self.name}: {said}")

@@ -1,0 +1,118 @@
+"""Following a raw collection while two pumps write it, with readers that are killed: exact inside the lag."""
+
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pump_writer import PumpDatabase, object_id, raw_document
+
+from tyk_endpoint_stats.core.selection import Dimension, Selection
+from tyk_endpoint_stats.opening import open_store
+from tyk_endpoint_stats.testing.exam import ALL_DAYS
+
+LAG_S = 3
+SLOW_CLOCK_S = 1.0
+SLOWEST_WRITE_S = 0.9
+"""With the second that an id is rounded down by, a document is at most this much younger than the lag: 0.1 s."""
+
+
+class Pumps:
+    """Two pumps, of whose clocks one is slow: what they have written, by path."""
+
+    def __init__(self, pump: PumpDatabase, seed: int) -> None:
+        self.written: Counter[str] = Counter()
+        self._collection = pump.database.tyk_analytics
+        self._numbers = iter(range(10**6))
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(random.Random(f"{seed}{slow_s}"), slow_s), daemon=True)
+            for slow_s in (0.0, SLOW_CLOCK_S)
+        ]
+
+    def __enter__(self) -> "Pumps":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, rng: random.Random, slow_s: float) -> None:
+        while not self._stop.wait(0.02):
+            age_s = slow_s + rng.uniform(0, SLOWEST_WRITE_S)
+            with self._lock:
+                number = next(self._numbers)
+            path = f"/{number % 7}"
+            identity = object_id(datetime.now(UTC) - timedelta(seconds=age_s), number)
+            self._collection.insert_one(raw_document(identity, path=path))
+            with self._lock:
+                self.written[path] += 1
+
+
+class Reader:
+    """The command, following into a store of its own; ended by ``kill -9`` and begun anew."""
+
+    def __init__(self, store: Path, url: str) -> None:
+        self.store_url = f"sqlite:///{store}"
+        self._command = [sys.executable, "-m", "tyk_endpoint_stats", "ingest", "--store", self.store_url, url]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [*self._command, "--follow"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def finish(self) -> None:
+        subprocess.run(self._command, check=True, capture_output=True, timeout=60)
+
+    def hits(self) -> dict[str, int]:
+        with open_store(self.store_url) as store:
+            answer = store.read(Selection(ALL_DAYS, frozenset({Dimension.ENDPOINT})))
+        return {group.endpoint.path: stats.hits for group, stats in answer if group.endpoint}
+
+
+def test_exact_inside_the_lag_through_kills(pump: PumpDatabase, tmp_path: Path, seed: int) -> None:
+    """The twin has no lag: it loses those that come late."""
+    check_exact(pump, tmp_path, seed, kills=2)
+
+
+@pytest.mark.torture
+def test_exact_inside_the_lag_through_many_kills(pump: PumpDatabase, tmp_path: Path, seed: int) -> None:
+    check_exact(pump, tmp_path, seed, kills=30)
+
+
+def check_exact(pump: PumpDatabase, folder: Path, seed: int, kills: int) -> None:
+    rng = random.Random(seed)
+    pump.database.create_collection("tyk_analytics")
+    exact = Reader(folder / "exact.db", pump.url("tyk-raw", lagSeconds=LAG_S))
+    twin = Reader(folder / "twin.db", pump.url("tyk-raw", lagSeconds=0))
+    try:
+        with Pumps(pump, seed) as pumps:
+            twin.start()
+            for _ in range(kills):
+                exact.start()
+                time.sleep(rng.uniform(0.7, 2.0))
+                exact.kill()
+        time.sleep(LAG_S + 1)
+    finally:
+        exact.kill()
+        twin.kill()
+    for reader in (exact, twin):
+        reader.finish()
+    assert sum(pumps.written.values()) > 50
+    assert exact.hits() == pumps.written
+    assert sum(twin.hits().values()) < sum(pumps.written.values())
