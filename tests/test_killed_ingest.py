@@ -1,0 +1,175 @@
+"""``kill -9`` during an ingest, and several processes at the same file: in the end every record counts once."""
+
+import gzip
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tyk_endpoint_stats import open_store, read_records
+from tyk_endpoint_stats.core.buckets import Span, Width
+from tyk_endpoint_stats.core.selection import Dimension, Selection
+from tyk_endpoint_stats.demo import Traffic
+
+RECORDS = 4_000
+
+# Batches are small, so that there are many moments to die at; a dot is written after every one.
+INGEST = """
+import sys
+from tyk_endpoint_stats import open_store, parallel
+from tyk_endpoint_stats.collecting import Limits
+from tyk_endpoint_stats.sources.files import open_files
+
+jobs, broken, url, *files = sys.argv[1:]
+parallel.WORTH_BYTES = 0
+parallel._LEAST_PIECE_BYTES = 2**17
+with open_store(url) as store:
+    merge = store.merge
+
+    def told(batch):
+        if broken == "broken":
+            batch.source = None  # the broken twin: at least once
+        merged = merge(batch)
+        print(".", end="", flush=True)
+        return merged
+
+    store.merge = told
+    sources = [source for file in files for source in open_files(f"file://{file}")]
+    for report, problem in parallel.ingest_all(store, sources, jobs=int(jobs), limits=Limits(states=150)):
+        if problem:
+            sys.exit(str(problem))
+"""
+
+
+def start(url, *files, jobs=1, broken=False):
+    """An ingest in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", INGEST, str(jobs), "broken" if broken else "", url, *map(str, files)],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def run(url, *files, **how):
+    with start(url, *files, **how) as process:
+        dots = process.stdout.read()
+    assert process.returncode == 0
+    return len(dots)
+
+
+def kill_after(process, batches):
+    """Kill it when it has merged so many batches; whether it was still there."""
+    with process:
+        while batches and process.stdout.read(1):
+            batches -= 1
+        process.kill()
+    return process.returncode == -signal.SIGKILL
+
+
+def has_ended(group, deadline_s=20):
+    """Whether every process of a group ends by itself."""
+    deadline = time.monotonic() + deadline_s
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def all_of(width):
+    return Selection((Span(width, -(10**8), 10**8),), frozenset(Dimension))
+
+
+def states_of(store):
+    """Every state in either width, and the names."""
+    return dict([*store.read(all_of(Width.QUARTER)), *store.read(all_of(Width.DAY))])
+
+
+def assert_whole(url):
+    """What a kill left behind is whole batches: days are quarters, and hits are what was counted."""
+    with open_store(url) as store:
+        days, quarters = (sum(stats.hits for _, stats in store.read(all_of(width))) for width in Width)
+        counted = sum(one.counts.counted for one in store.sources())
+    assert days == quarters
+    assert counted <= days <= 2 * counted, "a hit of a key and a client is in both"
+
+
+@pytest.fixture(scope="module")
+def traffic(tmp_path_factory):
+    """A file, its packed copy, and the states that one pass over it gives."""
+    folder = tmp_path_factory.mktemp("traffic")
+    plain, packed = folder / "log", folder / "log.gz"
+    with plain.open("wb") as out:
+        Traffic(records=RECORDS, full=False, seed=3).write(out)
+    packed.write_bytes(gzip.compress(plain.read_bytes(), 1))
+    with open_store("memory://") as store:
+        store.ingest(read_records(plain))
+        return plain, packed, states_of(store)
+
+
+def killed_again_and_again(url, file, randomness, kills, **how):
+    """An ingest that is killed, begun anew, killed … and left in peace at last."""
+    hit = 0
+    for _ in range(kills):
+        process = start(url, file, **how)
+        hit += kill_after(process, randomness.randrange(6))
+        assert has_ended(process.pid), "a process that decodes outlives the one that merges"
+        if not how.get("broken"):
+            assert_whole(url)
+    run(url, file, **how)
+    assert hit, "no kill came in time"
+    with open_store(url) as store:
+        return states_of(store)
+
+
+@pytest.mark.parametrize(("jobs", "name"), [(1, "plain"), (2, "plain"), (2, "packed")])
+@pytest.mark.parametrize("kills", [2, pytest.param(60, marks=pytest.mark.torture)])
+def test_an_ingest_that_is_killed_and_run_again_counts_every_record_once(
+    tmp_path, traffic, seed, jobs, name, kills
+):
+    file = traffic[name == "packed"]
+    url = f"sqlite:///{tmp_path}/stats.db"
+    randomness = random.Random(f"{seed} {jobs} {name}")
+    assert killed_again_and_again(url, file, randomness, kills, jobs=jobs) == traffic[2]
+    assert run(url, file) == 0, "nothing is new any more"
+
+
+def test_an_ingest_without_positions_is_found_out(tmp_path, traffic, seed):
+    url = f"sqlite:///{tmp_path}/stats.db"
+    assert killed_again_and_again(url, traffic[0], random.Random(seed), 2, broken=True) != traffic[2]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_processes_at_one_file_at_once_plain_and_packed_count_every_record_once(tmp_path, traffic, jobs):
+    plain, packed, whole = traffic
+    url = f"sqlite:///{tmp_path}/stats.db"
+    open_store(url).close()
+    (tmp_path / "renamed").write_bytes(plain.read_bytes())
+    groups = [(plain,), (packed,), (tmp_path / "renamed", packed), (plain, plain)]
+    processes = [start(url, *files, jobs=jobs) for files in groups]
+    dots = [len(process.communicate(timeout=100)[0]) for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes)
+    assert sum(dots) > 3
+    with open_store(url) as store:
+        assert states_of(store) == whole
+        (progress,) = store.sources()
+        assert progress.counts.read == RECORDS
+        assert progress.counts.counted + sum(progress.counts.skipped.values()) == RECORDS
+
+
+def test_two_ingests_of_one_file_at_once_both_end_well(tmp_path, traffic):
+    plain, packed, whole = traffic
+    url = f"sqlite:///{tmp_path}/stats.db"
+    command = [sys.executable, "-m", "tyk_endpoint_stats", "ingest", "--store", url]
+    processes = [subprocess.Popen([*command, str(file)], stdout=subprocess.PIPE) for file in (plain, packed)]
+    for process in processes:
+        process.communicate(timeout=100)
+        assert process.returncode == 0
+    with open_store(url) as store:
+        assert states_of(store) == whole
