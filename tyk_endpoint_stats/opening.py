@@ -91,7 +91,7 @@ def _find(url: str, provided: dict[str, Provided], what: str) -> Provided:
     message = f"scheme {scheme!r} is not known as a {what}; known: {', '.join(sorted(provided))}"
     if scheme in _KNOWN_ELSEWHERE:
         message += f" (pip install {_KNOWN_ELSEWHERE[scheme]})"
-    close = get_close_matches(scheme, {*provided, *_KNOWN_ELSEWHERE}, 1)
+    close = get_close_matches(scheme.lower(), {*provided, *_KNOWN_ELSEWHERE}, 1)
     if close and close[0] != scheme:
         package = _KNOWN_ELSEWHERE.get(close[0]) if close[0] not in provided else None
         message += f". Did you mean {close[0]!r}?" + (f" (pip install {package})" if package else "")
@@ -104,9 +104,9 @@ def _imported(reference: Callable[..., Any] | str, provided: Provided) -> Callab
     module, _, name = reference.partition(":")
     try:
         function: Callable[..., Any] = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as problem:
+    except Exception as problem:  # whatever a plugin's module does when it is imported
         raise PluginError(
-            f"plugin {provided.plugin!r} can't open {provided.type.scheme!r}: {problem}; "
+            f"plugin {provided.plugin!r} can't open {provided.type.scheme!r}: {type(problem).__name__}: {problem}; "
             f"is everything it needs installed? (pip install --upgrade {provided.plugin})"
         ) from problem
     return function

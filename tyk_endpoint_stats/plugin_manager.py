@@ -1,7 +1,7 @@
 """Finding plugins: each loaded by itself, so that a broken one is a line in a list and not a crash."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import EntryPoint, entry_points, version
 from typing import Any
 
@@ -62,6 +62,8 @@ def load_plugins(*extra: Any, found: Iterable[EntryPoint] | None = None) -> Plug
     # One by one: pluggy's own loader stops at the first broken plugin.
     for point in entry_points(group=PROJECT) if found is None else found:
         name = point.dist.name if point.dist else point.name
+        if manager.has_plugin(name):
+            name = f"{name} ({point.name})"  # a distribution may have several
         versions[name] = point.dist.version if point.dist else ""
         try:
             plugin = point.load()
@@ -77,11 +79,12 @@ def load_plugins(*extra: Any, found: Iterable[EntryPoint] | None = None) -> Plug
 
 
 def _register(manager: pluggy.PluginManager, plugin: Any, name: str, problems: list[Problem]) -> None:
+    is_known = manager.is_registered(plugin)
     try:
         manager.register(plugin, name)
         manager.check_pending()
     except Exception as problem:
-        if manager.has_plugin(name) and manager.get_plugin(name) is plugin:
+        if manager.is_registered(plugin) and not is_known:
             manager.unregister(plugin)
         problems.append(Problem(name, f"was refused: {problem}"))
 
@@ -94,17 +97,18 @@ def _collect(
     problems: list[Problem],
 ) -> dict[str, Provided]:
     provided: dict[str, Provided] = {}
-    # In order of registration: what is built in comes first and can't be taken over.
-    for name, plugin in manager.list_name_plugin():
-        if plugin is None or not hasattr(plugin, hook):
+    functions = {each.plugin_name: each.function for each in getattr(manager.hook, hook).get_hookimpls()}
+    # In order of registration, whatever a plugin wishes: what is built in comes first and can't be taken over.
+    for name, _ in manager.list_name_plugin():
+        if name not in functions:
             continue
         try:
-            types = list(_hook_of(plugin, hook)())
+            types = list(functions[name]())
         except Exception as problem:
             problems.append(Problem(name, f"{hook} failed: {type(problem).__name__}: {problem}"))
             continue
         for found in types:
-            if not isinstance(found, wanted) or not _SCHEME.fullmatch(found.scheme):
+            if not isinstance(found, wanted) or not _is_scheme(found.scheme):
                 problems.append(
                     Problem(name, f"{hook} gave {found!r}, which is no {wanted.__name__} with a scheme")
                 )
@@ -118,6 +122,5 @@ def _collect(
     return provided
 
 
-def _hook_of(plugin: Any, hook: str) -> Callable[[], Iterable[Any]]:
-    function: Callable[[], Iterable[Any]] = getattr(plugin, hook)
-    return function
+def _is_scheme(scheme: Any) -> bool:
+    return isinstance(scheme, str) and _SCHEME.fullmatch(scheme) is not None
