@@ -24,6 +24,7 @@ _KNOWN_ELSEWHERE = {
     "tyk-raw+mongodb+srv": "tyk-endpoint-stats-mongodb",
     "redis": "tyk-endpoint-stats-redis",
     "rediss": "tyk-endpoint-stats-redis",
+    "tyk-pump+postgresql": "tyk-endpoint-stats-postgresql",
     "unix": "tyk-endpoint-stats-redis",
 }
 

@@ -9,7 +9,7 @@ __all__ = ["provide_stores"]
 
 @hookimpl
 def provide_stores() -> Iterable[StoreType]:
-    """A store of our own."""
+    """A store of our own, and answers from Tyk Pump's."""
     return [
         StoreType(
             "postgresql",
@@ -17,5 +17,11 @@ def provide_stores() -> Iterable[StoreType]:
             "PostgreSQL, in a schema of its own",
             "postgresql://user@localhost/stats",
             "tyk_endpoint_stats_postgresql.store:open_existing_postgresql",
+        ),
+        StoreType(
+            "tyk-pump+postgresql",
+            "tyk_endpoint_stats_postgresql.pump:open_pump",
+            "Tyk Pump's own aggregates in PostgreSQL, read where they are",
+            "tyk-pump+postgresql://user@localhost/tyk_analytics",
         ),
     ]

@@ -1,0 +1,334 @@
+"""Tyk Pump's own aggregates, read where they are."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import pytest
+from postgres_servers import PostgresServer
+from pump_rows import EXACT_CODES, STORES, create_table, insert, rows_of
+from tyk_endpoint_stats_postgresql.pump import PumpReader
+from tyk_endpoint_stats_postgresql.pump_tables import Table
+
+from tyk_endpoint_stats.core.buckets import WIDTH_US, Bucket, Span, Width
+from tyk_endpoint_stats.core.record import Record
+from tyk_endpoint_stats.core.selection import Consumer, Dimension, Group, Kind, Selection
+from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.errors import EdgeInsideBucket, PluginError, StoreError, UnusableStore
+from tyk_endpoint_stats.opening import open_readable_store, open_store
+from tyk_endpoint_stats.testing import Hit, ReadableStoreConformance, hit, plain_answer, plain_hits
+from tyk_endpoint_stats.testing.exam import ALL_DAYS
+from tyk_endpoint_stats.testing.generators import FIRST_DAY
+from tyk_endpoint_stats.testing.texts import UGLY_TEXTS
+from tyk_endpoint_stats.web.messages import Request
+from tyk_endpoint_stats.web.routes import respond
+from tyk_endpoint_stats.web.settings import Settings
+from tyk_endpoint_stats.web.tokens import Tokens
+
+TOKEN = "7a7b140f-2480-4d5a-4e78-24049e3ba7f8"
+HOUR_US = 3_600_000_000
+NOON = 1_602_590_400  # 2020-10-13T12:00:00Z
+
+
+def bounds(span: Span) -> tuple[int, int]:
+    return span.first * WIDTH_US[span.width], span.end * WIDTH_US[span.width]
+
+
+def must_divide(hits: Sequence[Hit], selection: Selection) -> bool:
+    """Whether an hour with a hit that is asked for lies in more than one place of the question."""
+    places: dict[int, set[Any]] = {}
+    wanted = [hit for hit in hits if plain_answer([hit], in_all_time(selection))]
+    for one in wanted:
+        start = one.at_us // HOUR_US * HOUR_US
+        for quarter in range(4):
+            at_us = start + quarter * 900_000_000
+            spans = [span for span in selection.spans if bounds(span)[0] <= at_us < bounds(span)[1]]
+            apart = Dimension.BUCKET in selection.group_by
+            place = [Bucket(span.width, at_us // WIDTH_US[span.width]) if apart else "asked" for span in spans]
+            places.setdefault(start, set()).add(place[0] if place else None)
+    return any(len(found) > 1 for found in places.values())
+
+
+def in_all_time(selection: Selection) -> Selection:
+    return Selection(
+        ALL_DAYS,
+        org_id=selection.org_id,
+        kind=selection.kind,
+        consumer_id=selection.consumer_id,
+        api_id=selection.api_id,
+        path=selection.path,
+    )
+
+
+def newest(names: list[tuple[str, int, str]]) -> str:
+    """Of an hour of an organisation the newest name, of all hours the newest; what is equally new, by text."""
+    of_hour: dict[tuple[str, int], tuple[int, str]] = {}
+    for org_id, at_us, name in names:
+        key = (org_id, at_us // HOUR_US)
+        of_hour[key] = max((at_us, name), of_hour.get(key, (at_us, name)))
+    return max(((hour, name) for (_, hour), (_, name) in of_hour.items()), default=(0, ""))[1]
+
+
+class TestPumpReader(ReadableStoreConformance):
+    max_examples = 15
+    # No PostgreSQL holds a NUL; Pump drops an empty organisation; the first colon ends an API's id.
+    ugly_texts = tuple(text for text in UGLY_TEXTS if text and "\0" not in text and ":" not in text)
+
+    @pytest.fixture(autouse=True)
+    def _server(self, server: PostgresServer) -> None:
+        self.server = server
+
+    def open_filled(self, place: Path, records: Sequence[Record]) -> PumpReader:
+        self.remove_store(place)
+        self.server.execute(f"CREATE SCHEMA {place.name}")
+        create_table(self.server.url, "aggregate", f"{place.name}.tyk_aggregated")
+        insert(self.server.url, f"{place.name}.tyk_aggregated", rows_of(plain_hits(records)))
+        return PumpReader(f"{self.server.url}?schema={place.name}")
+
+    def remove_store(self, place: Path) -> None:
+        self.server.execute(f"DROP SCHEMA IF EXISTS {place.name} CASCADE")
+
+    def expected(self, hits: Sequence[Hit], selection: Selection) -> dict[Group, EndpointStats] | None:
+        hits = [hit for hit in hits if hit.org_id]
+        if must_divide(hits, selection):
+            return None
+        asked = [
+            hit
+            for hit in hits
+            if any(bounds(span)[0] <= hit.at_us < bounds(span)[1] for span in selection.spans)
+            and selection.org_id in (None, hit.org_id)
+        ]
+        answer = {}
+        for group, stats in plain_answer(hits, selection).items():
+            aliases = [
+                (hit.org_id, hit.at_us, hit.alias)
+                for hit in asked
+                if hit.alias and hit.kind is Kind.KEY and group.consumer == Consumer.key(hit.consumer_id)
+            ]
+            names = [
+                (hit.org_id, hit.at_us, hit.api_name)
+                for hit in asked
+                if hit.api_name and group.endpoint and hit.api_id == group.endpoint.api_id
+            ]
+            told = Group(group.consumer, group.endpoint, group.bucket, newest(aliases), newest(names))
+            stats.histogram = {}
+            stats.codes = {code: count for code, count in stats.codes.items() if code in EXACT_CODES}
+            stats.first_hit_us = None
+            stats.min_latency_non_error_ms = stats.min_upstream_latency_non_error_ms = None
+            answer[told] = stats
+        return answer
+
+
+@dataclass
+class Pump:
+    """A schema with Pump's table in it."""
+
+    server: PostgresServer
+    schema: str
+
+    @property
+    def url(self) -> str:
+        return f"tyk-pump+{self.server.url}?schema={self.schema}"
+
+    def insert(self, rows: list[dict[str, Any]], table: str = "tyk_aggregated") -> None:
+        if not self.server.execute("SELECT to_regclass(%s)", (f"{self.schema}.{table}",))[0][0]:
+            create_table(self.server.url, "aggregate", f"{self.schema}.{table}")
+        insert(self.server.url, f"{self.schema}.{table}", rows)
+
+
+@pytest.fixture
+def pump(server: PostgresServer) -> Iterator[Pump]:
+    schema = f"pump_{uuid4().hex[:16]}"
+    server.execute(f"CREATE SCHEMA {schema}")
+    yield Pump(server, schema)
+    server.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+def vector_rows(case: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows that Pump's own code left, as rows of its table."""
+    same = ("timestamp", "org_id", "dimension", "dimension_value")
+    renamed = {"last_time": "counter_last_time"}
+    left_out = {*same, "bucket", "owner", "api_id", "path"}
+    return [
+        {name: row[name] for name in same}
+        | {renamed.get(name, f"counter_{name}"): value for name, value in row.items() if name not in left_out}
+        for row in case["sql"]
+    ]
+
+
+@pytest.mark.parametrize("case", STORES["pump_store_outputs"], ids=lambda case: case["case"])
+def test_the_routes_answer_with_the_numbers_that_pump_left(pump: Pump, case: dict[str, Any]) -> None:
+    pump.insert(vector_rows(case))
+    routes = {"keyendpoints": "keys", "oauthendpoints": "oauthid"}
+    settings = Settings(tokens=Tokens([TOKEN]))
+    with open_readable_store(pump.url) as store:
+        for row in case["sql"]:
+            path = f"/api/activity/{routes[row['dimension']]}/endpoint/{row['owner']}/13/10/2020/13/10/2020"
+            answer = respond(Request("GET", path, {"authorization": TOKEN}), store, settings)
+            assert answer.status == 200
+            (found,) = (one for one in json.loads(answer.body)["data"] if one["id"]["path"] == row["path"])
+            assert found["id"]["api_id"] == row["api_id"]
+            for name in (
+                *("hits", "success", "error", "request_time", "latency", "upstream_latency"),
+                *("max_latency", "min_latency", "max_upstream_latency", "min_upstream_latency"),
+            ):
+                assert found[name] == row[name], name
+            assert datetime.fromisoformat(found["last_hit"]) == datetime.fromisoformat(row["last_time"])
+
+
+def row(owner: str = "k", hits: int = 1, timestamp: int = NOON, **more: Any) -> dict[str, Any]:
+    return {
+        "timestamp": timestamp,
+        "org_id": "o",
+        "dimension": "keyendpoints",
+        "dimension_value": f"{owner}.YTov",
+        "counter_hits": hits,
+        "counter_total_request_time": 10 * hits,
+        "counter_last_time": datetime.fromtimestamp(timestamp, UTC),
+    } | more
+
+
+def hits_of(store: Any, owner: str, **more: Any) -> int:
+    day = date(2020, 10, 13)
+    return sum(found.hits for found in store.endpoints(Consumer.key(owner), day, day, **more))
+
+
+def test_an_owner_is_found_as_it_is_and_no_other_with_it(pump: Pump) -> None:
+    """Twin: a search by LIKE finds two more for ``k_x``."""
+    owners = ["k1", "k1.x", "k1.x.y", "k_x", "kxx", "k%", "K1", "k", ".", "k1.", ".k1", "ключ", r"k\x"]
+    pump.insert([row(owner, 10**number) for number, owner in enumerate(owners)])
+    with open_readable_store(pump.url) as store:
+        assert {owner: hits_of(store, owner) for owner in owners} == {
+            owner: 10**number for number, owner in enumerate(owners)
+        }
+        assert {found.id: found.hits for found in store.consumers()} == {
+            owner: 10**number for number, owner in enumerate(owners)
+        }
+    like = "SELECT count(*) FROM tyk_aggregated WHERE dimension_value LIKE %s || '.%%'"
+    found = pump.server.execute(like.replace("tyk_", f"{pump.schema}.tyk_"), ("k_x",))
+    assert found == [(3,)]
+
+
+def test_shards_and_the_table_for_all_time_are_one(pump: Pump) -> None:
+    """Also a bucket that was written twice, and a shard named by Pump's zone, a day off."""
+    pump.insert([row(hits=1), row(hits=2)])
+    pump.insert([row(hits=4)], "tyk_aggregated_20201013")
+    pump.insert([row(hits=8, timestamp=NOON + 11 * 3600)], "tyk_aggregated_20201014")
+    pump.insert([row(hits=16, timestamp=NOON - 12 * 3600)], "tyk_aggregated_20201012")
+    pump.insert([row(hits=32, timestamp=NOON - 86_400)], "tyk_aggregated_20201011")
+    pump.insert([row(hits=64)], "tyk_aggregated_20209999")
+    pump.insert([row(hits=64)], "tyk_aggregated_backup")
+    with open_readable_store(pump.url) as store:
+        assert hits_of(store, "k") == 31
+        assert [found.hits for found in store.consumers()] == [63]
+
+
+def test_a_shard_is_looked_at_where_its_day_may_be_asked_for() -> None:
+    shard = Table("t_20201013", date(2020, 10, 13))
+    days = [date(2020, 10, 13) + timedelta(days=by) for by in range(-3, 4)]
+    assert [shard.may_hold(day, day) for day in days] == [False, False, True, True, True, False, False]
+    assert shard.may_hold(date.min, date.max)
+
+
+def test_a_day_that_would_divide_an_hour_is_an_error_and_others_are_answered(pump: Pump) -> None:
+    """Midnight in Kolkata is 18:30 UTC; only an hour with hits of this consumer matters."""
+    pump.insert([row("edge", timestamp=NOON + 6 * 3600), row("inside"), row("edge", 4, NOON)])
+    with open_readable_store(pump.url) as store:
+        assert hits_of(store, "edge") == 5
+        assert hits_of(store, "inside", zone="Asia/Kolkata") == 1
+        assert hits_of(store, "edge", zone="America/New_York") == 5
+        with pytest.raises(EdgeInsideBucket, match="60 minutes from 2020-10-13T18:00:00Z"):
+            hits_of(store, "edge", zone="Asia/Kolkata")
+        settings = Settings(tokens=Tokens([TOKEN]), zone=ZoneInfo("Asia/Kolkata"))
+        path = "/api/activity/keys/endpoint/edge/13/10/2020/13/10/2020"
+        answer = respond(Request("GET", path, {"authorization": TOKEN}), store, settings)
+        assert (answer.status, "another time zone" in json.loads(answer.body)["Message"]) == (400, True)
+
+
+def test_a_pump_in_kolkata_answers_for_kolkata_and_refuses_utc(pump: Pump) -> None:
+    pump.insert([row(timestamp=NOON - 12 * 3600 + 1800), row(timestamp=NOON - 12 * 3600 - 1800)])
+    with open_readable_store(pump.url) as store:
+        assert hits_of(store, "k", zone="Asia/Kolkata") == 2
+        with pytest.raises(EdgeInsideBucket):
+            hits_of(store, "k")
+
+
+def test_buckets_of_a_minute_are_told_by_an_option(pump: Pump) -> None:
+    """Midnight in Kolkata is 18:30 UTC: a minute before it and one behind it."""
+    edge = NOON + 6 * 3600 + 1800
+    pump.insert([row(hits=1, timestamp=edge - 60), row(hits=2, timestamp=edge)])
+    with open_readable_store(f"{pump.url}&aggregation_time=1") as store:
+        assert hits_of(store, "k", zone="Asia/Kolkata") == 1
+        selection = Selection(
+            (Span(Width.QUARTER, FIRST_DAY * 96, FIRST_DAY * 96 + 96),), frozenset({Dimension.BUCKET})
+        )
+        assert {group.bucket.number % 96: stats.hits for group, stats in store.read(selection) if group.bucket} == {
+            73: 1,
+            74: 2,
+        }
+    with pytest.raises(PluginError, match="aggregation_time"):
+        open_readable_store(f"{pump.url}&aggregation_time=15")
+
+
+def test_what_pump_does_not_say_is_absent_and_the_rest_exact(pump: Pump) -> None:
+    big = 2**53 + 1
+    pump.insert(
+        [
+            row(hits=3, counter_success=1, counter_error=2, code_404=1, code_4x=1, counter_total_latency=big),
+            row(hits=1, counter_last_time=None, counter_min_latency=7, counter_total_latency=1),
+        ]
+    )
+    with open_readable_store(pump.url) as store:
+        (found,) = store.endpoints(Consumer.key("k"), date(2020, 10, 13), date(2020, 10, 13))
+    assert found.stats.total_latency_ms == big + 1
+    assert found.stats.codes == {404: 1}
+    assert found.stats.latency_percentile_ms(95) is None
+    assert found.stats.first_hit_us is None
+    assert found.stats.min_latency_ms == found.stats.min_latency_all_ms == 7
+    assert found.stats.max_latency_ms is None
+
+
+def test_a_hit_without_a_time_is_at_least_as_late_as_its_bucket(pump: Pump) -> None:
+    pump.insert([row(counter_last_time=None), row("z", counter_last_time=datetime(1, 1, 1, tzinfo=UTC))])
+    with open_readable_store(pump.url) as store:
+        assert {found.last_hit for found in store.consumers()} == {datetime.fromtimestamp(NOON, UTC)}
+
+
+def test_a_row_that_cannot_be_read_is_an_error_and_no_smaller_number(pump: Pump) -> None:
+    pump.insert([row(), row(dimension_value="k.!!")])
+    with open_readable_store(pump.url) as store, pytest.raises(StoreError, match="'!!' is no endpoint key"):
+        hits_of(store, "k")
+
+
+def test_a_database_without_pumps_table_says_what_is_missing(pump: Pump) -> None:
+    with pytest.raises(UnusableStore, match="sql-pump-aggregate"):
+        open_readable_store(pump.url)
+
+
+def test_it_can_only_be_read(pump: Pump) -> None:
+    pump.insert([row()])
+    with pytest.raises(PluginError, match="only be read"):
+        open_store(pump.url)
+    with PumpReader(pump.url) as store, store._connect() as connection:
+        assert connection.execute("SHOW default_transaction_read_only").fetchone() == ("on",)
+
+
+def test_the_command_line_prints_what_is_there_and_leaves_the_rest_empty(pump: Pump) -> None:
+    from click.testing import CliRunner
+
+    from tyk_endpoint_stats.cli.program import program
+
+    pump.insert(rows_of(plain_hits([hit(code=500), hit(alias="Ann")])))
+    asked = ["--key", "k1", "--from", "2020-10-13", "--to", "2020-10-13", "--format", "json"]
+    result = CliRunner().invoke(program, ["endpoints", "--store", pump.url, *asked])
+    assert result.exit_code == 0, result.output
+    (found,) = json.loads(result.stdout)
+    assert (found["hits"], found["codes"]) == (2, {"500": 1})
+    assert found["first_hit"] is found["p95"] is None
+    listed = CliRunner().invoke(program, ["consumers", "--store", pump.url, "--format", "json"])
+    assert [one["alias"] for one in json.loads(listed.stdout)] == ["Ann"]
