@@ -9,7 +9,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from tyk_endpoint_stats.errors import PluginError
-from tyk_endpoint_stats.opening import mask_url
+from tyk_endpoint_stats.urls import mask_url
 from tyk_endpoint_stats_mongodb.seam import Seam
 
 __all__ = ["Address", "number_option", "parse_address"]

@@ -14,7 +14,7 @@ from pymongo.errors import (
 )
 
 from tyk_endpoint_stats.errors import StoreBusy, StoreClosed, StoreError, UnusableStore
-from tyk_endpoint_stats.opening import mask_url
+from tyk_endpoint_stats.urls import mask_url
 
 __all__ = ["Seam"]
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from psycopg.conninfo import conninfo_to_dict
 
 from tyk_endpoint_stats.errors import PluginError
-from tyk_endpoint_stats.opening import mask_url
+from tyk_endpoint_stats.urls import mask_url
 
 __all__ = ["Place", "place_of"]
 
