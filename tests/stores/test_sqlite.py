@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import sqlite3
 import stat
 import subprocess
@@ -16,7 +17,7 @@ from tyk_endpoint_stats import Consumer, Record, open_store
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.selection import Batch, Dimension, Kind, Selection
 from tyk_endpoint_stats.errors import PluginError, StoreBusy, StoreClosed, UnusableStore
-from tyk_endpoint_stats.stores.sqlite import SQLiteStore, connections, files, open_sqlite, reading, schema
+from tyk_endpoint_stats.stores.sqlite import SQLiteStore, connections, files, open_sqlite, queries, schema
 from tyk_endpoint_stats.stores.sqlite import store as store_module
 
 RECORD = Record(
@@ -222,19 +223,36 @@ def selection(**filters: object) -> Selection:
     return Selection(spans, frozenset({Dimension.ENDPOINT}), **filters)  # type: ignore[arg-type]
 
 
-def test_a_question_about_a_consumer_scans_no_table_of_states(path: Path) -> None:
-    sql, parameters = reading.query_of(selection(kind=Kind.KEY, consumer_id="k", org_id="o"))
+SEGMENTS_OF_ONE = "SEARCH quarters USING INDEX quarters_of_consumer (consumer=? AND day>? AND day<?)"
+
+
+def plans(path: Path, asked: Selection, summed_before: int = 0) -> list[str]:
+    """How SQLite goes about each of a selection's statements."""
+    statements = [queries.days_query(asked, summed_before)]
+    statements += [queries.quarters_query(asked, span) for span in asked.spans if span.width is Width.QUARTER]
     with SQLiteStore(path) as store, store._reading() as connection:
-        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
-    assert not [step for step in plan if step.startswith("SCAN") and ("days" in step or "quarters" in step)]
-    assert sum("SEARCH states USING PRIMARY KEY (bucket=? AND consumer=?)" in step for step in plan) == 3
+        explained = [connection.execute(f"EXPLAIN QUERY PLAN {sql}", values) for sql, values in statements]
+        return [row[3] for rows in explained for row in rows]
+
+
+def test_a_question_about_a_consumer_scans_no_table_of_states(path: Path) -> None:
+    plan = plans(path, selection(kind=Kind.KEY, consumer_id="k", org_id="o"))
+    assert not [step for step in plan if step.startswith("SCAN") and re.search("days|stretches|quarters", step)]
+    assert sum("SEARCH states USING PRIMARY KEY (bucket=? AND consumer=?)" in step for step in plan) == 1
+    assert sum(SEGMENTS_OF_ONE in step for step in plan) == 2
+
+
+def test_a_question_about_a_year_reads_stretches_that_were_summed_up(path: Path) -> None:
+    plan = plans(path, selection(kind=Kind.KEY, consumer_id="k", distributions=False), summed_before=500)
+    assert not [step for step in plan if step.startswith("SCAN") and re.search("days|stretches|quarters", step)]
+    assert sum("SEARCH states USING PRIMARY KEY (bucket=? AND consumer=?)" in step for step in plan) == 2
+    assert sum("SEARCH stretches USING PRIMARY KEY (bucket>? AND bucket<?)" in step for step in plan) == 2
 
 
 def test_a_question_about_everybody_reads_its_range_alone(path: Path) -> None:
-    sql, parameters = reading.query_of(selection())
-    with SQLiteStore(path) as store, store._reading() as connection:
-        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
-    assert sum("SEARCH states USING PRIMARY KEY (bucket>? AND bucket<?)" in step for step in plan) == 3
+    plan = plans(path, selection())
+    assert sum("SEARCH states USING PRIMARY KEY (bucket>? AND bucket<?)" in step for step in plan) == 1
+    assert sum(SEGMENTS_OF_ONE in step for step in plan) == 2
 
 
 def test_a_question_that_takes_too_long_is_ended(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,12 +321,13 @@ def test_every_table_is_strict(path: Path) -> None:
     with SQLiteStore(path) as store, store._reading() as connection:
         tables = connection.execute("SELECT name, strict FROM pragma_table_list WHERE type = 'table'").fetchall()
     ours = {name: strict for name, strict in tables if not name.startswith(("sqlite_", "_sqlite"))}
-    assert set(ours) == {"apis", "consumers", "days", "endpoints", "pruned", "quarters", "sources"}
+    states = {"days", "quarters", "stretches"}
+    assert set(ours) == {"apis", "consumers", "endpoints", "pruned", "sources", "summed", *states}
     assert all(ours.values())
 
 
 def test_the_columns_are_those_of_a_state(path: Path) -> None:
     with SQLiteStore(path) as store, store._reading() as connection:
-        for table in ("quarters", "days"):
+        for table, expected in (("days", schema.STATE_COLUMNS), ("stretches", schema.PLAIN_COLUMNS)):
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-            assert columns == ["bucket", "consumer", "endpoint", *schema.STATE_COLUMNS]
+            assert columns == ["bucket", "consumer", "endpoint", *expected]

@@ -29,16 +29,15 @@ SMALL = 5
 
 def batch(number: int, size: int = 20, source: str = SOURCE) -> Batch:
     """Batch ``number`` of a source: each hits the same series once, so sums say how many were merged."""
-    made = Batch(counts=Counts(read=size, counted=size), source=source)
-    made.begins = str(number) if number else None
-    made.ends = str(number + 1)
     quarter: dict[tuple[str, str, str, str, str], EndpointStats] = {}
     for index in range(size):
         stats = EndpointStats()
         stats.add(200, 5, 5, 4, number % 900 * 1_000_000)
         quarter["org", "key", f"k{index % 5}", "api", f"/{source}/{number % 3}/{index}"] = stats
-    made.states[Bucket(Width.QUARTER, 0)] = quarter
-    made.states[Bucket(Width.DAY, 0)] = dict(quarter)
+    made = Batch({Bucket(Width.QUARTER, 0): quarter, Bucket(Width.DAY, 0): quarter}, source=source)
+    made.counts = Counts(read=size, counted=size)
+    made.begins = str(number) if number else None
+    made.ends = str(number + 1)
     return made
 
 
@@ -383,9 +382,8 @@ def test_that_test_catches_numbers_kept_before_the_commit(tmp_path: Path, monkey
 
 
 def _keep_without_drop(numbers: writing.Numbers) -> None:
-    numbers._consumers.update(numbers._new_consumers)
-    numbers._endpoints.update(numbers._new_endpoints)
-    numbers._new_consumers, numbers._new_endpoints = {}, {}
+    numbers._known.update(numbers._new)
+    numbers._new = {}
 
 
 def _without_foreign_keys(connect: Callable[[Path], sqlite3.Connection]) -> Callable[[Path], sqlite3.Connection]:

@@ -10,19 +10,23 @@ from typing import Any
 
 from msgspec import Struct
 
+from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY
 from tyk_endpoint_stats.core.histogram import SMALL_BINS, bin_of
 from tyk_endpoint_stats.core.instants import EPOCH, QUARTER_US, from_datetime, parse_rfc3339
 from tyk_endpoint_stats.core.limits import too_long
 from tyk_endpoint_stats.core.normalise import path_normaliser
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.running import BIN_BITS, NONE_YET, Quarter, Running, batch_of
+from tyk_endpoint_stats.core.running import NONE_YET, Quarter, Running, batch_of
+from tyk_endpoint_stats.core.segments import BIN_BITS
 from tyk_endpoint_stats.core.selection import Batch, Counts, add_counts
 
 __all__ = ["Aggregator", "Rules"]
 
+_DAY = timedelta(days=1)
 _QUARTER = timedelta(microseconds=QUARTER_US)
 _GO_ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 _LAST_QUARTER = datetime(9999, 12, 31, 23, 45, tzinfo=UTC)
+_NO_QUARTER = Quarter(_GO_ZERO_TIME, _GO_ZERO_TIME, 0, _GO_ZERO_TIME, 0)
 _SMALL = len(SMALL_BINS)
 
 
@@ -100,7 +104,7 @@ class Aggregator:
         tracked_only = self.rules.tracked_only
         running = self._running
         get = running.get
-        quarter = Quarter(0, EPOCH, EPOCH)
+        quarter = _NO_QUARTER
         low = high = _GO_ZERO_TIME  # no quarter yet
         bins, small = SMALL_BINS, _SMALL
         index = -1
@@ -214,7 +218,7 @@ class Aggregator:
     def close(self, source: str | None = None, begins: str | None = None, ends: str | None = None) -> Batch:
         """The batch so far; the aggregator starts the next one empty.
 
-        Its states are to be read, not changed: one object may stand for a quarter and for its day.
+        Its states are to be read, not changed: several of them may share codes and histogram.
         """
         batch = batch_of(self._running, self._tabbed, self._path_of)
         batch.counts = self.counts
@@ -230,7 +234,8 @@ class Aggregator:
             # Nothing takes the short way into the quarter of the zero time, which is no hit, nor into the last
             # one, behind whose end there is no datetime.
             end = start + _QUARTER if _GO_ZERO_TIME < start < _LAST_QUARTER else start
-            quarter = self._quarters[number] = Quarter(number, start, end)
+            day, of_day = divmod(number, QUARTERS_PER_DAY)
+            quarter = self._quarters[number] = Quarter(start, end, day, EPOCH + day * _DAY, of_day)
         return quarter
 
     def _key_with_tabs(self, record: Record) -> str:

@@ -4,35 +4,46 @@ Everything that can wait until the close waits: instants are datetimes, outcomes
 clients are not told apart. A state is finished once; the loop touches it with every hit.
 """
 
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from msgspec import Struct
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Bucket, Width
-from tyk_endpoint_stats.core.instants import QUARTER_US
+from tyk_endpoint_stats.core.instants import from_datetime
 from tyk_endpoint_stats.core.limits import cut_name
-from tyk_endpoint_stats.core.selection import Batch, Kind, NameSeen, Series
-from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.core.segments import BIN_BITS, Row, Segment, distinct, folded, packed
+from tyk_endpoint_stats.core.selection import Batch, Kind, NameSeen
 
-__all__ = ["BIN_BITS", "NONE_YET", "Quarter", "Running", "batch_of"]
+__all__ = ["NONE_YET", "Quarter", "Running", "batch_of"]
 
-BIN_BITS = 11  # bin_of(10**12) is 1277
+_quarter_of = itemgetter(0)
 _BIN_MASK = (1 << BIN_BITS) - 1
 NONE_YET = 1 << 62
 """A minimum before there is one."""
 
 
 class Quarter(Struct, frozen=True, gc=False):
-    """A quarter of an hour: its number since 1970, its first moment, and the first moment behind it.
+    """A quarter of an hour and its day. One object a quarter and batch.
 
-    One object a quarter and batch. Where ``end`` is ``start`` the aggregator looks at each of its records.
+    Where ``end`` is ``start`` the aggregator looks at each of its records.
+
+    Attributes:
+        start: its first moment.
+        end: the first moment behind it.
+        day: days since 1970.
+        day_start: the first moment of its day.
+        of_day: which of its day's quarters it is.
     """
 
-    number: int
     start: datetime
     end: datetime
+    day: int
+    day_start: datetime
+    of_day: int
 
 
 class Running(Struct, gc=False):
@@ -70,75 +81,77 @@ def batch_of(
     parts_of: Mapping[str, tuple[str, ...]],
     path_of: Callable[[str], str],
 ) -> Batch:
-    """The states of a batch: by bucket and series, in quarters and folded into days; and the names seen.
+    """The states of a batch: quarters in segments, folded into days; and the names seen.
 
     Args:
         running: by identity: its seven names joined by TABs, or a key of ``parts_of``. Emptied.
         parts_of: the seven names of identities that have a TAB in a name.
         path_of: from a path as it was recorded to the one that is counted.
     """
+    with _collector_paused():
+        return _batch_of(running, parts_of, path_of)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    # Rows are tuples, which the cyclic collector looks at until it has seen that they hold numbers alone: its
+    # passes took a third of a close, and found nothing. Two threads at once may end the pause early, not late.
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _batch_of(
+    running: dict[str, Running], parts_of: Mapping[str, tuple[str, ...]], path_of: Callable[[str], str]
+) -> Batch:
     batch = Batch()
-    quarter_states: dict[int, dict[Series, EndpointStats]] = {}
-    day_states: dict[int, dict[Series, EndpointStats]] = {}
-    seen: set[Series] = set()
-    ones: dict[int, dict[int, int]] = {}  # {n: 1}, shared by all states of a single hit
+    endpoints: dict[tuple[str, str], int] = {}
+    found: dict[tuple[str, str, str, int], dict[int, list[Row]]] = {}  # by consumer and day, then by endpoint
     while running:
         key, newest = running.popitem()
         org_id, api_key, oauth_id, api_id, path, alias, api_name = parts_of.get(key) or key.split("\t")
-        path = path_of(path)
-        quarters: dict[int, EndpointStats] = {newest.quarter.number: _finished(newest, ones)}
+        endpoint = endpoints.setdefault((api_id, path_of(path)), len(endpoints))
+        days: dict[int, list[Row]] = {}
+        last = newest.last
         for state in newest.earlier or ():
-            _put(quarters, state.quarter.number, _finished(state, ones))
-        days = _folded(quarters)
-        last_us: Any = max([stats.last_hit_us for stats in days.values()])  # type: ignore[type-var]
+            if state.last > last:
+                last = state.last
+            _keep_row(days, state)
+        _keep_row(days, newest)
+        if newest.earlier:
+            for rows in days.values():
+                rows.sort(key=_quarter_of)
         if api_name:
-            _see(batch.api_names, (org_id, api_id), (last_us, cut_name(api_name)))
+            _see(batch.api_names, (org_id, api_id), (from_datetime(last), cut_name(api_name)))
         for kind, consumer_id in ((Kind.KEY, api_key), (Kind.OAUTH, oauth_id)):
             if not consumer_id:
                 continue
             if alias:
-                _see(batch.aliases, (org_id, kind, consumer_id), (last_us, cut_name(alias)))
-            series = (org_id, kind, consumer_id, api_id, path)
-            is_new = series not in seen  # else a key that came with several clients, aliases or API names
-            seen.add(series)
-            for found, buckets in ((quarters, quarter_states), (days, day_states)):
-                for number, stats in found.items():
-                    states = buckets.get(number)
-                    if states is None:
-                        states = buckets[number] = {}
-                    if is_new:
-                        states[series] = stats
-                    else:
-                        _put(states, series, stats)
-    for width, buckets in ((Width.QUARTER, quarter_states), (Width.DAY, day_states)):
-        for number, states in buckets.items():
-            batch.states[Bucket(width, number)] = states
+                _see(batch.aliases, (org_id, kind, consumer_id), (from_datetime(last), cut_name(alias)))
+            for day, rows in days.items():
+                of_day = found.get((org_id, kind, consumer_id, day))
+                if of_day is None:
+                    of_day = found[org_id, kind, consumer_id, day] = {}
+                known = of_day.get(endpoint)
+                if known is not None:  # other aliases, clients, API names, or paths that count as one
+                    rows = distinct(known + rows)
+                of_day[endpoint] = rows
+    batch.endpoints = list(endpoints)
+    batch.segments = [
+        Segment(
+            (org_id, kind, consumer_id),
+            day,
+            packed(of_day.items()),
+            packed((endpoint, (folded(rows),)) for endpoint, rows in of_day.items()),
+        )
+        for (org_id, kind, consumer_id, day), of_day in found.items()
+    ]
     return batch
-
-
-def _put(states: dict[Any, EndpointStats], key: Any, stats: EndpointStats) -> None:
-    known = states.get(key)
-    if known is None:
-        states[key] = stats
-    else:
-        states[key] = known = known.copy()  # it may stand elsewhere too
-        known.merge(stats)
-
-
-def _folded(quarters: dict[int, EndpointStats]) -> dict[int, EndpointStats]:
-    days: dict[int, EndpointStats] = {}
-    own: set[int] = set()
-    for number, stats in quarters.items():
-        day = number // QUARTERS_PER_DAY
-        known = days.get(day)
-        if known is None:
-            days[day] = stats
-            continue
-        if day not in own:
-            own.add(day)
-            known = days[day] = known.copy()  # the first quarter's own state stays as it is
-        known.merge(stats)
-    return days
 
 
 def _see(names: dict[Any, NameSeen], key: Any, seen: NameSeen) -> None:
@@ -147,24 +160,26 @@ def _see(names: dict[Any, NameSeen], key: Any, seen: NameSeen) -> None:
         names[key] = seen
 
 
-def _finished(state: Running, ones: dict[int, dict[int, int]]) -> EndpointStats:
-    quarter = state.quarter
-    start, start_us = quarter.start, quarter.number * QUARTER_US
-    since_start = state.last - start
-    last_us = first_us = start_us + since_start.seconds * 1_000_000 + since_start.microseconds
+def _keep_row(days: dict[int, list[Row]], state: Running) -> None:
+    day, quarter = state.quarter.day, state.quarter.of_day
+    day_start = state.quarter.day_start
+    since_start = state.last - day_start
+    last_us = first_us = since_start.seconds * 1_000_000 + since_start.microseconds
     cells = state.cells
+    cell: Any
     if cells is None:
         hits = 1
-        code, latency_bin = state.cell >> BIN_BITS, state.cell & _BIN_MASK
-        codes = ones.get(code) or ones.setdefault(code, {code: 1})
-        histogram = ones.get(latency_bin) or ones.setdefault(latency_bin, {latency_bin: 1})
+        cell = state.cell
+        code = cell >> BIN_BITS
         error = 1 if code >= 400 else 0
         success = 1 if 200 <= code < 300 else 0
     else:
         hits = success = error = 0
-        codes, histogram = {}, {}
-        for cell, count in cells.items():
-            code, latency_bin = cell >> BIN_BITS, cell & _BIN_MASK
+        codes: dict[int, int] = {}
+        histogram: dict[int, int] = {}
+        cell = codes, histogram
+        for each, count in cells.items():
+            code, latency_bin = each >> BIN_BITS, each & _BIN_MASK
             hits += count
             if code >= 400:
                 error += count
@@ -173,8 +188,8 @@ def _finished(state: Running, ones: dict[int, dict[int, int]]) -> EndpointStats:
             codes[code] = codes.get(code, 0) + count
             histogram[latency_bin] = histogram.get(latency_bin, 0) + count
     if state.first is not state.last:
-        since_start = state.first - start
-        first_us = start_us + since_start.seconds * 1_000_000 + since_start.microseconds
+        since_start = state.first - day_start
+        first_us = since_start.seconds * 1_000_000 + since_start.microseconds
     latency, upstream = state.min_latency, state.min_upstream
     all_latency, all_upstream = latency, upstream
     if error:
@@ -182,7 +197,10 @@ def _finished(state: Running, ones: dict[int, dict[int, int]]) -> EndpointStats:
             all_latency = state.min_error_latency
         if state.min_error_upstream < upstream:
             all_upstream = state.min_error_upstream
-    return EndpointStats(
+        if error == hits:
+            latency = upstream = -1
+    row = (
+        quarter,
         hits,
         success,
         error,
@@ -193,10 +211,14 @@ def _finished(state: Running, ones: dict[int, dict[int, int]]) -> EndpointStats:
         state.max_upstream,
         all_latency,
         all_upstream,
-        latency if error < hits else None,
-        upstream if error < hits else None,
+        latency,
+        upstream,
         first_us,
         last_us,
-        codes,
-        histogram,
+        cell,
     )
+    rows = days.get(day)
+    if rows is None:
+        days[day] = [row]
+    else:
+        rows.append(row)

@@ -1,12 +1,15 @@
 """What is written to a store and what is asked of it: consumers, endpoints, batches, selections, groups."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TypeAlias
 
 from msgspec import Struct, field
 
-from tyk_endpoint_stats.core.buckets import Bucket, Span, Width
+from tyk_endpoint_stats.core.buckets import Bucket, Span
 from tyk_endpoint_stats.core.instants import Instant
+from tyk_endpoint_stats.core.packing import pack, unpack
+from tyk_endpoint_stats.core.segments import Segment
 from tyk_endpoint_stats.core.stats import EndpointStats
 
 __all__ = [
@@ -94,8 +97,13 @@ def add_counts(mine: dict[str, int], theirs: dict[str, int]) -> None:
 class Batch(Struct):
     """What one pass over some records came to; a store takes it whole or not at all.
 
+    It has its states in one of two forms, and gives either: ``states``, or, for a store that keeps them packed,
+    ``packed``.
+
     Attributes:
-        states: by bucket, then by series. Every hit is in the quarter and in the day it belongs to.
+        unpacked: the states by bucket, then by series, of a batch that was made by hand.
+        segments: the states of a batch that an aggregator made; of a consumer and day at most one.
+        endpoints: ``(api_id, path)`` by the numbers that stand in segments.
         api_names: by ``(org_id, api_id)``.
         aliases: by ``(org_id, consumer kind, consumer id)``.
         counts: what became of the records, by reason.
@@ -104,20 +112,42 @@ class Batch(Struct):
         ends: the source's position after it. Positions are opaque text.
     """
 
-    states: dict[Bucket, dict[Series, EndpointStats]] = field(default_factory=dict)
+    unpacked: dict[Bucket, dict[Series, EndpointStats]] = field(default_factory=dict)
     api_names: dict[tuple[str, str], NameSeen] = field(default_factory=dict)
     aliases: dict[tuple[str, str, str], NameSeen] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     source: str | None = None
     begins: str | None = None
     ends: str | None = None
+    segments: list[Segment] = field(default_factory=list)
+    endpoints: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def states(self) -> dict[Bucket, dict[Series, EndpointStats]]:
+        """By bucket, then by series: every hit is in the quarter and in the day it belongs to.
+
+        A batch that was asked once stays unpacked.
+        """
+        if self.segments:
+            self.states = unpack(self.segments, self.endpoints)
+        return self.unpacked
+
+    @states.setter
+    def states(self, states: dict[Bucket, dict[Series, EndpointStats]]) -> None:
+        # In this order: another thread that reads meanwhile finds the states in one form or in both.
+        self.unpacked = states
+        self.segments, self.endpoints = [], []
+
+    @property
+    def packed(self) -> tuple[Sequence[Segment], Sequence[tuple[str, str]]]:
+        """The same in segments, and the endpoints by the numbers in them."""
+        return pack(self.unpacked) if self.unpacked else (self.segments, self.endpoints)
 
     def newest_us(self) -> Instant | None:
         """The latest hit in the batch; ``None`` where it has none."""
-        last_day = max((bucket for bucket in self.states if bucket.width is Width.DAY), default=None)
-        if last_day is None:
-            return None
-        return max(stats.last_hit_us for stats in self.states[last_day].values() if stats.last_hit_us is not None)
+        segments, _ = self.packed
+        last_day = max((segment.day for segment in segments), default=None)
+        return max((segment.last_us() for segment in segments if segment.day == last_day), default=None)
 
 
 class Dimension(StrEnum):

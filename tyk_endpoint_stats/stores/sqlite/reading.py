@@ -1,8 +1,7 @@
-"""One question in SQL: seeks by bucket, sums in the database. All SQL is constant text and ``?``."""
+"""One question: states by number from SQL and from packed quarters, merged, and then their names."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from sqlite3 import Connection
-from typing import Any
 
 from msgspec import json
 
@@ -10,102 +9,23 @@ from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Bucket, Span, Widt
 from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Group, Kind, NameSeen, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import QuartersPruned
-from tyk_endpoint_stats.stores.sqlite.schema import MAXIMA, MINIMA, STATE_COLUMNS, SUMS
+from tyk_endpoint_stats.stores.sqlite.quarters import read_quarters
+from tyk_endpoint_stats.stores.sqlite.queries import (
+    consumers_where,
+    days_query,
+    endpoints_where,
+    quarters_query,
+    where,
+)
+from tyk_endpoint_stats.stores.sqlite.schema import PLAIN_COLUMNS
+from tyk_endpoint_stats.stores.sqlite.stretches import stretches_end
 
-__all__ = ["answer", "query_of"]
+__all__ = ["answer"]
 
-_TABLES = {Width.QUARTER: "quarters", Width.DAY: "days"}
-_AGGREGATES = {
-    **{column: f"sum(s.{column})" for column in SUMS},
-    **{column: f"max(s.{column})" for column in MAXIMA},
-    **{column: f"min(s.{column})" for column in MINIMA},
-    # One JSON array a group, decoded at once: three times faster than an aggregate function in Python.
-    "codes": "'[' || group_concat(s.codes) || ']'",
-    "histogram": "'[' || group_concat(s.histogram) || ']'",
-}
-_PLAIN = len(STATE_COLUMNS) - 2  # without codes and histogram
+_NumberedGroup = tuple[int | None, int | None, Bucket | None]
+"""Consumer, endpoint, bucket; ``None`` where it is not kept apart."""
+
 _decode_counts = json.Decoder(list[dict[int, int]]).decode
-
-# Which buckets of a span are stored at all: one seek each, however wide the span is.
-_STORED = """
-{alias}(bucket) AS (
-    SELECT min(bucket) FROM {table} WHERE bucket >= ? AND bucket < ?
-    UNION ALL
-    SELECT (SELECT min(bucket) FROM {table} WHERE bucket > {alias}.bucket AND bucket < ?)
-    FROM {alias} WHERE {alias}.bucket IS NOT NULL
-)"""
-# CROSS JOIN keeps SQLite to this order: bucket, then consumer, then the states of both.
-_OF_ONE_CONSUMER = """
-SELECT '{width}' AS width, states.* FROM {alias} CROSS JOIN asked
-CROSS JOIN {table} AS states ON states.bucket = {alias}.bucket AND states.consumer = asked.number"""
-_OF_ALL = """
-SELECT '{width}' AS width, states.* FROM {table} AS states WHERE states.bucket >= ? AND states.bucket < ?"""
-
-
-def query_of(selection: Selection) -> tuple[str, list[Any]]:
-    """The SQL of a selection and its parameters. Rows: the columns that name the group, then the state's.
-
-    States are grouped by numbers, and names are joined to what comes out: a join for every state that goes in
-    would cost more than the sums.
-    """
-    ctes: list[str] = []
-    cte_parameters: list[Any] = []
-    parts: list[str] = []
-    part_parameters: list[Any] = []
-    one_consumer = selection.consumer_id is not None
-    whose, whose_parameters = _where(
-        ("id = ?", selection.consumer_id), ("kind = ?", selection.kind), ("org_id = ?", selection.org_id)
-    )
-    if one_consumer:
-        ctes.append(f"asked(number) AS MATERIALIZED (SELECT number FROM consumers{whose})")
-        cte_parameters += whose_parameters
-    for number, span in enumerate(selection.spans):
-        names = {"alias": f"stored_{number}", "table": _TABLES[span.width], "width": span.width}
-        if one_consumer:
-            ctes.append(_STORED.format(**names))
-            cte_parameters += [span.first, span.end, span.end]
-            parts.append(_OF_ONE_CONSUMER.format(**names))
-        else:
-            parts.append(_OF_ALL.format(**names))
-            part_parameters += [span.first, span.end]
-    filters = ""
-    filter_parameters: list[Any] = []
-    if not one_consumer and whose:
-        filters = f" AND s.consumer IN (SELECT number FROM consumers{whose})"
-        filter_parameters += whose_parameters
-    which, which_parameters = _where(("api_id = ?", selection.api_id), ("path = ?", selection.path))
-    if which:
-        filters += f" AND s.endpoint IN (SELECT number FROM endpoints{which})"
-        filter_parameters += which_parameters
-    groups, names_of_groups, joins = [], [], ""
-    if Dimension.CONSUMER in selection.group_by:
-        groups.append("s.consumer")
-        names_of_groups += ["c.kind", "c.id"]
-        joins += "\nJOIN consumers AS c ON c.number = g.consumer"
-    if Dimension.ENDPOINT in selection.group_by:
-        groups.append("s.endpoint")
-        names_of_groups += ["e.api_id", "e.path"]
-        joins += "\nJOIN endpoints AS e ON e.number = g.endpoint"
-    if Dimension.BUCKET in selection.group_by:
-        groups += ["s.width", "s.bucket"]
-        names_of_groups += ["g.width", "g.bucket"]
-    columns = STATE_COLUMNS if selection.distributions else STATE_COLUMNS[:_PLAIN]
-    states = ", ".join([*groups, *(f"{_AGGREGATES[column]} AS {column}" for column in columns)])
-    outer = ", ".join([*names_of_groups, *(f"g.{column}" for column in columns)])
-    grouping = f"GROUP BY {', '.join(groups)}" if groups else "HAVING sum(s.hits) > 0"
-    sql = (
-        (f"WITH RECURSIVE {','.join(ctes)}\n" if ctes else "")
-        + f"SELECT {outer} FROM (\nSELECT {states} FROM ({' UNION ALL '.join(parts)}\n) AS s"
-        + f"\nWHERE 1{filters}\n{grouping}\n) AS g{joins}"
-    )
-    return sql, [*cte_parameters, *part_parameters, *filter_parameters]
-
-
-def _where(*filters: tuple[str, Any]) -> tuple[str, list[Any]]:
-    used = [(condition, value) for condition, value in filters if value is not None]
-    if not used:
-        return "", []
-    return "\nWHERE " + " AND ".join(condition for condition, _ in used), [value for _, value in used]
 
 
 def answer(connection: Connection, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
@@ -117,32 +37,60 @@ def answer(connection: Connection, selection: Selection) -> Sequence[tuple[Group
     if not selection.spans:
         return []
     _refuse_pruned(connection, selection.spans)
-    sql, parameters = query_of(selection)
-    rows = connection.execute(sql, parameters).fetchall()
-    by = selection.group_by
-    aliases = _aliases(connection, selection) if Dimension.CONSUMER in by else {}
-    api_names = _api_names(connection, selection, rows) if Dimension.ENDPOINT in by else {}
+    numbered = dict(_days(connection, selection))
+    for numbers, state in _quarters(connection, selection):
+        known = numbered.setdefault(numbers, state)
+        if known is not state:
+            known.merge(state)
+    consumers = _consumers(connection, selection) if Dimension.CONSUMER in selection.group_by else {}
+    endpoints = _endpoints(connection, numbered) if Dimension.ENDPOINT in selection.group_by else {}
+    aliases = _aliases(consumers.values())
+    api_names = _api_names(connection, selection, endpoints.values())
     merged: dict[Group, EndpointStats] = {}
-    for row in rows:
-        columns = iter(row)
-        consumer = Consumer(Kind(next(columns)), next(columns)) if Dimension.CONSUMER in by else None
-        endpoint = Endpoint(next(columns), next(columns)) if Dimension.ENDPOINT in by else None
-        bucket = Bucket(Width(next(columns)), next(columns)) if Dimension.BUCKET in by else None
-        alias = aliases[consumer.kind, consumer.id][1] if consumer else ""
-        api_name = api_names.get(endpoint.api_id, (0, ""))[1] if endpoint else ""
-        group, state = Group(consumer, endpoint, bucket, alias, api_name), _state(tuple(columns))
-        if group in merged:  # a consumer that occurs in several organisations has a number in each
-            merged[group].merge(state)
-        else:
-            merged[group] = state
+    for (consumer_number, endpoint_number, bucket), state in numbered.items():
+        consumer, endpoint, alias, api_name = None, None, "", ""
+        if consumer_number is not None:
+            consumer = consumers[consumer_number][0]
+            alias = aliases[consumer][1]
+        if endpoint_number is not None:
+            endpoint = endpoints[endpoint_number]
+            api_name = api_names.get(endpoint.api_id, "")
+        group = Group(consumer, endpoint, bucket, alias, api_name)
+        known = merged.setdefault(group, state)
+        if known is not state:  # a consumer that occurs in several organisations has a number in each
+            known.merge(state)
     return list(merged.items())
 
 
-def _state(columns: tuple[Any, ...]) -> EndpointStats:
-    plain, counts = columns[:_PLAIN], columns[_PLAIN:]
-    codes, histogram = map(_sum_counts, counts) if counts else ({}, {})
+def _days(connection: Connection, selection: Selection) -> Iterator[tuple[_NumberedGroup, EndpointStats]]:
+    sql, parameters = days_query(selection, stretches_end(connection))
+    if not sql:
+        return
     make: Callable[..., EndpointStats] = EndpointStats
-    return make(*plain, codes, histogram)
+    for consumer, endpoint, day, *columns in connection.execute(sql, parameters):
+        plain, counts = columns[: len(PLAIN_COLUMNS)], columns[len(PLAIN_COLUMNS) :]
+        bucket = None if day is None else Bucket(Width.DAY, day)
+        yield (consumer, endpoint, bucket), make(*plain, *map(_sum_counts, counts))
+
+
+def _quarters(connection: Connection, selection: Selection) -> Iterator[tuple[_NumberedGroup, EndpointStats]]:
+    which, parameters = endpoints_where(selection)
+    wanted = None
+    if which:
+        wanted = {number for (number,) in connection.execute(f"SELECT number FROM endpoints{which}", parameters)}
+    by = selection.group_by
+    for span in selection.spans:
+        if span.width is not Width.QUARTER:
+            continue
+        query = quarters_query(selection, span)
+        for consumer, endpoint, quarter, state in read_quarters(connection, *query, span, Dimension.BUCKET in by):
+            if wanted is None or endpoint in wanted:
+                group = (
+                    consumer if Dimension.CONSUMER in by else None,
+                    endpoint if Dimension.ENDPOINT in by else None,
+                    None if quarter is None else Bucket(Width.QUARTER, quarter),
+                )
+                yield group, state
 
 
 def _sum_counts(encoded: str) -> dict[int, int]:
@@ -167,25 +115,33 @@ def _refuse_pruned(connection: Connection, spans: Iterable[Span]) -> None:
             )
 
 
-def _aliases(connection: Connection, selection: Selection) -> dict[tuple[str, str], NameSeen]:
-    where, parameters = _where(
-        ("id = ?", selection.consumer_id), ("kind = ?", selection.kind), ("org_id = ?", selection.org_id)
-    )
-    newest: dict[tuple[str, str], NameSeen] = {}
-    sql = f"SELECT kind, id, ifnull(alias_seen_us, -9223372036854775808), alias FROM consumers{where}"
-    for kind, consumer_id, seen_us, alias in connection.execute(sql, parameters):
-        key, seen = (kind, consumer_id), (seen_us, alias)
-        newest[key] = max(seen, newest.get(key, seen))
+def _consumers(connection: Connection, selection: Selection) -> dict[int, tuple[Consumer, NameSeen]]:
+    which, parameters = consumers_where(selection)
+    sql = f"SELECT number, kind, id, ifnull(alias_seen_us, -9223372036854775808), alias FROM consumers{which}"
+    return {
+        number: (Consumer(Kind(kind), consumer_id), (seen_us, alias))
+        for number, kind, consumer_id, seen_us, alias in connection.execute(sql, parameters)
+    }
+
+
+def _endpoints(connection: Connection, numbered: Iterable[_NumberedGroup]) -> dict[int, Endpoint]:
+    numbers = json.encode(list({endpoint for _, endpoint, _ in numbered})).decode()
+    sql = "SELECT number, api_id, path FROM endpoints WHERE number IN (SELECT value FROM json_each(?))"
+    return {number: Endpoint(api_id, path) for number, api_id, path in connection.execute(sql, (numbers,))}
+
+
+def _aliases(consumers: Iterable[tuple[Consumer, NameSeen]]) -> dict[Consumer, NameSeen]:
+    newest: dict[Consumer, NameSeen] = {}
+    for consumer, seen in consumers:
+        newest[consumer] = max(seen, newest.get(consumer, seen))
     return newest
 
 
-def _api_names(connection: Connection, selection: Selection, rows: Sequence[Any]) -> dict[str, NameSeen]:
-    column = 2 if Dimension.CONSUMER in selection.group_by else 0
-    newest: dict[str, NameSeen] = {}
-    where, parameters = _where(("org_id = ?", selection.org_id))
-    sql = "SELECT name_seen_us, name FROM apis WHERE api_id = ?" + where.replace("\nWHERE", " AND")
-    for api_id in {row[column] for row in rows}:
-        names = connection.execute(sql, [api_id, *parameters]).fetchall()
+def _api_names(connection: Connection, selection: Selection, endpoints: Iterable[Endpoint]) -> dict[str, str]:
+    newest: dict[str, str] = {}
+    for api_id in {endpoint.api_id for endpoint in endpoints}:
+        which, parameters = where(("api_id = ?", api_id), ("org_id = ?", selection.org_id))
+        names = connection.execute(f"SELECT name_seen_us, name FROM apis{which}", parameters).fetchall()
         if names:
-            newest[api_id] = max(names)
+            newest[api_id] = max(names)[1]
     return newest

@@ -1,8 +1,9 @@
 """The tables: consumers and endpoints are numbered, states are clustered, a view shows names.
 
-States lie in two tables of one shape, quarters and days. Their key is (bucket, consumer, endpoint): time comes
-in nearly ordered, so writing appends (2 µs a row; 5 with the consumer first), and a question seeks once for
-each bucket that is stored.
+Days are rows, for SQL and Datasette. Their key is (bucket, consumer, endpoint): time comes in nearly ordered, so
+writing appends (2 µs a row; 5 with the consumer first), and a question seeks once for each bucket that is stored.
+Stretches are days summed up, for questions about long ranges. Quarters, which
+only the edges of a range need, lie packed in segments: rows of them took three quarters of an ingest's time.
 """
 
 from sqlite3 import Connection
@@ -12,7 +13,17 @@ from sqlite_utils.migrations import Migrations
 
 from tyk_endpoint_stats.errors import UnusableStore
 
-__all__ = ["APPLICATION_ID", "MAXIMA", "MINIMA", "STATE_COLUMNS", "SUMS", "check_ours", "migrate"]
+__all__ = [
+    "AGGREGATES",
+    "APPLICATION_ID",
+    "MAXIMA",
+    "MINIMA",
+    "PLAIN_COLUMNS",
+    "STATE_COLUMNS",
+    "SUMS",
+    "check_ours",
+    "migrate",
+]
 
 APPLICATION_ID = 0x54594B45  # "TYKE"; `file` and sqlite3 show it
 
@@ -32,7 +43,7 @@ MINIMA = (
     "min_upstream_latency_non_error_ms",
     "first_hit_us",
 )
-STATE_COLUMNS = (
+PLAIN_COLUMNS = (
     *SUMS,
     "max_latency_ms",
     "max_upstream_latency_ms",
@@ -42,10 +53,16 @@ STATE_COLUMNS = (
     "min_upstream_latency_non_error_ms",
     "first_hit_us",
     "last_hit_us",
-    "codes",
-    "histogram",
 )
+STATE_COLUMNS = (*PLAIN_COLUMNS, "codes", "histogram")
 """The columns of a state in the order of ``EndpointStats``' fields."""
+
+AGGREGATES = {
+    **{column: f"sum({column})" for column in SUMS},
+    **{column: f"max({column})" for column in MAXIMA},
+    **{column: f"min({column})" for column in MINIMA},
+}
+"""How SQL sums a plain column up."""
 
 _STATE_TABLE = """
 CREATE TABLE {table} (
@@ -66,11 +83,29 @@ CREATE TABLE {table} (
     min_upstream_latency_non_error_ms INTEGER,
     first_hit_us INTEGER NOT NULL,              -- microseconds since 1970 UTC
     last_hit_us INTEGER NOT NULL,
-    codes TEXT NOT NULL,                        -- {{"200": 5}}: hits by status code
-    histogram TEXT NOT NULL,                    -- {{"250": 5}}: hits by latency bin, OpenTelemetry's index + 2
-    PRIMARY KEY (bucket, consumer, endpoint)
+{distributions}    PRIMARY KEY (bucket, consumer, endpoint)
 ) STRICT, WITHOUT ROWID
 """
+
+_DISTRIBUTIONS = """\
+    codes TEXT NOT NULL,                        -- {"200": 5}: hits by status code
+    histogram TEXT NOT NULL,                    -- {"250": 5}: hits by latency bin, OpenTelemetry's index + 2
+"""
+
+_QUARTERS = (
+    """
+CREATE TABLE quarters (
+    day INTEGER NOT NULL,                       -- days since 1970-01-01T00:00Z
+    consumer INTEGER NOT NULL REFERENCES consumers (number),
+    level INTEGER NOT NULL,                     -- how often these states were moved into a larger segment
+    hits INTEGER NOT NULL,                      -- of all states in the segment
+    endpoints BLOB NOT NULL,                    -- MessagePack: numbers, and how many states each has
+    columns BLOB NOT NULL,                      -- MessagePack: the states, see core/segments.py
+    cells BLOB NOT NULL                         -- MessagePack: their codes and histograms
+) STRICT
+""",
+    "CREATE INDEX quarters_of_consumer ON quarters (consumer, day, level)",
+)
 
 _NAMES_AND_SOURCES = (
     """
@@ -117,6 +152,12 @@ CREATE TABLE pruned (
     before_day INTEGER NOT NULL                 -- days since 1970; quarters of earlier days are gone
 ) STRICT
 """,
+    """
+CREATE TABLE summed (
+    before_stretch INTEGER NOT NULL             -- days of earlier stretches are summed up
+) STRICT
+""",
+    "INSERT INTO summed VALUES (-1000000)",
 )
 
 _VIEW = """
@@ -148,8 +189,11 @@ def _migrations() -> Migrations:
     def states(db: Database) -> None:
         for statement in _NAMES_AND_SOURCES:
             db.execute(statement)
-        db.execute(_STATE_TABLE.format(table="quarters", bucket="quarter hours since 1970-01-01T00:00Z"))
-        db.execute(_STATE_TABLE.format(table="days", bucket="days since 1970-01-01T00:00Z"))
+        days, stretches = "days since 1970-01-01T00:00Z", "sixteen days each, since 1970-01-01T00:00Z"
+        db.execute(_STATE_TABLE.format(table="days", bucket=days, distributions=_DISTRIBUTIONS))
+        db.execute(_STATE_TABLE.format(table="stretches", bucket=stretches, distributions=""))
+        for statement in _QUARTERS:
+            db.execute(statement)
         db.execute(_VIEW)
 
     return steps

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Batch, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
@@ -31,6 +30,8 @@ from tyk_endpoint_stats.stores.sqlite.connections import (
     write_lock,
 )
 from tyk_endpoint_stats.stores.sqlite.files import path_of, prepare
+from tyk_endpoint_stats.stores.sqlite.quarters import prune_quarters, write_quarters
+from tyk_endpoint_stats.stores.sqlite.stretches import sum_stretches
 
 __all__ = ["SQLiteStore", "open_existing_sqlite", "open_sqlite"]
 
@@ -82,7 +83,8 @@ class SQLiteStore(Inspectable, WholeBatchReads, Store):
         self._closed = False
         self._write_mutex = Lock()
         self._writer: sqlite3.Connection | None = None
-        self._numbers = writing.Numbers()
+        self._consumers = writing.Numbers(writing.CONSUMERS)
+        self._endpoints = writing.Numbers(writing.ENDPOINTS)
         with translated(self._name):
             prepare(self._path, MERGE_TIMEOUT_S)
         self._readers = ReaderPool(self._path)
@@ -97,10 +99,14 @@ class SQLiteStore(Inspectable, WholeBatchReads, Store):
                     connection.execute("ROLLBACK")
                     return False
                 raise PositionConflict(batch.source, batch.begins, stored)
-            series = {one for states in batch.states.values() for one in states}
-            numbers = self._numbers.of(connection, series)
+            segments, endpoints = batch.packed
+            consumers = self._consumers.of(connection, (segment.consumer for segment in segments))
+            numbers = self._endpoints.of(connection, endpoints)
             (pruned_before_day,) = connection.execute("SELECT max(before_day) FROM pruned").fetchone()
-            writing.write_states(connection, batch.states, numbers, pruned_before_day)
+            write_quarters(connection, segments, consumers, numbers, pruned_before_day)
+            writing.write_days(connection, segments, consumers, numbers)
+            if segments:
+                sum_stretches(connection, max(segment.day for segment in segments))
             writing.write_names(connection, batch)
         return True
 
@@ -128,8 +134,7 @@ class SQLiteStore(Inspectable, WholeBatchReads, Store):
             if known is None or known < before_day:
                 connection.execute("DELETE FROM pruned")
                 connection.execute("INSERT INTO pruned VALUES (?)", (before_day,))
-            gone = connection.execute("DELETE FROM quarters WHERE bucket < ?", (before_day * QUARTERS_PER_DAY,))
-            return Pruned(quarter_states=gone.rowcount)
+            return Pruned(quarter_states=prune_quarters(connection, before_day))
 
     def facts(self) -> StoreFacts:
         """See the contract."""
@@ -183,7 +188,8 @@ class SQLiteStore(Inspectable, WholeBatchReads, Store):
                     yield connection
                     if connection.in_transaction:
                         connection.execute("COMMIT")
-                    self._numbers.keep()
+                    self._consumers.keep()
+                    self._endpoints.keep()
                 except BaseException as problem:
                     self._give_up(connection, problem)
                     raise
@@ -192,7 +198,8 @@ class SQLiteStore(Inspectable, WholeBatchReads, Store):
             self._write_mutex.release()
 
     def _give_up(self, connection: sqlite3.Connection, problem: BaseException) -> None:
-        self._numbers.drop()
+        self._consumers.drop()
+        self._endpoints.drop()
         try:
             connection.rollback()
         except sqlite3.Error:

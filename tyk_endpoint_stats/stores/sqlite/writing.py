@@ -1,18 +1,33 @@
 """One batch in SQL: its position, its numbers, its states, inside the caller's transaction."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from sqlite3 import Connection
 from typing import Any
 
 from msgspec import json
-from msgspec.structs import astuple
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Bucket, Width
-from tyk_endpoint_stats.core.selection import Batch, Counts, Series
-from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.stores.sqlite.schema import MAXIMA, MINIMA, STATE_COLUMNS, SUMS
+from tyk_endpoint_stats.core.instants import DAY_US
+from tyk_endpoint_stats.core.segments import NO_HIT, Segment, counts_in
+from tyk_endpoint_stats.core.selection import Batch, Counts
+from tyk_endpoint_stats.stores.sqlite.schema import (
+    MAXIMA,
+    MINIMA,
+    PLAIN_COLUMNS,
+    STATE_COLUMNS,
+    SUMS,
+)
+from tyk_endpoint_stats.stores.sqlite.stretches import STRETCH_DAYS, stretches_end
 
-__all__ = ["Numbers", "add_merge_function", "advance_position", "counts_of", "write_names", "write_states"]
+__all__ = [
+    "CONSUMERS",
+    "ENDPOINTS",
+    "Numbers",
+    "add_merge_function",
+    "advance_position",
+    "counts_of",
+    "write_days",
+    "write_names",
+]
 
 KNOWN_NUMBERS = 200_000
 """How many ids a writer keeps the numbers of, consumers and endpoints each: some 40 MB at most."""
@@ -21,19 +36,22 @@ _encode = json.Encoder().encode
 _decode_counts = json.Decoder(dict[int, int]).decode
 
 
-def _merge_sql(table: str) -> str:
-    updates = [f"{column} = {column} + excluded.{column}" for column in SUMS]
-    updates += [f"{column} = max({column}, excluded.{column})" for column in MAXIMA]
+_PLAIN_UPDATES = [
+    *(f"{column} = {column} + excluded.{column}" for column in SUMS),
+    *(f"{column} = max({column}, excluded.{column})" for column in MAXIMA),
     # SQLite's min() of two values is NULL where one is; only the minima of non-error hits can be NULL.
-    updates += [
-        f"{column} = coalesce(min({column}, excluded.{column}), {column}, excluded.{column})" for column in MINIMA
-    ]
-    updates += [f"{column} = merged_counts({column}, excluded.{column})" for column in ("codes", "histogram")]
-    marks = ", ".join("?" * (3 + len(STATE_COLUMNS)))
+    *(f"{column} = coalesce(min({column}, excluded.{column}), {column}, excluded.{column})" for column in MINIMA),
+]
+_COUNTS_UPDATES = [f"{column} = merged_counts({column}, excluded.{column})" for column in ("codes", "histogram")]
+
+
+def _merge(table: str, columns: Sequence[str], updates: Sequence[str]) -> str:
+    marks = ", ".join("?" * (3 + len(columns)))
     return f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT DO UPDATE SET {', '.join(updates)}"
 
 
-_MERGE = {Width.QUARTER: _merge_sql("quarters"), Width.DAY: _merge_sql("days")}
+_MERGE_DAYS = _merge("days", STATE_COLUMNS, [*_PLAIN_UPDATES, *_COUNTS_UPDATES])
+_MERGE_STRETCHES = _merge("stretches", PLAIN_COLUMNS, _PLAIN_UPDATES)
 
 
 def add_merge_function(connection: Connection) -> None:
@@ -52,62 +70,52 @@ def _text(counts: dict[int, int]) -> str:
     return _encode(counts).decode()
 
 
+CONSUMERS = (
+    "INSERT INTO consumers (org_id, kind, id) VALUES (?, ?, ?)",
+    "SELECT number FROM consumers WHERE org_id = ? AND kind = ? AND id = ?",
+)
+ENDPOINTS = (
+    "INSERT INTO endpoints (api_id, path) VALUES (?, ?)",
+    "SELECT number FROM endpoints WHERE api_id = ? AND path = ?",
+)
+
+
 class Numbers:
-    """The numbers of consumers and endpoints. New ones are kept only after the commit.
+    """The numbers of consumers or of endpoints. New ones are kept only after the commit.
 
     A number taken in a transaction that rolled back does not exist: a state that used it would dangle.
+
+    Args:
+        sql: ``CONSUMERS`` or ``ENDPOINTS``.
     """
 
-    def __init__(self) -> None:
-        self._consumers: dict[tuple[str, str, str], int] = {}
-        self._endpoints: dict[tuple[str, str], int] = {}
-        self._new_consumers: dict[tuple[str, str, str], int] = {}
-        self._new_endpoints: dict[tuple[str, str], int] = {}
+    def __init__(self, sql: tuple[str, str]) -> None:
+        self._insert, self._select = sql
+        self._known: dict[tuple[str, ...], int] = {}
+        self._new: dict[tuple[str, ...], int] = {}
 
-    def of(self, connection: Connection, series: Iterable[Series]) -> dict[Series, tuple[int, int]]:
-        """The numbers of each series' consumer and endpoint, given out in this transaction where new."""
-        numbers = {}
-        for one in series:
-            org_id, kind, consumer_id, api_id, path = one
-            key, endpoint = (org_id, kind, consumer_id), (api_id, path)
-            consumer_number = self._consumers.get(key) or self._new_consumers.get(key)
-            if consumer_number is None:
-                consumer_number = self._new_consumers[key] = self._number(
-                    connection,
-                    "INSERT INTO consumers (org_id, kind, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                    "SELECT number FROM consumers WHERE org_id = ? AND kind = ? AND id = ?",
-                    key,
-                )
-            endpoint_number = self._endpoints.get(endpoint) or self._new_endpoints.get(endpoint)
-            if endpoint_number is None:
-                endpoint_number = self._new_endpoints[endpoint] = self._number(
-                    connection,
-                    "INSERT INTO endpoints (api_id, path) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                    "SELECT number FROM endpoints WHERE api_id = ? AND path = ?",
-                    endpoint,
-                )
-            numbers[one] = (consumer_number, endpoint_number)
+    def of(self, connection: Connection, keys: Iterable[tuple[str, ...]]) -> list[int]:
+        """The number of each key, given out in this transaction where it is new."""
+        numbers = []
+        for key in keys:
+            number = self._known.get(key) or self._new.get(key)
+            if number is None:
+                found = connection.execute(self._select, key).fetchone()
+                number = found[0] if found else connection.execute(self._insert, key).lastrowid or 0
+                self._new[key] = number
+            numbers.append(number)
         return numbers
-
-    @staticmethod
-    def _number(connection: Connection, insert: str, select: str, key: tuple[str, ...]) -> int:
-        found = connection.execute(select, key).fetchone()
-        if found is None:
-            return connection.execute(insert, key).lastrowid or 0
-        number: int = found[0]
-        return number
 
     def keep(self) -> None:
         """The transaction was committed."""
-        for known, new in ((self._consumers, self._new_consumers), (self._endpoints, self._new_endpoints)):
-            if len(known) + len(new) > KNOWN_NUMBERS:
-                known.clear()
-            known.update(new)  # type: ignore[arg-type]
+        if len(self._known) + len(self._new) > KNOWN_NUMBERS:
+            self._known.clear()
+        self._known.update(self._new)
         self.drop()
 
     def drop(self) -> None:
         """The transaction was rolled back."""
-        self._new_consumers, self._new_endpoints = {}, {}
+        self._new = {}
 
 
 def advance_position(connection: Connection, batch: Batch) -> bool:
@@ -142,38 +150,43 @@ def counts_of(columns: tuple[Any, ...]) -> Counts:
     return Counts(read, counted, repaired, json.decode(skipped), json.decode(malformed))
 
 
-def write_states(
-    connection: Connection,
-    states: dict[Bucket, dict[Series, EndpointStats]],
-    numbers: dict[Series, tuple[int, int]],
-    pruned_before_day: int | None,
+def write_days(
+    connection: Connection, segments: Sequence[Segment], consumers: Sequence[int], endpoints: Sequence[int]
 ) -> None:
-    """Merge the states, in the order of their keys; quarters of pruned days are left out."""
-    for width, sql in _MERGE.items():
-        connection.executemany(sql, _rows(width, states, numbers, pruned_before_day))
+    """Merge the day states of segments, in the order of their keys, and into stretches that were summed up before.
+
+    Args:
+        connection: inside a transaction.
+        segments: of one batch.
+        consumers: the number of each segment's consumer.
+        endpoints: the numbers of the batch's endpoints.
+    """
+    rows = [
+        row for one, consumer in zip(segments, consumers, strict=True) for row in _rows(one, consumer, endpoints)
+    ]
+    rows.sort()
+    connection.executemany(_MERGE_DAYS, rows)
+    end = stretches_end(connection)
+    late = ((day // STRETCH_DAYS, *row[: len(PLAIN_COLUMNS) + 2]) for day, *row in rows if day < end * STRETCH_DAYS)
+    connection.executemany(_MERGE_STRETCHES, late)
 
 
-def _rows(
-    width: Width,
-    states: dict[Bucket, dict[Series, EndpointStats]],
-    numbers: dict[Series, tuple[int, int]],
-    pruned_before_day: int | None,
-) -> Iterator[tuple[Any, ...]]:
-    first = (
-        pruned_before_day * QUARTERS_PER_DAY if width is Width.QUARTER and pruned_before_day is not None else None
-    )
-    for bucket in sorted(bucket for bucket in states if bucket.width is width):
-        if first is not None and bucket.number < first:
-            continue
-        for numbered, stats in sorted(
-            ((numbers[series], stats) for series, stats in states[bucket].items()), key=_by_number
-        ):
-            *plain, codes, histogram = astuple(stats)
-            yield (bucket.number, *numbered, *plain, _text(codes), _text(histogram))
-
-
-def _by_number(entry: tuple[tuple[int, int], EndpointStats]) -> tuple[int, int]:
-    return entry[0]
+def _rows(segment: Segment, consumer: int, endpoints: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+    day, start_us = segment.day, segment.day * DAY_US
+    for endpoint, ((_, *plain, good, good_upstream, first, last, cell),) in segment.days.rows():
+        codes, histogram = counts_in(cell)
+        yield (
+            day,
+            consumer,
+            endpoints[endpoint],
+            *plain,
+            None if good == NO_HIT else good,
+            None if good_upstream == NO_HIT else good_upstream,
+            start_us + first,
+            start_us + last,
+            _text(codes),
+            _text(histogram),
+        )
 
 
 def write_names(connection: Connection, batch: Batch) -> None:
