@@ -48,7 +48,7 @@ class PositionFirst(MemoryStore):
 
     def merge(self, batch):
         if batch.source:
-            super().merge(replace(batch, states={}, api_names={}, aliases={}))
+            super().merge(replace(batch, unpacked={}, segments=[], api_names={}, aliases={}))
             return super().merge(replace(batch, source=None))
         return super().merge(batch)
 
@@ -61,7 +61,8 @@ class DaysLater(MemoryStore):
             {bucket: states for bucket, states in batch.states.items() if bucket.width is width} for width in Width
         ]
         super().merge(Batch(parts[0]))
-        return super().merge(replace(batch, states=parts[1]))
+        time.sleep(0.001)  # long enough for a reader to come in between
+        return super().merge(replace(batch, unpacked=parts[1]))
 
 
 class KeepsTheBatch(MemoryStore):
@@ -91,7 +92,7 @@ class FoldsCase(MemoryStore):
             bucket: {(*series[:4], series[4].casefold()): stats for series, stats in states.items()}
             for bucket, states in batch.states.items()
         }
-        return super().merge(replace(batch, states=folded))
+        return super().merge(replace(batch, unpacked=folded))
 
 
 class SumsInFloats(MemoryStore):

@@ -8,7 +8,6 @@ import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from operator import itemgetter
 from typing import Any
 
 from msgspec import Struct
@@ -20,7 +19,6 @@ from tyk_endpoint_stats.core.selection import Batch, Kind, NameSeen
 
 __all__ = ["NONE_YET", "Quarter", "Running", "batch_of"]
 
-_quarter_of = itemgetter(0)
 _BIN_MASK = (1 << BIN_BITS) - 1
 NONE_YET = 1 << 62
 """A minimum before there is one."""
@@ -124,8 +122,7 @@ def _batch_of(
             _keep_row(days, state)
         _keep_row(days, newest)
         if newest.earlier:
-            for rows in days.values():
-                rows.sort(key=_quarter_of)
+            days = {day: distinct(rows) for day, rows in days.items()}  # where records go back and forth in time
         if api_name:
             _see(batch.api_names, (org_id, api_id), (from_datetime(last), cut_name(api_name)))
         for kind, consumer_id in ((Kind.KEY, api_key), (Kind.OAUTH, oauth_id)):

@@ -1,28 +1,27 @@
 """What the file says of itself: its size, its rows, and damage below the answers."""
 
+from itertools import islice
 from sqlite3 import Connection
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY
 from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.stores.contract import StoreFacts
+from tyk_endpoint_stats.stores.sqlite.quarters import damaged_quarters
+from tyk_endpoint_stats.stores.sqlite.stretches import damaged_stretches
 
 __all__ = ["damage", "facts"]
 
 # Each finds rows that none of our statements writes, and that no answer would show or could be made from.
 _CHECKS = (
     (
-        "SELECT count(*) FROM quarters WHERE bucket < (SELECT max(before_day) * ? FROM pruned)",
-        (QUARTERS_PER_DAY,),
-        "{:,} quarter states are older than what was pruned",
+        "SELECT count(*) FROM quarters WHERE day < (SELECT max(before_day) FROM pruned)",
+        "{:,} segments of quarters are older than what was pruned",
     ),
     *(
         (
             f"SELECT count(*) FROM {table} WHERE json_valid({column}) IS NOT 1 OR json_type({column}) <> 'object'",
-            (),
             f"{{:,}} rows of {table} have no counts in {column}",
         )
         for table, columns in (
-            ("quarters", ("codes", "histogram")),
             ("days", ("codes", "histogram")),
             ("sources", ("skipped", "malformed")),
         )
@@ -30,7 +29,6 @@ _CHECKS = (
     ),
     (
         "SELECT count(*) FROM consumers WHERE kind NOT IN ('key', 'oauth')",
-        (),
         "{:,} consumers are of no kind",
     ),
 )
@@ -50,7 +48,7 @@ def facts(connection: Connection) -> StoreFacts:
         consumers=one("SELECT count(*) FROM consumers"),
         endpoints=one("SELECT count(*) FROM endpoints"),
         day_states=one("SELECT count(*) FROM days"),
-        quarter_states=one("SELECT count(*) FROM quarters"),
+        quarter_states=one("SELECT ifnull(sum(states), 0) FROM quarters"),
         pruned_before=None if before_day is None else before_day * DAY_US,
     )
 
@@ -62,8 +60,12 @@ def damage(connection: Connection) -> list[str]:
         return found  # what else is asked of such a file may be wrong, or fail
     for table, _, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(20):
         found.append(f"a row of {table} refers to a row of {parent} that does not exist")
-    for sql, parameters, text in _CHECKS:
-        (count,) = connection.execute(sql, parameters).fetchone()
+    for sql, text in _CHECKS:
+        (count,) = connection.execute(sql).fetchone()
         if count:
             found.append(text.format(count))
+    found += islice(damaged_quarters(connection), 20)
+    count = damaged_stretches(connection)
+    if count:
+        found.append(f"{count:,} stretches are not what their days come to")
     return found

@@ -15,7 +15,7 @@ from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Span
 from tyk_endpoint_stats.core.segments import Packed, Quarters, Segment, compacted
 from tyk_endpoint_stats.core.stats import EndpointStats
 
-__all__ = ["FAN_IN", "prune_quarters", "read_quarters", "write_quarters"]
+__all__ = ["FAN_IN", "damaged_quarters", "prune_quarters", "read_quarters", "write_quarters"]
 
 FAN_IN = 8
 
@@ -52,8 +52,9 @@ def _append(connection: Connection, part: Packed, key: tuple[int, int, int]) -> 
     if not part.endpoints:
         return
     # The sum of hits is for people; those of the days are what refuses sums past 63 bits.
-    values = (min(part.hits, _MOST), _encode((part.endpoints, part.lengths)), part.columns, part.cells)
-    connection.execute("INSERT INTO quarters VALUES (?, ?, ?, ?, ?, ?, ?)", (*key, *values))
+    sums = (sum(part.lengths), min(part.hits, _MOST))
+    packed = (_encode((part.endpoints, part.lengths)), part.columns, part.cells)
+    connection.execute("INSERT INTO quarters VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*key, *sums, *packed))
     (count,) = connection.execute(f"SELECT count(*) FROM quarters WHERE {_AT}", key).fetchone()
     if count >= FAN_IN:
         parts = connection.execute(f"{_PARTS} WHERE {_AT}", key).fetchall()
@@ -89,6 +90,23 @@ def read_quarters(
                     yield consumer, numbers[index], quarters.number(at), quarters.state(at, at + 1)
             else:
                 yield consumer, numbers[index], None, quarters.state(low, high)
+
+
+def damaged_quarters(connection: Connection) -> Iterator[str]:
+    """What is wrong with each segment that none of our statements writes."""
+    known = {number for (number,) in connection.execute("SELECT number FROM endpoints")}
+    rows = connection.execute("SELECT rowid, states, hits, endpoints, columns, cells FROM quarters")
+    for rowid, states, *row in rows:
+        try:
+            part = _part(tuple(row))
+            hits = [row[1] for _, rows in part.rows() for row in rows]
+        except (ValueError, IndexError):  # MessagePack's errors too
+            yield f"segment {rowid} of quarters can't be unpacked"
+            continue
+        if {len(hits), sum(part.lengths)} != {states} or min(sum(hits), _MOST) != part.hits:
+            yield f"segment {rowid} of quarters has not the states and hits that it says"
+        if not known.issuperset(part.endpoints):
+            yield f"segment {rowid} of quarters refers to an endpoint that does not exist"
 
 
 def prune_quarters(connection: Connection, before_day: int) -> int:

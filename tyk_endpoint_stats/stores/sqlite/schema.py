@@ -98,7 +98,8 @@ CREATE TABLE quarters (
     day INTEGER NOT NULL,                       -- days since 1970-01-01T00:00Z
     consumer INTEGER NOT NULL REFERENCES consumers (number),
     level INTEGER NOT NULL,                     -- how often these states were moved into a larger segment
-    hits INTEGER NOT NULL,                      -- of all states in the segment
+    states INTEGER NOT NULL,                    -- how many are in the segment
+    hits INTEGER NOT NULL,                      -- of all of them
     endpoints BLOB NOT NULL,                    -- MessagePack: numbers, and how many states each has
     columns BLOB NOT NULL,                      -- MessagePack: the states, see core/segments.py
     cells BLOB NOT NULL                         -- MessagePack: their codes and histograms

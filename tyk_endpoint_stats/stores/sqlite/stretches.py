@@ -8,15 +8,15 @@ from sqlite3 import Connection
 
 from tyk_endpoint_stats.stores.sqlite.schema import AGGREGATES, PLAIN_COLUMNS
 
-__all__ = ["STRETCH_DAYS", "stretches_end", "sum_stretches", "whole_stretches"]
+__all__ = ["STRETCH_DAYS", "damaged_stretches", "stretches_end", "sum_stretches", "whole_stretches"]
 
 STRETCH_DAYS = 16
 
-_SUM = f"""
-INSERT INTO stretches
+_SUMS = f"""
 SELECT bucket / {STRETCH_DAYS} - (bucket % {STRETCH_DAYS} < 0) AS stretch, consumer, endpoint,
     {", ".join(AGGREGATES[column] for column in PLAIN_COLUMNS)}
 FROM days WHERE bucket >= ? AND bucket < ? GROUP BY stretch, consumer, endpoint"""
+_EVER = -(10**9)
 
 
 def whole_stretches(first_day: int, end_day: int) -> tuple[int, int]:
@@ -31,8 +31,20 @@ def sum_stretches(connection: Connection, newest_day: int) -> None:
     """
     first, end = stretches_end(connection), (newest_day - 1) // STRETCH_DAYS
     if first < end:
-        connection.execute(_SUM, (first * STRETCH_DAYS, end * STRETCH_DAYS))
+        connection.execute(f"INSERT INTO stretches {_SUMS}", (first * STRETCH_DAYS, end * STRETCH_DAYS))
         connection.execute("UPDATE summed SET before_stretch = ?", (end,))
+
+
+def damaged_stretches(connection: Connection) -> int:
+    """How many of them are not what their days come to."""
+    sums = f"SELECT * FROM ({_SUMS})"
+    stored = "SELECT * FROM stretches"
+    days = (_EVER, stretches_end(connection) * STRETCH_DAYS)
+    different = f"SELECT * FROM ({sums} EXCEPT {stored}) UNION ALL SELECT * FROM ({stored} EXCEPT {sums})"
+    count: int = connection.execute(
+        f"SELECT count(*) FROM (SELECT DISTINCT stretch, consumer, endpoint FROM ({different}))", days * 2
+    ).fetchone()[0]
+    return count
 
 
 def stretches_end(connection: Connection) -> int:
