@@ -6,6 +6,7 @@ import pytest
 from redis import Redis
 from redis_server import RedisServer
 from tyk_elements import VECTORS
+from tyk_endpoint_stats_redis import reading
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +39,10 @@ def vectors() -> list[dict[str, Any]]:
     """The real records of ``vectors/records.json``."""
     found: list[dict[str, Any]] = json.loads((VECTORS / "records.json").read_text())["records"]
     return found
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten records a piece, so that a claim of a hundred has ten positions."""
+    monkeypatch.setattr(reading, "_FIRST_PIECE", 10)
+    monkeypatch.setattr(reading, "_LARGEST_PIECE", 10)

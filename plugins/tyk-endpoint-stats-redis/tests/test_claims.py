@@ -2,21 +2,18 @@
 
 import time
 from contextlib import suppress
-from itertools import count
 from pkgutil import resolve_name
 
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as Lost
-from redis_server import BASE, RedisServer, keys, opened, push
+from redis_server import BASE, RedisServer, interrupted, keys, opened, push
 from tyk_elements import elements, msgpack_element
-from tyk_endpoint_stats_redis import reading, source
+from tyk_endpoint_stats_redis import source
 from tyk_endpoint_stats_redis.claims import Claim
 
 from tyk_endpoint_stats import open_store
-from tyk_endpoint_stats.collecting import Limits
 from tyk_endpoint_stats.errors import SourceError
-from tyk_endpoint_stats.ingest import ingest
 from tyk_endpoint_stats.testing import batch_of
 
 
@@ -31,23 +28,10 @@ def store():
 
 
 @pytest.fixture
-def small_pieces(monkeypatch):
-    """Ten records a piece, so that a claim of a hundred has ten positions."""
-    monkeypatch.setattr(reading, "_FIRST_PIECE", 10)
-    monkeypatch.setattr(reading, "_LARGEST_PIECE", 10)
-
-
-@pytest.fixture
 def no_lease(monkeypatch):
     """Whoever looks finds every claim free, as if all consumers were dead."""
     monkeypatch.setattr("tyk_endpoint_stats_redis.server.LEASE_MS", 1)
     monkeypatch.setattr(source, "LOOK_EVERY_S", 0)
-
-
-def interrupted(store, found, pieces):
-    """Ingest, with a batch for each piece, and stop after so many."""
-    asked = count(1)
-    return ingest(store, found, limits=Limits(seconds=0), stop=lambda: next(asked) >= pieces)
 
 
 def test_what_is_pushed_while_a_claim_is_read_waits_for_the_next_pass(server, client, store, small_pieces):

@@ -56,6 +56,12 @@ def _warnings_now(server: Server) -> list[str]:
             "the gateway lets its lists expire when nobody reads them (storage_expiration_time), the next one in "
             f"{min(expiries) / 1000:.0f} s: read more often than that, with --follow, or records are lost."
         )
+    nodes = sorted({state.elsewhere for state in lists if state.elsewhere})
+    if nodes:
+        warnings.append(
+            f"this is a node of a Redis Cluster, and other lists may lie on {', '.join(nodes)}: name a source for "
+            "each of these too, or their records are left there."
+        )
     policy = server.eviction_policy()
     if policy:
         warnings.append(

@@ -32,11 +32,13 @@ class ListState(Struct, frozen=True):
         records: how many; 0 where there is none.
         ttl_ms: until the server deletes it, ``None``: never.
         problem: why it can't be read.
+        elsewhere: the node of a Redis Cluster that has it, if this one does not.
     """
 
     records: int
     ttl_ms: int | None = None
     problem: str = ""
+    elsewhere: str = ""
 
     @property
     def is_there(self) -> bool:
@@ -70,8 +72,10 @@ class Server:
 
     def _state(self, length: Any, ttl_ms: Any) -> ListState:
         for answer in (length, ttl_ms):
+            if isinstance(answer, MovedError):
+                return ListState(0, elsewhere=f"{answer.host}:{answer.port}")
             if isinstance(answer, Exception):
-                return ListState(0, None, self._explained(answer))
+                return ListState(0, problem=self._explained(answer))
         return ListState(length, ttl_ms if ttl_ms >= 0 else None)
 
     def claim(self, claim: Claim) -> bool:
@@ -159,7 +163,7 @@ class Server:
     def _explained(self, problem: Exception) -> str:
         text = self._address.masked(str(problem) or type(problem).__name__)
         if isinstance(problem, MovedError):
-            text += " (a Redis Cluster can't be read yet, only a single server)"
+            text += " (the cluster moved it; whoever reads that node goes on with it)"
         return text
 
 

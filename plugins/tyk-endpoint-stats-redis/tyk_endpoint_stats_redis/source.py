@@ -57,16 +57,23 @@ class RedisSource(Source, Peekable):
         Raises:
             SourceError: the server can't be asked.
         """
-        self._left = [source for source in self._left if not source.finished]
+        states = dict(zip(self._server.names, self._server.states(self._server.names), strict=True))
         for source in self._lists.values():
+            if states[source.name].elsewhere:
+                source.leave()
             self._left += source.unsure
             source.unsure.clear()
+        # A Redis Cluster moves a list's claims along with it: whoever reads the other node finds them there.
+        self._left = [
+            source for source in self._left if not source.finished and not states[source.claim.list_name].elsewhere
+        ]
         if time.monotonic() >= self._look_at:
             self._adopt()
             self._look_at = time.monotonic() + LOOK_EVERY_S
         lists: list[_ListSource] = []
         unreadable: list[_ListSource] = []
-        for source, state in zip(self._lists.values(), self._server.states(self._server.names), strict=True):
+        for source in self._lists.values():
+            state = states[source.name]
             source.problem = state.problem
             if state.problem:
                 unreadable.append(source)  # last, so that it keeps nobody else waiting
@@ -122,8 +129,8 @@ class _ListSource(Source):
         self.label = f"{server.label} {name}"
         self.problem = ""
         self.unsure: list[_ClaimSource] = []
+        self.name = name
         self._server = server
-        self._name = name
         self._claimed: _ClaimSource | None = None
         self._number = 0
         self._start_lane()
@@ -142,6 +149,12 @@ class _ListSource(Source):
         assert self._claimed is not None
         return self._claimed.open(position)
 
+    def leave(self) -> None:
+        """Give up what was claimed: it lies on another node now."""
+        if self.claim is not None:
+            self._claimed = None
+            self._start_lane()
+
     def _make_claim(self) -> bool:
         """Claim the list; ``False``: nothing is there.
 
@@ -150,7 +163,7 @@ class _ListSource(Source):
         """
         if self._claimed is not None and self._claimed.vanished:
             self._start_lane()
-        source = _ClaimSource(self._server, Claim(self._name, self._lane, self._number))
+        source = _ClaimSource(self._server, Claim(self.name, self._lane, self._number))
         self._claimed = None
         source.lease()
         try:
