@@ -86,7 +86,10 @@ def documents_of(batch: Batch, pruned_before_day: int | None) -> Iterator[Docume
             continue
         for series, stats in sorted(batch.states[bucket].items()):
             document: Document = {"_id": key_of(bucket, series)}
-            document |= zip(_FIELDS, astuple(stats), strict=True)
+            # A field that is not there is a minimum over no hit; null would be the least of all.
+            document |= (
+                (name, value) for name, value in zip(_FIELDS, astuple(stats), strict=True) if value is not None
+            )
             for name in _COUNTS:
                 document[name] = {str(key): count for key, count in document[name].items()}
             if largest_sum(document) > MOST:
@@ -107,16 +110,26 @@ def update_of(state: Document) -> Document:
     return {
         "$inc": increments,
         "$max": {name: state[name] for name in MAXIMA},
-        # A field that is not there is a minimum over no hit.
-        "$min": {name: state[name] for name in MINIMA if state[name] is not None},
+        "$min": {name: state[name] for name in MINIMA if name in state},
     }
 
 
 def stats_of(state: Document) -> EndpointStats:
-    """The state in a document; its codes and histogram are empty where they were not asked for."""
+    """The state in a document.
+
+    Its codes and histogram may be missing, where they were not asked for, or be lists of those of many states.
+    """
     plain = (None if (value := state.get(name)) is None else integer(value) for name in _PLAIN)
-    counts = ({int(key): integer(count) for key, count in state.get(name, {}).items()} for name in _COUNTS)
+    counts = (_merged_counts(state.get(name, {})) for name in _COUNTS)
     return EndpointStats(*plain, *counts)  # type: ignore[arg-type]
+
+
+def _merged_counts(stored: Document | list[Document]) -> dict[int, int]:
+    merged: dict[int, int] = {}
+    for counts in stored if isinstance(stored, list) else (stored,):
+        for key, count in counts.items():
+            merged[int(key)] = merged.get(int(key), 0) + integer(count)
+    return merged
 
 
 def integer(value: Any) -> int:

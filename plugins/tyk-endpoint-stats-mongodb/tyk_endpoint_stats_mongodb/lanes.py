@@ -18,9 +18,9 @@ wakes up late meets its own mark wherever it could touch. Names need no mark: th
 """
 
 import time
+from collections.abc import Sequence
 from uuid import uuid4
 
-from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError
 
 from tyk_endpoint_stats.core.selection import Batch
@@ -32,12 +32,13 @@ from tyk_endpoint_stats_mongodb.documents import (
     documents_of,
     integer,
     largest_sum,
+    name_upsert,
     names_of,
-    update_of,
 )
 from tyk_endpoint_stats_mongodb.journal import Journal
 from tyk_endpoint_stats_mongodb.layout import LANES, Documents, Layout, lane_of, only_duplicates
 from tyk_endpoint_stats_mongodb.sources import Advance, advance_of
+from tyk_endpoint_stats_mongodb.states import Write, fenced_writes, keys_with
 
 __all__ = ["DONE", "INTENT", "Lanes"]
 
@@ -144,44 +145,18 @@ class Lanes:
         return True
 
     def _apply_states(self, states: list[Document], number: int, seq: int) -> None:
-        mark = f"ap.{number}"
-        left = states
+        collection, left = self._layout.states, states
         while left:
-            upserts = [
-                UpdateOne(
-                    {
-                        "_id": {"$eq": state["_id"]},
-                        "$or": [{mark: {"$exists": False}}, {mark: {"$lt": seq}}],
-                    },
-                    {**update_of(state), "$set": {mark: seq}},
-                    upsert=True,
-                )
-                for state in left
-            ]
-            refused = _refused(self._layout.states, upserts)
+            writes = fenced_writes(left, keys_with(collection, left), number, seq)
             # A duplicate was applied before, or another lane made it at this very moment: its mark tells.
-            asked = [left[index] for index in refused]
-            applied = {
-                tuple(found["_id"].values())
-                for found in self._layout.states.find(
-                    {"_id": {"$in": [state["_id"] for state in asked]}, mark: {"$gte": seq}}, {"_id": 1}
-                )
-            }
-            left = [state for state in asked if tuple(state["_id"].values()) not in applied]
+            refused = [left[index] for index in _refused(collection, writes)]
+            applied = keys_with(collection, refused, condition={f"ap.{number}": {"$gte": seq}})
+            left = [state for state in refused if tuple(state["_id"].values()) not in applied]
 
     def _apply_names(self, names: list[Document]) -> None:
-        left = [
-            UpdateOne({"_id": {"$eq": name["_id"]}}, {"$max": {"seen": name["seen"]}}, upsert=True)
-            for name in names
-        ]
+        left = [name_upsert(name["_id"], name["seen"]) for name in names]
         while left:
-            try:
-                self._layout.names.bulk_write(left, ordered=False)
-                return
-            except BulkWriteError as problem:
-                if not only_duplicates(problem):
-                    raise
-                left = [left[error["index"]] for error in problem.details["writeErrors"]]
+            left = [left[index] for index in _refused(self._layout.names, left)]
 
     def _most_after(self, lane: Document, states: list[Document]) -> int:
         """What no sum of any state can have got from this lane, once these are merged.
@@ -204,10 +179,10 @@ class Lanes:
                     raise StoreError(f"a sum of {key!r} would pass 63 bits; the batch was not merged")
 
 
-def _refused(collection: Documents, upserts: list[UpdateOne]) -> list[int]:
+def _refused(collection: Documents, writes: Sequence[Write]) -> list[int]:
     """Write all of it; which of it another had made already."""
     try:
-        collection.bulk_write(upserts, ordered=False)
+        collection.bulk_write(writes, ordered=False)
     except BulkWriteError as problem:
         if not only_duplicates(problem):
             raise

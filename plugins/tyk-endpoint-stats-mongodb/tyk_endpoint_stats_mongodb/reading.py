@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from pymongo.errors import OperationFailure
+
 from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Bucket, Span, Width
 from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Group, Kind, NameSeen, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
@@ -22,6 +24,8 @@ _AGGREGATES: Document = {
     **{name: {"$max": f"${name}"} for name in MAXIMA},
     **{name: {"$min": f"${name}"} for name in MINIMA},
 }
+_GATHERED: Document = {name: {"$push": f"${name}"} for name in ("codes", "histogram")}
+_TOO_MUCH_GATHERED = {146, 10334}  # 100 MB while gathering, 16 MB of a document
 _NAMES_AT_ONCE = 1000
 
 
@@ -33,15 +37,27 @@ def keys_between(width: Width, first: int, end: int) -> Document:
 def pipeline_of(selection: Selection) -> list[Document]:
     """The aggregation of a selection with at least one span.
 
-    Plain sums, maxima and minima are grouped in the server. Codes and histograms come as they are stored: the
-    server would have to unwind them into a row for each entry, which takes several times as long.
+    Sums, maxima and minima are made in the server. Codes and histograms are gathered there and merged by whoever
+    asked: to merge them in the server they have to be unwound, which takes two to three times as long.
     """
     keys = [name for dimension in Dimension if dimension in selection.group_by for name in _KEYS[dimension]]
     group: Document = {"_id": {name: f"$_id.{name}" for name in keys}, **_AGGREGATES}
-    stages: list[Document] = [{"$match": _match(selection)}]
     if selection.distributions:
-        return [*stages, {"$project": {"ap": 0}}]
-    return [*stages, {"$group": group}]
+        group |= _GATHERED
+    return [{"$match": _match(selection)}, {"$group": group}]
+
+
+def _states_of(layout: Layout, selection: Selection, session: Any) -> Iterator[Document]:
+    """The groups; where what is gathered of one passes what a document may hold, the states as they are."""
+    pipeline = pipeline_of(selection)
+    try:
+        yield from layout.states.aggregate(pipeline, allowDiskUse=True, session=session)
+    except OperationFailure as problem:
+        if problem.code not in _TOO_MUCH_GATHERED:
+            raise
+    else:
+        return
+    yield from layout.states.aggregate([pipeline[0], {"$project": {"ap": 0}}], session=session)
 
 
 def _match(selection: Selection) -> Document:
@@ -83,7 +99,7 @@ def answer(layout: Layout, selection: Selection, session: Any) -> Sequence[tuple
         return []
     by = selection.group_by
     merged: dict[tuple[Any, ...], EndpointStats] = {}
-    for state in layout.states.aggregate(pipeline_of(selection), allowDiskUse=True, session=session):
+    for state in _states_of(layout, selection, session):
         key = tuple(state["_id"].get(name) for dimension in by for name in _KEYS[dimension])
         stats = stats_of(state)
         if key in merged:

@@ -32,7 +32,7 @@ MERGE_TIMEOUT_S = 120.0
 READ_TIMEOUT_S = 30.0
 DATABASE = "tyk_endpoint_stats"
 PREFIX = "endpoint_stats."
-STATES_A_BATCH = 10_000
+STATES_A_BATCH = 4_000
 """So that a transaction stays small: its locks are held, and its changes kept in memory, until it ends."""
 
 _OLDEST_WIRE = 13  # MongoDB 5.0: snapshot reads outside of transactions

@@ -8,16 +8,17 @@ import time
 from typing import Any
 from uuid import uuid4
 
-from pymongo import ReadPreference, UpdateOne
+from pymongo import ReadPreference
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
 from tyk_endpoint_stats.core.selection import Batch
-from tyk_endpoint_stats_mongodb.documents import MOST, documents_of, largest_sum, name_upsert, names_of, update_of
+from tyk_endpoint_stats_mongodb.documents import MOST, documents_of, largest_sum, name_upsert, names_of
 from tyk_endpoint_stats_mongodb.lanes import INTENT, Lanes
 from tyk_endpoint_stats_mongodb.layout import DURABLE, Layout, lane_of, only_duplicates
 from tyk_endpoint_stats_mongodb.sources import Advance, advance_of
+from tyk_endpoint_stats_mongodb.states import keys_with, plain_writes
 
 __all__ = ["Transactions"]
 
@@ -80,9 +81,8 @@ class Transactions:
         layout.lanes.update_one(
             {"_id": number}, {"$set": {"seq": lane["seq"] + 1, "most": min(most, MOST)}}, session=session
         )
-        upserts = [UpdateOne({"_id": {"$eq": state["_id"]}}, update_of(state), upsert=True) for state in states]
         names = [name_upsert(key, seen) for key, seen in names_of(batch)]
-        _write(layout.states, upserts, session)
+        _write(layout.states, plain_writes(states, keys_with(layout.states, states, session)), session)
         _write(layout.names, names, session)
         return True
 
