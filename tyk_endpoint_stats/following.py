@@ -2,6 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
 
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.errors import SourceError
@@ -13,6 +16,23 @@ __all__ = ["follow"]
 
 LINE_EVERY_S = 60.0
 _PAUSE_S = 1.0
+_TURN_S = 20.0
+"""One that grows faster than it can be read leaves the others their turn after this."""
+
+_AGAIN_AFTER_S = 60.0
+"""A source that failed and shows no change is tried again then: what was wrong may lie elsewhere."""
+
+
+class _Followed(Struct):
+    """A source, and when it last had nothing new."""
+
+    source: Source
+    stamp: tuple[int, ...] | None = None
+    again_at: float = 0.0
+
+    def is_quiet(self, stamp: tuple[int, ...] | None) -> bool:
+        """Whether reading it would bring nothing."""
+        return stamp is not None and stamp == self.stamp and time.monotonic() < self.again_at
 
 
 def follow(
@@ -29,6 +49,7 @@ def follow(
     """Ingest what is there, again and again, until told to stop; what was read by then is merged.
 
     A source that can't be found or read is waited for: a log file may be made later, or be rotated just now.
+    Where all that is named has ended (a pipe that was closed) there is nothing to wait for.
 
     Args:
         store: where to.
@@ -47,7 +68,7 @@ def follow(
         StoreError: the store can't merge.
     """
     total = IngestReport("all sources")
-    known: dict[str, Source] = {}
+    followed: dict[str, _Followed] = {}
     problems: set[str] = set()
     began = said = time.monotonic()
 
@@ -56,35 +77,57 @@ def follow(
             problems.add(str(problem))
             on_problem(str(problem))
 
-    def report_when_due() -> None:
+    def report_when_due(*_: Any) -> None:
         nonlocal said
         total.seconds = time.monotonic() - began
         if time.monotonic() - said >= LINE_EVERY_S:
             said = time.monotonic()
             on_report(total)
 
+    def read_on(each: _Followed) -> None:
+        stamp = each.source.stamp()
+        if each.is_quiet(stamp):
+            return
+        turn_ends = time.monotonic() + _TURN_S
+        is_over = False
+
+        def stop() -> bool:
+            nonlocal is_over
+            is_over = wait(0) or time.monotonic() >= turn_ends
+            return is_over
+
+        again_at = float("inf")
+        try:
+            ingest(
+                store,
+                each.source,
+                rules=rules,
+                on_rejected=on_rejected,
+                on_progress=report_when_due,
+                stop=stop,
+                report=total,
+                await_more=False,
+            )
+        except SourceError as problem:
+            say_what_is_wrong(problem)
+            again_at = time.monotonic() + _AGAIN_AFTER_S
+        each.stamp, each.again_at = (None, 0.0) if is_over else (stamp, again_at)
+
     while True:
-        found: list[Source] = []
+        found: dict[str, Source] = {}
+        is_all_there = True
         for name in names:
             try:
-                found += find(name)
+                found |= {source.label: source for source in find(name)}
             except SourceError as problem:
+                is_all_there = False
                 say_what_is_wrong(problem)
         # The same object for the same label: it remembers what it has found out about its bytes.
-        known = {source.label: known.get(source.label, source) for source in found}
-        for source in known.values():
-            try:
-                ingest(
-                    store,
-                    source,
-                    rules=rules,
-                    on_rejected=on_rejected,
-                    stop=lambda: wait(0),
-                    report=total,
-                )
-            except SourceError as problem:
-                say_what_is_wrong(problem)
+        followed = {label: followed.get(label) or _Followed(source) for label, source in found.items()}
+        for each in followed.values():
+            read_on(each)
             report_when_due()
-        report_when_due()
+        if followed and is_all_there and all(each.source.ended for each in followed.values()):
+            return total
         if wait(_PAUSE_S):
             return total

@@ -133,6 +133,7 @@ def ingest(
     on_progress: OnProgress | None = None,
     stop: Callable[[], bool] = lambda: False,
     report: IngestReport | None = None,
+    await_more: bool = True,
 ) -> IngestReport:
     """Read a source to its end and merge what it holds, batch by batch.
 
@@ -149,6 +150,8 @@ def ingest(
         on_progress: called after every chunk.
         stop: asked after every chunk; once it says so, what was read is merged and nothing more is read.
         report: what to add to, for a caller who wants it after an error too; a new one by default.
+        await_more: whether to wait for more of a pipe that somebody still writes to, or to return once nothing
+            comes for a while.
 
     Raises:
         SourceError: the source can't be read (on); what was merged before stays merged.
@@ -160,10 +163,11 @@ def ingest(
     report = report or IngestReport(source.label)
     began = time.monotonic()
     for part in source.parts():
-        while not _reading_ended(store, part, wanted, report, began, on_rejected, on_progress, stop):
-            pass  # another writer was met: the store is asked again where the source stands
-        if stop():
-            break
+        ended = False
+        while not ended and not stop():
+            # Not at its end: another writer was met, and the store is asked again where the source stands.
+            reading = _read_once(store, part, wanted, report, began, on_rejected, on_progress, stop)
+            ended = reading is not None and not (reading.waits and await_more)
     report.seconds = time.monotonic() - began
     return report
 
@@ -173,7 +177,7 @@ def limits_for(store: "Store", limits: Limits) -> Limits:
     return replace(limits, states=min(limits.states, store.most_states_a_batch))
 
 
-def _reading_ended(
+def _read_once(
     store: "Store",
     source: Source,
     wanted: Wanted,
@@ -182,7 +186,8 @@ def _reading_ended(
     on_rejected: Callable[[Rejected], None] | None,
     on_progress: OnProgress | None,
     stop: Callable[[], bool],
-) -> bool:
+) -> Reading | None:
+    """Merge what one reading gives; the reading, or ``None`` where the store turned out to stand elsewhere."""
     with source.open(store.position) as reading:
         done = reading.done
 
@@ -197,12 +202,12 @@ def _reading_ended(
         merged = reading.begins
         for collected in collect(reading, source.label, wanted, on_chunk, stop):
             if not merge_collected(store, collected, report, on_rejected):
-                return False
+                return None
             merged = collected.batch.ends
             reading.acknowledge(merged)
         if merged == reading.begins:
             reading.acknowledge(merged)  # all of it was merged by somebody who could not say so any more
-    return True
+        return reading
 
 
 def merge_collected(

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
@@ -159,3 +160,72 @@ def test_wrong_usage_is_named(run, arguments, message):
     result = run("serve", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+LINE = b'{"path":"/a","api_key":"k","response_code":200,"timestamp":"2026-10-13T10:00:00Z"}\n'
+
+
+def hits_of(answer):
+    return sum(row["hits"] for row in answer["data"])
+
+
+def wait_for(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.05)
+
+
+def test_one_process_reads_and_answers_and_loses_nothing_when_it_ends(tmp_path):
+    asked = "/api/activity/keys/endpoint/k/13/10/2026/13/10/2026"
+    log, other = tmp_path / "log", tmp_path / "other.log"
+    log.write_bytes(LINE * 3)
+    options = ("--store", "sqlite:///stats.db", "--token", TOKEN, "--ingest", "log", "--ingest", "other*")
+    with serving(tmp_path, *options) as (_, first):
+        url = re.search("http://[^,]+", first)[0] + asked
+        wait_for(lambda: hits_of(get(url, TOKEN)[1]) == 3)
+        other.write_bytes(b'{"path":"/other"' + LINE[12:])
+        wait_for(lambda: hits_of(get(url, TOKEN)[1]) == 4)
+        with log.open("ab") as grown:
+            grown.write(LINE * 100_000)
+        wait_for(lambda: hits_of(get(url, TOKEN)[1]) > 4)  # in the middle of it
+    options = ("--store", "sqlite:///stats.db", "--token", TOKEN, "--ingest", "log")
+    with serving(tmp_path, *options) as (_, first):
+        url = re.search("http://[^,]+", first)[0] + asked
+        wait_for(lambda: hits_of(get(url, TOKEN)[1]) == 100_004)
+
+
+def test_stdin_is_followed_too_and_what_came_is_merged_before_the_end(tmp_path):
+    program = subprocess.Popen(
+        [sys.executable, "-m", "tyk_endpoint_stats", "serve", "--port", "0", "--token", TOKEN, "--ingest", "-"],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        url = re.search("http://[^,]+", program.stdout.readline().decode())[0]
+        program.stdin.write(LINE * 1000)
+        program.stdin.flush()
+        url += "/api/activity/keys/endpoint/k/13/10/2026/13/10/2026"
+        wait_for(lambda: hits_of(get(url, TOKEN)[1]) == 1000)
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(20) == 0
+    finally:
+        program.kill()
+        program.communicate()
+
+
+def test_a_source_that_no_plugin_knows_is_wrong_usage(run):
+    result = run("serve", "--port", "0", "--token", TOKEN, "--ingest", "gopher://x")
+    assert result.exit_code == 2
+    assert "scheme 'gopher' is not known as a source" in result.stderr
+    demo = run("serve", "--demo", "--ingest", "log")
+    assert demo.exit_code == 2
+    assert "--demo serves generated traffic alone" in demo.stderr
+
+
+def test_a_pattern_that_is_none_is_wrong_usage(run):
+    result = run("serve", "--port", "0", "--pattern", "(", "--ingest", "log")
+    assert result.exit_code == 2
+    assert "'(' is no regular expression" in result.stderr

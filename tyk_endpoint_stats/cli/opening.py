@@ -31,9 +31,9 @@ def store_to_ask(url: str) -> ReadableStore:
     return open_readable_store(url, existing=True, plugins=plugins_with_warnings())
 
 
-def store_to_serve(url: str) -> ReadableStore:
+def store_to_serve(url: str, plugins: Plugins) -> ReadableStore:
     """A store to serve from, made if it is not there yet; its warnings are shown."""
-    return _with_warnings(open_readable_store(url, plugins=plugins_with_warnings()))
+    return _with_warnings(open_readable_store(url, plugins=plugins))
 
 
 def store_to_fill(url: str, plugins: Plugins) -> Store:

@@ -1,6 +1,8 @@
 """``serve``: the routes over HTTP."""
 
 import logging
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +12,14 @@ import click
 
 from tyk_endpoint_stats.cli.escaping import printable
 from tyk_endpoint_stats.cli.options import store_option, timezone_option
+from tyk_endpoint_stats.cli.rules import rules_options
 
 if TYPE_CHECKING:
+    from tyk_endpoint_stats.core.aggregator import Rules
     from tyk_endpoint_stats.core.selection import Consumer
     from tyk_endpoint_stats.demo import Traffic
+    from tyk_endpoint_stats.follower import Follower
+    from tyk_endpoint_stats.plugin_manager import Plugins
     from tyk_endpoint_stats.stores.contract import ReadableStore
     from tyk_endpoint_stats.web.tokens import Tokens
 
@@ -26,7 +32,8 @@ _DEMO_RECORDS = 50_000
     epilog="""\b
 Examples:
   tyk-endpoint-stats serve --demo
-  tyk-endpoint-stats serve --timezone Asia/Kolkata --token-file tokens"""
+  tyk-endpoint-stats serve --timezone Asia/Kolkata --token-file tokens
+  tyk-endpoint-stats serve --ingest '/var/log/tyk-pump*.log' --token-file tokens"""
 )
 @store_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
@@ -55,6 +62,14 @@ Examples:
     show_default=True,
     help="Whether the last day belongs to the range; older Dashboards leave it out.",
 )
+@click.option(
+    "--ingest",
+    "sources",
+    multiple=True,
+    metavar="SOURCE",
+    help="Read records while serving, as `ingest --follow` does; may be repeated.",
+)
+@rules_options
 @click.option("--demo", is_flag=True, help="Serve a month of generated traffic, and print URLs that answer.")
 @click.pass_context
 def serve(
@@ -67,6 +82,8 @@ def serve(
     timezone: str,
     page_size: int,
     end_date: str,
+    sources: tuple[str, ...],
+    rules: "Rules",
     demo: bool,
 ) -> None:
     """Answer the two routes of Tyk's Dashboard.
@@ -75,7 +92,7 @@ def serve(
     GET /api/activity/keys/endpoint/KEY/1/10/2026/31/10/2026
     GET /api/activity/oauthid/endpoint/CLIENT/1/10/2026/31/10/2026
     """
-    from tyk_endpoint_stats.cli.opening import store_to_serve
+    from tyk_endpoint_stats.cli.opening import plugins_with_warnings
     from tyk_endpoint_stats.core.instants import find_zone
     from tyk_endpoint_stats.web.server import make_server
     from tyk_endpoint_stats.web.settings import Settings
@@ -84,6 +101,8 @@ def serve(
 
     if demo and ctx.get_parameter_source("store_url") is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("--demo serves generated traffic from memory: leave --store out")
+    if demo and sources:
+        raise click.UsageError("--demo serves generated traffic alone: leave --ingest out")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     made = None if tokens or token_file else make_token()
     settings = Settings(
@@ -93,7 +112,9 @@ def serve(
         end_date_exclusive=end_date == "exclusive",
     )
     traffic = _traffic(timezone) if demo else None
-    with _filled(traffic) if traffic else store_to_serve(store_url) as store:
+    plugins = plugins_with_warnings()
+    with _filled(traffic) if traffic else _store(store_url, plugins, bool(sources)) as store:
+        follower = _follower(store, sources, plugins, rules, lambda: server.shutdown()) if sources else None
         try:
             server = make_server(store, settings=settings, host=host, port=port)
         except OSError as problem:
@@ -103,7 +124,40 @@ def serve(
         click.echo(f"Serving on {server.url}, days in {timezone}. Ctrl-C stops.")
         for line in _invitation(server.url, made, traffic):
             click.echo(line)
-        serve_until_signalled(server)
+        with follower or nullcontext():
+            serve_until_signalled(server)
+        if follower is not None and follower.problem is not None:
+            raise follower.problem
+
+
+def _store(url: str, plugins: "Plugins", to_fill: bool) -> "ReadableStore":
+    from tyk_endpoint_stats.cli.opening import store_to_fill, store_to_serve
+
+    return store_to_fill(url, plugins) if to_fill else store_to_serve(url, plugins)
+
+
+def _follower(
+    store: "ReadableStore",
+    names: Sequence[str],
+    plugins: "Plugins",
+    rules: "Rules",
+    stop_serving: Callable[[], None],
+) -> "Follower":
+    from tyk_endpoint_stats.cli.ingest_report import minute_line
+    from tyk_endpoint_stats.cli.opening import source_finder
+    from tyk_endpoint_stats.follower import Follower
+    from tyk_endpoint_stats.stores.contract import Store
+
+    assert isinstance(store, Store)
+    return Follower(
+        store,
+        names,
+        source_finder(plugins),
+        on_report=lambda report: click.echo(minute_line(report), err=True),
+        on_problem=lambda problem: click.echo(f"Waiting: {printable(problem)}", err=True),
+        on_failure=stop_serving,
+        rules=rules,
+    )
 
 
 def _valid_tokens(tokens: tuple[str, ...], token_file: Path | None) -> "Tokens":

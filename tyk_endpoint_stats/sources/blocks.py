@@ -89,8 +89,13 @@ def read_blocks(
     stream.seek(offset)
     beginning = _Beginning()
     filled = 0
+    at, seen = offset, before  # the last bytes that were read: half a line, it may be, that is in no block yet
     while got := stream.readinto(view[filled:-1]):
+        if not stream.still_has(at - len(seen), seen):
+            return  # it was truncated and begun anew: these bytes are no continuation of those
         filled += got
+        at += got
+        seen = (seen + view[max(filled - got, filled - WINDOW_BYTES) : filled])[-WINDOW_BYTES:]
         if got < filled - got and b"\n" not in bytes(view[filled - got : filled]):
             count = 0  # a long line in small pieces: not gone through again from its beginning
         else:

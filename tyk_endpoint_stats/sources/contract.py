@@ -62,12 +62,14 @@ class Reading(ABC):
         begins: the position this reading starts from, ``None`` at the very beginning.
         total: bytes of the whole source if known, for progress.
         done: bytes of it that lay behind ``begins`` already.
+        waits: its end is only that of what is there now: a pipe that somebody still writes to.
     """
 
     source: str | None = None
     begins: str | None = None
     total: int | None = None
     done: int = 0
+    waits: bool = False
 
     @abstractmethod
     def chunks(self) -> Iterator[Chunk]:
@@ -101,14 +103,23 @@ class Source(ABC):
     Attributes:
         label: how people know it (a file's name); for messages only.
         warnings: what whoever reads this source should know, a sentence each; programs show them at their start.
+        ended: nothing will ever come behind what was read: a pipe that was closed.
     """
 
     label: str
     warnings: Sequence[str] = ()
+    ended: bool = False
 
     def parts(self) -> Sequence["Source"]:
         """The sources that this one is made of, in the order to read them; by default itself alone."""
         return (self,)
+
+    def stamp(self) -> tuple[int, ...] | None:
+        """Something that stays equal as long as there can be nothing new; ``None``: that can't be told.
+
+        Asked by whoever follows sources, so that quiet ones cost nothing.
+        """
+        return None
 
     @abstractmethod
     def open(self, position: PositionLookup) -> Reading:

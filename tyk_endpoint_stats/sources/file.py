@@ -2,7 +2,9 @@
 
 import os
 import stat
+import time
 from io import FileIO
+from pathlib import Path
 
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.sources.blocks import ByteStream
@@ -14,6 +16,7 @@ from tyk_endpoint_stats.sources.reading import LineReading
 __all__ = ["FileSource", "PlainStream", "VerifiedLengths", "open_regular", "read_file", "read_place"]
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_COARSE_S = 2.0
 _KINDS = (
     (stat.S_ISDIR, "is a directory; name the files in it, such as {path}/*.jsonl"),
     (stat.S_ISFIFO, "is a named pipe; it can be read as stdin: - < {path}"),
@@ -34,6 +37,15 @@ class FileSource(Source):
         self.path = path
         self.label = path
         self._lengths = VerifiedLengths()
+
+    def stamp(self) -> tuple[int, ...] | None:
+        """See the contract. Of a file changed just now it can't be told: file systems' clocks are coarse."""
+        try:
+            status = Path(self.path).stat()
+        except (OSError, ValueError):
+            return None
+        age_s = time.time() - max(status.st_mtime, status.st_ctime)
+        return (*_stamp(status), status.st_ctime_ns) if age_s > _COARSE_S else None
 
     def open(self, position: PositionLookup) -> Reading:
         """See the contract. A gzip file is read to its end once before anything of it is counted."""
@@ -67,7 +79,7 @@ def read_file(raw: FileIO, label: str, position: PositionLookup, lengths: Verifi
         plain = PlainStream(raw, label)
         if read_at(plain, 0, len(MAGIC)) != MAGIC:
             return LineReading(plain, find_place(plain, position), status.st_size, raw.close)
-        stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        stamp = _stamp(status)
         packed = GzipStream(raw, label, lengths.get(stamp))
         place = find_place(packed, position)
         lengths.put(stamp, packed.verify())
@@ -142,6 +154,10 @@ def open_regular(path: str) -> FileIO:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _unreadable(label: str, problem: OSError | ValueError) -> SourceError:

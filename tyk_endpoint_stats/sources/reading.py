@@ -44,13 +44,11 @@ class LineReading(Reading):
             read_csv(self._stream, offset, before, header) if header else read_blocks(self._stream, offset, before)
         )
         decoder = CsvDecoder(header) if header else LineDecoder()
-        seen_at, seen = offset - len(before), before or self._place.head
         # Lines before the place were not read, so those behind it have no number.
         number = 0 if offset else 1
         for block in blocks:
-            if not self._stream.still_has(seen_at, seen):
-                return  # it was truncated and begun anew: what is there now is another source
-            seen_at, seen = block.ends - len(block.before), block.before
+            if block.offset == 0 and not self._stream.still_has(0, self._place.head):
+                return  # it was begun anew since its place was found: what is there now is another source
             chunk = decoder.decode(block, number)
             chunk.ends = position_text(block.ends, block.before)
             chunk.size = block.ends - block.offset

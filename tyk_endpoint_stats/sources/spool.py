@@ -15,6 +15,9 @@ __all__ = ["Spool", "nameless_file", "write_all"]
 
 _SEGMENT_BYTES = 32 * 2**20
 _PIECE_BYTES = 64 * 2**10
+_PATIENCE_S = 0.5
+_CAN_WAIT = os.name != "nt"
+"""Windows can wait for sockets alone; there a pipe is read until something comes."""
 
 
 class _NamelessFile(FileIO):
@@ -54,6 +57,7 @@ class Spool(ByteStream):
     Attributes:
         at: the offset to read on at.
         end: how much the pipe has given so far.
+        ended: the pipe was closed: there will never be more.
         max_kept_bytes: more than this is not kept, whether or not it is merged; ``None``: all is.
     """
 
@@ -63,17 +67,21 @@ class Spool(ByteStream):
         self._segments: deque[_Segment] = deque()
         self.at = 0
         self.end = 0
+        self.ended = False
         self.max_kept_bytes: int | None = None
 
     def seek(self, offset: int) -> None:
-        """Go to an offset; past the end is the end, and is waited for."""
+        """Go to an offset; past the end of what comes soon is the end."""
         self.at = min(offset, self.end)
         view = memoryview(bytearray(min(_PIECE_BYTES, offset - self.at)))
         while self.at < offset and self.readinto(view[: offset - self.at]):
             pass
 
     def readinto(self, view: memoryview) -> int:
-        """Fill some of ``view``: what was read before, then what the pipe has; 0 also where bytes are gone."""
+        """Fill some of ``view``: what was read before, then what the pipe has.
+
+        0 at its end, where bytes are gone, and where nothing comes for a while: like a file, it may grow.
+        """
         got = self._read_again(view) if self.at < self.end else self._read_on(view)
         self.at += got
         return got
@@ -95,12 +103,17 @@ class Spool(ByteStream):
 
     def _read_on(self, view: memoryview) -> int:
         try:
-            while (got := self._raw.readinto(view)) is None:
-                select.select([self._raw], [], [])  # whoever gave us the pipe has made it non-blocking
+            if _CAN_WAIT and not select.select([self._raw], [], [], _PATIENCE_S)[0]:
+                return 0
+            got = self._raw.readinto(view)
         except OSError as problem:
             raise SourceError(f"{self._label}: can't be read: {problem.strerror or problem}") from problem
+        if got is None:
+            return 0  # whoever gave us the pipe has made it non-blocking, and another was faster
         if got:
             self._keep(view[:got])
+        else:
+            self.ended = True
         return got
 
     def _keep(self, piece: memoryview) -> None:
