@@ -6,7 +6,7 @@ import pytest
 
 from tyk_endpoint_stats.cli import opening
 from tyk_endpoint_stats.errors import SourceError
-from tyk_endpoint_stats.hookspecs import SourceType
+from tyk_endpoint_stats.hookspecs import SourceType, hookimpl
 from tyk_endpoint_stats.ingest import RecordsSource
 from tyk_endpoint_stats.plugin_manager import load_plugins
 from tyk_endpoint_stats.sources.contract import Peekable, Waiting
@@ -38,7 +38,7 @@ class Tray(RecordsSource, Peekable):
 def tray(monkeypatch):
     found = Tray([hit(), hit(), hit()])
     plugin = SimpleNamespace(
-        __name__="tray", provide_sources=lambda: [SourceType("tray", lambda url: [found], "", "tray://a")]
+        __name__="tray", provide_sources=hookimpl(lambda: [SourceType("tray", lambda url: [found], "", "tray://a")])
     )
     monkeypatch.setattr(opening, "load_plugins", lambda: load_plugins(plugin, found=()))
     return found
