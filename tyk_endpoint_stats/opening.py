@@ -25,6 +25,7 @@ _KNOWN_ELSEWHERE = {
     "redis": "tyk-endpoint-stats-redis",
     "rediss": "tyk-endpoint-stats-redis",
     "tyk-pump+postgresql": "tyk-endpoint-stats-postgresql",
+    "tyk-raw+postgresql": "tyk-endpoint-stats-postgresql",
     "unix": "tyk-endpoint-stats-redis",
 }
 

@@ -124,6 +124,15 @@ class PostgresServer:
             self._process.wait(_STARTS_WITHIN_S)
             self._process = None
 
+    def set_epoch(self, epoch: int) -> None:
+        """Have it go on as if it had used so many times 4 billion transactions."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)  # a clean end, which this needs
+            self._process.wait(_STARTS_WITHIN_S)
+        resetwal = str(self._programs / "bin" / "pg_resetwal")
+        subprocess.run([resetwal, "-e", str(epoch), str(self._data)], check=True, capture_output=True, **self._user)
+        self.start()
+
     def execute(self, statement: str, parameters: Any = None) -> list[Any]:
         """Run a statement of constants; the rows it answers."""
         with psycopg.connect(self.url, autocommit=True) as connection:

@@ -6,6 +6,7 @@ Then its known faults show least: a flush is one record, so it is in its own hou
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,14 @@ def create_table(url: str, kind: str, name: str) -> None:
 
 
 def insert(url: str, table: str, rows: Iterable[Row]) -> None:
-    """Insert rows of any columns."""
+    """Insert rows; each may have columns of its own."""
     with psycopg.connect(url) as connection, connection.cursor() as cursor:
-        for row in rows:
-            names = ", ".join(f'"{name}"' for name in row)
-            marks = ", ".join(["%s"] * len(row))
-            cursor.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(row.values()))
+        for names, alike in groupby(rows, key=tuple):
+            columns = ", ".join(f'"{name}"' for name in names)
+            marks = ", ".join(["%s"] * len(names))
+            cursor.executemany(
+                f"INSERT INTO {table} ({columns}) VALUES ({marks})", [tuple(row.values()) for row in alike]
+            )
 
 
 def rows_of(hits: Iterable[Hit], length_s: int = 3600) -> list[Row]:

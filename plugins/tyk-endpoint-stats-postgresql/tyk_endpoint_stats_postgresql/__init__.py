@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from tyk_endpoint_stats.hookspecs import StoreType, hookimpl
+from tyk_endpoint_stats.hookspecs import SourceType, StoreType, hookimpl
 
-__all__ = ["provide_stores"]
+__all__ = ["provide_sources", "provide_stores"]
 
 
 @hookimpl
@@ -23,5 +23,18 @@ def provide_stores() -> Iterable[StoreType]:
             "tyk_endpoint_stats_postgresql.pump:open_pump",
             "Tyk Pump's own aggregates in PostgreSQL, read where they are",
             "tyk-pump+postgresql://user@localhost/tyk_analytics",
+        ),
+    ]
+
+
+@hookimpl
+def provide_sources() -> Iterable[SourceType]:
+    """The records that Tyk Pump keeps in PostgreSQL."""
+    return [
+        SourceType(
+            "tyk-raw+postgresql",
+            "tyk_endpoint_stats_postgresql.raw:open_raw",
+            "records that Tyk Pump keeps in PostgreSQL",
+            "tyk-raw+postgresql://user@localhost/tyk_analytics",
         ),
     ]
