@@ -29,8 +29,10 @@ __all__ = ["ingest_all"]
 WORTH_BYTES = 16 * 2**20
 """Starting processes takes longer than reading less."""
 
-_LEAST_PIECE_BYTES, _MOST_PIECE_BYTES = 4 * 2**20, 64 * 2**20
-_PIECES_A_JOB = 8  # the last ones end at nearly the same time then
+_LEAST_PIECE_BYTES, _MOST_PIECE_BYTES = 4 * 2**20, 256 * 2**20
+"""A piece ends a batch, and a small batch has nearly as many states as a large one."""
+
+_PIECES_A_JOB = 2  # so that the last ones end at nearly the same time
 
 
 def ingest_all(

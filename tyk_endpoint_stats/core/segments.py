@@ -66,9 +66,13 @@ class Packed(Struct, array_like=True):
     columns: bytes
     cells: bytes
 
+    def table(self) -> list[Sequence[Any]]:
+        """The columns of the rows."""
+        return [*_decode_columns(self.columns), _decode_cells(self.cells)]
+
     def rows(self) -> Iterator[tuple[int, list[Row]]]:
         """The endpoints with their rows."""
-        rows = zip(*_decode_columns(self.columns), _decode_cells(self.cells), strict=True)
+        rows = zip(*self.table(), strict=True)
         for endpoint, length in zip(self.endpoints, self.lengths, strict=True):
             yield endpoint, list(islice(rows, length))
 

@@ -159,6 +159,12 @@ CREATE TABLE summed (
 ) STRICT
 """,
     "INSERT INTO summed VALUES (-1000000)",
+    """
+CREATE TABLE version (
+    number INTEGER NOT NULL                     -- how often this file was changed
+) STRICT
+""",
+    "INSERT INTO version VALUES (0)",
 )
 
 _VIEW = """

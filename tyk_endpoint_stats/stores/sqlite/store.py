@@ -22,6 +22,7 @@ from tyk_endpoint_stats.stores.contract import (
     WholeBatchReads,
 )
 from tyk_endpoint_stats.stores.sqlite import inspection, reading, writing
+from tyk_endpoint_stats.stores.sqlite.answers import Answers
 from tyk_endpoint_stats.stores.sqlite.connections import (
     LOCKS_WORK,
     ReaderPool,
@@ -85,6 +86,7 @@ class SQLiteStore(Inspectable, WholeBatchReads, Store):
         self._writer: sqlite3.Connection | None = None
         self._consumers = writing.Numbers(writing.CONSUMERS)
         self._endpoints = writing.Numbers(writing.ENDPOINTS)
+        self._answers = Answers()
         with translated(self._name):
             prepare(self._path, MERGE_TIMEOUT_S)
         self._readers = ReaderPool(self._path)
@@ -124,7 +126,12 @@ class SQLiteStore(Inspectable, WholeBatchReads, Store):
     def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
         """See the contract."""
         with self._reading() as connection:
-            return reading.answer(connection, selection)
+            (version,) = connection.execute("SELECT number FROM version").fetchone()
+            answer = self._answers.find(version, selection)
+            if answer is None:
+                answer = reading.answer(connection, selection)
+                self._answers.keep(version, selection, answer)
+            return answer
 
     def prune(self, before: Instant) -> Pruned:
         """See the contract. Positions are kept: whether a file can come back can't be told from here."""
@@ -187,6 +194,7 @@ class SQLiteStore(Inspectable, WholeBatchReads, Store):
                     connection.execute("BEGIN IMMEDIATE")
                     yield connection
                     if connection.in_transaction:
+                        connection.execute("UPDATE version SET number = number + 1")
                         connection.execute("COMMIT")
                     self._consumers.keep()
                     self._endpoints.keep()

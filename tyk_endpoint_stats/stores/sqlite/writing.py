@@ -1,6 +1,7 @@
 """One batch in SQL: its position, its numbers, its states, inside the caller's transaction."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from sqlite3 import Connection
 from typing import Any
 
@@ -172,21 +173,23 @@ def write_days(
 
 
 def _rows(segment: Segment, consumer: int, endpoints: Sequence[int]) -> Iterator[tuple[Any, ...]]:
-    day, start_us = segment.day, segment.day * DAY_US
-    for endpoint, ((_, *plain, good, good_upstream, first, last, cell),) in segment.days.rows():
-        codes, histogram = counts_in(cell)
-        yield (
-            day,
-            consumer,
-            endpoints[endpoint],
-            *plain,
-            None if good == NO_HIT else good,
-            None if good_upstream == NO_HIT else good_upstream,
-            start_us + first,
-            start_us + last,
-            _text(codes),
-            _text(histogram),
-        )
+    start_us = segment.day * DAY_US
+    numbers = [endpoints[number] for number in segment.days.endpoints]
+    _, *plain, good, good_upstream, first, last, cells = segment.days.table()
+    counts = [counts_in(cell) for cell in cells]
+    return zip(
+        repeat(segment.day),
+        repeat(consumer),
+        numbers,
+        *plain,
+        [None if least == NO_HIT else least for least in good],
+        [None if least == NO_HIT else least for least in good_upstream],
+        [start_us + offset for offset in first],
+        [start_us + offset for offset in last],
+        [_text(codes) for codes, _ in counts],
+        [_text(histogram) for _, histogram in counts],
+        strict=False,
+    )
 
 
 def write_names(connection: Connection, batch: Batch) -> None:
