@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from tyk_endpoint_stats.collecting import NAMED_REJECTS, Collected, Limits, Wanted, collect
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.core.instants import Instant
+from tyk_endpoint_stats.core.path_counts import PathCounts
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.repair import MalformedRecord, mended
 from tyk_endpoint_stats.core.selection import Counts
@@ -43,6 +44,7 @@ class IngestReport(Struct):
         seconds: how long it took.
         newest_us: the latest hit of all, ``None`` if nothing was counted.
         named: the first malformed records, with place and cause.
+        paths: how many distinct paths consumers brought.
     """
 
     label: str
@@ -53,6 +55,7 @@ class IngestReport(Struct):
     seconds: float = 0.0
     newest_us: Instant | None = None
     named: list[Rejected] = field(default_factory=list)
+    paths: PathCounts = field(default_factory=PathCounts)
 
     @property
     def read(self) -> int:
@@ -68,6 +71,7 @@ class IngestReport(Struct):
         self.seconds += other.seconds
         self.see(other.newest_us)
         self.named += other.named[: NAMED_REJECTS - len(self.named)]
+        self.paths.merge(other.paths)
 
     def see(self, newest_us: Instant | None) -> None:
         """Take note of a latest hit."""
@@ -218,6 +222,7 @@ def merge_collected(
 ) -> bool:
     """Merge one batch and add it to the report; ``False``: the store stands elsewhere, ask it for the position."""
     batch = collected.batch
+    report.paths.see(*batch.packed)  # first: a store may have the batch unpacked
     try:
         merged = store.merge(batch)
     except PositionConflict:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tyk_endpoint_stats import open_store
+from tyk_endpoint_stats import open_store, parallel
 
 STORE = ("--store", "sqlite:///stats.db")
 
@@ -257,11 +257,9 @@ def test_progress_is_shown_on_a_terminal_and_cleared(tmp_path):
     assert b"\x1b" not in out
 
 
-def test_paths_are_counted_without_their_ids_by_any_number_of_processes(run, tmp_path):
-    from tyk_endpoint_stats.demo import Traffic
-
+def test_paths_are_counted_without_their_ids_by_any_number_of_processes(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "WORTH_BYTES", 0)
     with tmp_path.joinpath("demo.jsonl").open("wb") as file:
-        Traffic(records=60_000, full=False).write(file)
         for number in range(3000):
             file.write(line(path=f"/user/{number}/orders/{number:032x}", key="many"))
     options = ("--normalise", "uuid, number", "--pattern", "ord.rs")
@@ -286,3 +284,19 @@ def test_a_rule_that_can_not_work_is_wrong_usage(run, tmp_path, option, message)
     assert result.exit_code == 2
     assert message in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_the_report_names_who_brings_very_many_paths_and_what_helps(run, tmp_path):
+    with tmp_path.joinpath("a.jsonl").open("wb") as file:
+        for number in range(11_800):
+            file.write(line(path=f"/user/{number}", key="41c5cb1e", oauth_id="client"))
+        file.writelines(line(path=f"/x/{number}", key="a.raw.key") for number in range(11_800))
+        file.write(line(path="/few", key="0" * 8))
+    report = run("ingest", *STORE, "--jobs", 1, "a.jsonl").stdout
+    named = [words.split(": about")[0].strip() for words in report.splitlines() if "distinct paths on " in words]
+    assert sorted(named) == ["key 41c5cb1e", "key ~afbe2138", "oauth client"]
+    assert "a.raw.key" not in report  # where the gateway does not hash keys, one is a secret
+    assert "--normalise uuid,ulid,number" in report
+    folded = run("ingest", "--store", "memory://", "--normalise", "number", "a.jsonl").stdout
+    assert "counted           23,601" in folded
+    assert "distinct paths" not in folded

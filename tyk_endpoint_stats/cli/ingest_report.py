@@ -1,16 +1,22 @@
 """What an ingest did, in words; and how far it is, on a terminal's last line."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 from tyk_endpoint_stats.cli.escaping import printable
+from tyk_endpoint_stats.core.instants import EPOCH
+from tyk_endpoint_stats.core.path_counts import MANY_PATHS, ManyPaths
 from tyk_endpoint_stats.ingest import IngestReport
 
 __all__ = ["Progress", "minute_line", "reasons", "report_lines"]
 
 _EVERY_S = 0.2
+_NAMED = 5
+_HASHED = re.compile("[0-9a-f]{8}|[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{64}")
 
 
 def report_lines(reports: Sequence[IngestReport], rejects_kept: bool) -> Iterator[str]:
@@ -36,6 +42,7 @@ def report_lines(reports: Sequence[IngestReport], rejects_kept: bool) -> Iterato
             yield f"    {printable(report.label)}: {printable(found.where)}: {printable(found.reason)}"
     if counts.malformed and not rejects_kept:
         yield "  (--rejects FILE keeps malformed lines)"
+    yield from _many_paths(total)
 
 
 def minute_line(report: IngestReport) -> str:
@@ -74,6 +81,24 @@ class Progress:
         if self._shown and self._next:
             self._stream.write("\r\x1b[2K")
             self._stream.flush()
+
+
+def _many_paths(report: IngestReport) -> Iterator[str]:
+    found = report.paths.many()
+    for one in found[:_NAMED]:
+        day = EPOCH.date() + timedelta(days=one.day)
+        yield f"  {one.kind} {_shown_id(one)}: about {one.paths:,} distinct paths on {day}"
+    if len(found) > _NAMED:
+        yield f"  … and {len(found) - _NAMED:,} more consumers with over {MANY_PATHS:,}"
+    if found:
+        yield "  (ids in paths? --normalise uuid,ulid,number leaves them out, --pattern REGEX whatever it matches)"
+
+
+def _shown_id(one: ManyPaths) -> str:
+    """An id for a report, which may end up in a log: a key that is no hash is a secret, and shows as a digest."""
+    if one.kind != "key" or _HASHED.fullmatch(one.consumer_id):
+        return printable(one.consumer_id, keep_newlines=False)
+    return "~" + sha256(one.consumer_id.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def _short(report: IngestReport) -> str:
