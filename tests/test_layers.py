@@ -25,7 +25,7 @@ LAYERS = (
     {"builtin"},
     {"plugin_manager"},
     {"opening", "crew", "status", "verification", "following"},
-    {"parallel"},
+    {"parallel", "follower"},
     {"", "testing", "web"},
     {"cli"},
     {"__main__"},
@@ -37,7 +37,7 @@ What stands in one row knows nothing of its neighbours. ``""`` is the package it
 
 PURE = {
     *("abc", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "itertools"),
-    *("math", "operator", "re", "typing", "zoneinfo", "msgspec"),
+    *("math", "operator", "re", "typing", "zlib", "zoneinfo", "msgspec"),
 }
 """What the core may import: nothing that reads a file, a socket, a clock or the environment, and no logging."""
 
