@@ -1,6 +1,8 @@
 """What the logs say of requests: one line each, nothing secret, nothing that a terminal would obey."""
 
 import logging
+import socket
+import time
 import urllib.error
 import urllib.request
 from hashlib import sha256
@@ -90,6 +92,23 @@ def test_each_request_is_one_line_without_a_secret(store, settings, serve, caplo
     assert TOKEN not in caplog.text
     assert "my-secret-key" not in caplog.text
     assert "\x1b" not in caplog.text
+
+
+def test_an_answer_that_nobody_took_is_logged_as_such(store, settings, serve, caplog):
+    from tyk_endpoint_stats.web.messages import json_response
+
+    server = serve(store, settings, write_s=0.1)
+    server.respond = lambda request: json_response(200, b"x" * 20_000_000)
+    with caplog.at_level(logging.INFO):
+        with socket.create_connection(server.server_address[:2], timeout=5) as sock:
+            sock.sendall(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n")
+            deadline = time.monotonic() + 5
+            while not caplog.records:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+        (line,) = [record.getMessage() for record in caplog.records if record.name == "tyk_endpoint_stats.access"]
+    assert line.startswith("127.0.0.1 GET /health 200 20000000 ")
+    assert line.endswith("ms, not taken")
 
 
 def test_a_wrong_token_is_logged_once_a_second_an_address_without_its_value(store, settings, serve, caplog):

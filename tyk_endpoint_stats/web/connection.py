@@ -85,8 +85,7 @@ class Connection:
             head = self._next_head()
         except Refused as refused:
             response = error_response(refused.status, str(refused))
-            self._send(response.without_body() if refused.is_head else response, close=True, minor=1)
-            _log_access(self.peer, "-", "-", response, 0.0)
+            self._send(response.without_body() if refused.is_head else response, True, None, time.monotonic())
             self._linger()
             return False
         if head is None:
@@ -94,8 +93,7 @@ class Connection:
         began = time.monotonic()
         response = self._respond(Request(head.method, head.target, head.headers))
         close = last or self._stopping or not head.keep_alive
-        self._send(response, close, head.minor)
-        _log_access(self.peer, head.method, head.target, response, time.monotonic() - began)
+        self._send(response, close, head, began)
         if close:
             self._linger()
         return not close
@@ -131,9 +129,15 @@ class Connection:
         self._sock.settimeout(left)
         return self._sock.recv(MAX_HEAD_BYTES)
 
-    def _send(self, response: Response, close: bool, minor: int) -> None:
-        self._sock.settimeout(self._limits.write_s)  # sendall makes it a total
-        self._sock.sendall(wire_bytes(response, close, minor))
+    def _send(self, response: Response, close: bool, head: Head | None, began: float) -> None:
+        """Send an answer and log it, one that nobody took too. ``head``: ``None`` where it was refused."""
+        note = ", not taken"
+        try:
+            self._sock.settimeout(self._limits.write_s)  # sendall makes it a total
+            self._sock.sendall(wire_bytes(response, close, head.minor if head else 1))
+            note = ""
+        finally:
+            _log_access(self.peer, head, response, time.monotonic() - began, note)
 
     def _linger(self) -> None:
         # Closing with unread bytes makes the kernel send a reset, which may overtake the answer.
@@ -158,12 +162,11 @@ def wire_bytes(response: Response, close: bool, minor: int = 1) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + response.body
 
 
-def _log_access(peer: str, method: str, target: str, response: Response, took_s: float) -> None:
+def _log_access(peer: str, head: Head | None, response: Response, took_s: float, note: str) -> None:
     if _access.isEnabledFor(logging.INFO):
-        shown = safe_target(target) if target != "-" else target
-        _access.info(
-            "%s %s %s %d %d %.1fms", peer, method, shown, response.status, len(response.body), took_s * 1000
-        )
+        method, target = (head.method, safe_target(head.target)) if head else ("-", "-")
+        size = len(response.body)
+        _access.info("%s %s %s %d %d %.1fms%s", peer, method, target, response.status, size, took_s * 1000, note)
 
 
 def _quietly(call: Callable[[int], None], argument: int) -> None:
