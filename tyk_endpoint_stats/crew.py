@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from queue import Full, Queue
 from threading import Event, Lock, Thread
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from msgspec import Struct, field, msgpack
 
@@ -20,8 +20,8 @@ from tyk_endpoint_stats.worker import BATCH, ENDED, FAILED, TASK, read_frame, wr
 
 __all__ = ["Crew", "Packed"]
 
-_WAITING_FRAMES = 2
-"""Of a piece whose turn has not come; its process waits then."""
+_WAITING_FRAMES = 1
+"""Of a piece whose turn has not come; its process waits then. A batch of ids that never repeat takes 40 MB."""
 
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from tyk_endpoint_stats.worker import main; main()"
@@ -72,7 +72,8 @@ class Crew:
         self._plan = self._planned(files)
         self._plan_lock = Lock()
         # What was planned, in order: pieces, problems, and None behind the last piece of a file.
-        self._ordered: Queue[_Task | Exception | None] = Queue()
+        # Bounded, or processes that read faster than their batches are merged would fill the memory.
+        self._ordered: Queue[_Task | Exception | None] = Queue(max(1, jobs - 1))
         self._closed = Event()
         self._working = jobs
         self._processes = [self._start(wanted) for _ in range(jobs)]
@@ -134,7 +135,8 @@ class Crew:
             if self._closed.is_set():
                 return None
             for planned in self._plan:
-                self._ordered.put(planned)
+                if not self._put(self._ordered, planned):
+                    return None
                 if isinstance(planned, _Task):
                     return planned
         return None
@@ -179,12 +181,17 @@ class Crew:
         return frame is not None
 
     def _hand_over(self, task: _Task, frame: Frame) -> None:
+        self._put(task.frames, frame)
+
+    def _put(self, queue: "Queue[Any]", item: object) -> bool:
+        """Wait for room in a queue; ``False``: nobody takes anything out of it any more."""
         while not self._closed.is_set():
             try:
-                task.frames.put(frame, timeout=0.1)
+                queue.put(item, timeout=0.1)
             except Full:
                 continue
-            return
+            return True
+        return False
 
 
 def _died(task: _Task) -> Frame:

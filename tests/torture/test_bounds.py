@@ -1,0 +1,65 @@
+"""Memory stays bounded, whatever comes in."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def peak_mb(folder, twin, *arguments):
+    """The most memory that a command and its workers had, each."""
+    code = twin + (
+        "import resource, runpy, sys\n"
+        "sys.argv = ['tyk-endpoint-stats', *sys.argv[1:]]\n"
+        "try: runpy.run_module('tyk_endpoint_stats', run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):\n"
+        "    print(resource.getrusage(who).ru_maxrss, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return max(int(text) for text in done.stderr.split()[-2:]) / 1024, done.stdout
+
+
+def ingest_distinct_paths(folder, records, jobs, twin=""):
+    """The peak of memory while records are ingested of which each has a path of its own."""
+    rest = '"api_key":"k","response_code":200,"timestamp":"2026-10-13T10:00:00Z"'
+    with (folder / "paths.jsonl").open("w") as file:
+        for number in range(records):
+            file.write(f'{{"path":"/v1/items/{number}",{rest}}}\n')
+    peak, printed = peak_mb(folder, twin, "ingest", "--store", "sqlite:///s.db", "--jobs", str(jobs), "paths.jsonl")
+    print(f"\n{records:,} paths, {jobs} jobs: {peak:.0f} MB")
+    assert f"counted    {records:>13,}" in printed
+    return peak
+
+
+def test_distinct_paths_do_not_fill_the_memory(tmp_path):
+    assert ingest_distinct_paths(tmp_path, 120_000, jobs=1) < 256
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("jobs", [1, 2, 4])
+def test_a_million_distinct_paths(tmp_path, jobs):
+    # Beside the first, each process may have a batch waiting.
+    assert ingest_distinct_paths(tmp_path, 1_000_000, jobs) < 256 + 64 * (jobs - 1)
+
+
+@pytest.mark.torture
+def test_a_file_of_twice_the_length_takes_no_more(tmp_path):
+    """Batches that wait to be merged are bounded too, however fast they are made."""
+    peaks = []
+    for name, records in (("one", 1_000_000), ("two", 2_000_000)):
+        (tmp_path / name).mkdir()
+        peaks.append(ingest_distinct_paths(tmp_path / name, records, jobs=2))
+    assert peaks[1] < peaks[0] * 1.2
+
+
+@pytest.mark.torture
+def test_that_catches_batches_that_never_end(tmp_path):
+    """The broken twin."""
+    endless = (
+        "from msgspec.structs import replace\n"
+        "import tyk_endpoint_stats.ingest as module\n"
+        "module.limits_for = lambda store, limits: replace(limits, states=10**9, seconds=1e9)\n"
+    )
+    assert ingest_distinct_paths(tmp_path, 500_000, 1, endless) > 256
