@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from msgspec import Struct
+from msgspec import DecodeError, Struct
 
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.repair import MalformedRecord
@@ -13,13 +13,15 @@ from tyk_endpoint_stats_redis.times import instant_of
 
 __all__ = ["Decoder", "decode_elements", "decoder_of"]
 
+_UNDECODABLE = (DecodeError, ValueError, RecursionError)
+"""msgspec's error was no ``ValueError`` at first."""
+
 
 class Decoder(Struct, frozen=True):
     """One serializer's decoder.
 
     Attributes:
-        decode: gives the record of an element; raises ``ValueError`` or ``RecursionError`` where it needs
-            another look.
+        decode: gives the record of an element; raises one of ``_UNDECODABLE`` where it needs another look.
         look_again: gives the record and whether something was mended; raises ``MalformedRecord``.
     """
 
@@ -59,7 +61,7 @@ def decode_elements(decoder: Decoder, list_name: str, first: int, elements: Sequ
             first=first,
             elements=elements,
         )
-    except (ValueError, RecursionError):
+    except _UNDECODABLE:
         pass
     records: list[Record] = []
     numbers: list[int] = []
@@ -68,7 +70,7 @@ def decode_elements(decoder: Decoder, list_name: str, first: int, elements: Sequ
     for number, element in enumerate(elements):
         try:
             records.append(decode(element))
-        except (ValueError, RecursionError):
+        except _UNDECODABLE:
             try:
                 record, changed = decoder.look_again(element)
             except MalformedRecord as problem:

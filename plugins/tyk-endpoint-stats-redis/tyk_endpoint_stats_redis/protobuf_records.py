@@ -52,7 +52,7 @@ _MESSAGES: dict[str, dict[str, tuple[int, int | str]]] = {
 """Name: number and type of each field, in the words of ``Record``."""
 
 
-def _message_class(wanted: str) -> Any:
+def _pool() -> DescriptorPool:
     package = "tyk_endpoint_stats_redis"
     file = FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
     for message_name, fields in _MESSAGES.items():
@@ -65,10 +65,13 @@ def _message_class(wanted: str) -> Any:
                 added.type = kind
     pool = DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
-    return GetMessageClass(pool.FindMessageTypeByName(f"{package}.{wanted}"))
+    return pool
 
 
-_parse: Callable[[bytes], Any] = _message_class("Record").FromString
+_POOL = _pool()  # kept, because a message's class does not keep what it is described by
+_parse: Callable[[bytes], Any] = GetMessageClass(
+    _POOL.FindMessageTypeByName("tyk_endpoint_stats_redis.Record")
+).FromString
 
 
 class _NeedsMending(ValueError):
