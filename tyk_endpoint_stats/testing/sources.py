@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
+from threading import Event
 from typing import Any, TypeAlias
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTERS, EVERYTHING, answer_of, run_together
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
 
-__all__ = ["PeekableSourceConformance", "SourceConformance"]
+__all__ = ["PeekableSourceConformance", "SourceConformance", "stopped_after"]
 
 NewSourcePlace: TypeAlias = Callable[[], Path]
 
@@ -268,8 +269,14 @@ def different_records(amount: int) -> list[Record]:
 
 def stopped_after(store: Store, source: Source, chunks: int) -> IngestReport:
     """Ingest so many chunks, a batch each."""
-    asked = count(1)
-    return ingest(store, source, limits=A_BATCH_A_CHUNK, stop=lambda: next(asked) >= chunks)
+    taken = count()
+    stopped = Event()
+
+    def on_progress(report: IngestReport, share: float | None) -> None:
+        if next(taken) + 1 == chunks:
+            stopped.set()
+
+    return ingest(store, source, limits=A_BATCH_A_CHUNK, on_progress=on_progress, stop=stopped.is_set)
 
 
 def first_reading(source: Source, store: Store) -> Reading:

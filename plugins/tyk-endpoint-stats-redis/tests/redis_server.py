@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.retry import Retry
 
 from tyk_endpoint_stats import open_sources
-from tyk_endpoint_stats.collecting import Limits
-from tyk_endpoint_stats.ingest import IngestReport, ingest
 from tyk_endpoint_stats.sources.contract import Source
-from tyk_endpoint_stats.stores.contract import Store
 
 START_DEADLINE_S = 10.0
 PR_SET_PDEATHSIG = 1
@@ -117,9 +113,3 @@ def opened(server: RedisServer) -> Source:
     """The source of a server, as a new process would open it."""
     (found,) = open_sources(server.url)
     return found
-
-
-def interrupted(store: Store, found: Source, pieces: int) -> IngestReport:
-    """Ingest, with a batch for each piece, and stop after so many."""
-    asked = count(1)
-    return ingest(store, found, limits=Limits(seconds=0), stop=lambda: next(asked) >= pieces)

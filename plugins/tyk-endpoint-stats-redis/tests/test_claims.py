@@ -7,7 +7,7 @@ from pkgutil import resolve_name
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as Lost
-from redis_server import BASE, RedisServer, interrupted, keys, opened, push
+from redis_server import BASE, RedisServer, keys, opened, push
 from tyk_elements import elements, msgpack_element
 from tyk_endpoint_stats_redis import source
 from tyk_endpoint_stats_redis.claims import Claim
@@ -15,6 +15,7 @@ from tyk_endpoint_stats_redis.claims import Claim
 from tyk_endpoint_stats import open_store
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.testing import batch_of
+from tyk_endpoint_stats.testing.sources import stopped_after
 
 
 def hits(store):
@@ -37,7 +38,7 @@ def no_lease(monkeypatch):
 def test_what_is_pushed_while_a_claim_is_read_waits_for_the_next_pass(server, client, store, small_pieces):
     found = opened(server)
     push(client, BASE, elements(100))
-    assert interrupted(store, found, 3).read == 30
+    assert stopped_after(store, found, 3).read == 30
     push(client, BASE, elements(7))
     assert found.parts()
     assert store.ingest(found).read == 70
@@ -57,7 +58,7 @@ def test_one_row_of_positions_serves_all_claims_of_a_list(server, client, store)
 def test_a_claim_does_not_expire_though_its_list_would(server, client, store, small_pieces):
     push(client, BASE, elements(20))
     client.expire(BASE, 60)
-    interrupted(store, opened(server), 1)
+    stopped_after(store, opened(server), 1)
     (claim,) = (key for key in keys(client) if ":claim:" in key)
     assert client.ttl(claim) == -1, "RENAME keeps the gateway's time to live"
 
@@ -67,7 +68,7 @@ def test_a_claim_that_keeps_the_time_to_live_loses_records(server, client, store
     monkeypatch.setattr("redis.client.Pipeline.persist", lambda self, key: self.exists(key))
     push(client, BASE, elements(20))
     client.expire(BASE, 60)
-    interrupted(store, opened(server), 1)
+    stopped_after(store, opened(server), 1)
     (claim,) = (key for key in keys(client) if ":claim:" in key)
     assert client.ttl(claim) > 0
     client.delete(claim)  # as time would
@@ -78,7 +79,7 @@ def test_a_claim_that_keeps_the_time_to_live_loses_records(server, client, store
 @pytest.mark.parametrize("pieces", range(1, 11))
 def test_a_claim_that_was_left_is_gone_on_with_from_every_position(server, client, store, small_pieces, pieces):
     push(client, BASE, elements(100))
-    assert interrupted(store, opened(server), pieces).read == pieces * 10
+    assert stopped_after(store, opened(server), pieces).read == pieces * 10
     assert store.ingest(opened(server)).read == 100 - pieces * 10
     assert (hits(store), keys(client)) == (100, set())
 
@@ -101,8 +102,8 @@ def test_two_who_hold_one_claim_are_harmless(server, client, store, small_pieces
     push(client, BASE, elements(100))
     first, second = opened(server), opened(server)
     for _ in range(20):
-        interrupted(store, first, 1)
-        interrupted(store, second, 1)
+        stopped_after(store, first, 1)
+        stopped_after(store, second, 1)
     store.ingest(first)
     assert (hits(store), keys(client)) == (100, set())
 
@@ -125,7 +126,7 @@ def test_a_frozen_reader_wakes_when_all_is_done(server, client, store, small_pie
 def test_a_list_that_is_deleted_while_it_is_read_ends_the_reading(server, client, store, small_pieces):
     push(client, BASE, elements(30))
     found = opened(server)
-    interrupted(store, found, 1)
+    stopped_after(store, found, 1)
     client.flushall()
     assert store.ingest(found).read == 0
     push(client, BASE, elements(4))
@@ -210,7 +211,7 @@ def test_a_server_that_is_killed_has_lost_nothing_it_said_yes_to(tmp_path, store
         for pieces in (1, 3, 5):
             with Redis(port=server.port) as client:
                 push(client, BASE, elements(50))
-            interrupted(store, found, pieces)
+            stopped_after(store, found, pieces)
             server.kill()
             with pytest.raises(SourceError, match="can't be"):
                 store.ingest(found)
@@ -261,7 +262,7 @@ def test_a_claim_lies_in_the_slot_of_its_list():
 def test_a_position_that_is_none_of_ours_is_refused(server, client, store, small_pieces):
     push(client, BASE, elements(20))
     found = opened(server)
-    interrupted(store, found, 1)
+    stopped_after(store, found, 1)
     (progress,) = store.sources()
     store.merge(batch_of([], progress.source, progress.position, "elsewhere"))
     with pytest.raises(SourceError, match="'elsewhere', which is no position"):

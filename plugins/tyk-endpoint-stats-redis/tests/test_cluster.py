@@ -5,12 +5,13 @@ import time
 
 import pytest
 from redis import Redis
-from redis_server import BASE, RedisServer, interrupted, keys, opened, push
+from redis_server import BASE, RedisServer, keys, opened, push
 from tyk_elements import elements
 from tyk_endpoint_stats_redis.lists import list_names
 
 from tyk_endpoint_stats import open_store
 from tyk_endpoint_stats.errors import SourceError
+from tyk_endpoint_stats.testing.sources import stopped_after
 
 SLOTS = 2**14
 FORMED_WITHIN_S = 20.0
@@ -84,7 +85,7 @@ def test_a_source_for_each_node_reads_all_lists_and_says_where_the_others_are(no
     for source, other in zip(sources, reversed(servers), strict=True):
         assert f"other lists may lie on 127.0.0.1:{other.port}" in " ".join(source.warnings)
     with open_store("memory://") as store:
-        first = interrupted(store, sources[0], 1).read
+        first = stopped_after(store, sources[0], 1).read
         assert first == 10
         read = [store.ingest(source).read for source in sources]
         assert min(read) > 0
