@@ -7,6 +7,7 @@ hit counts, or the line is malformed or skipped for the same reason, and the lin
 import gzip
 import json
 import random
+from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
@@ -242,6 +243,21 @@ def test_an_envelope_may_have_any_name(read, member):
     lines = (ENVELOPE % GOOD_LINE.strip()).replace(b"tyk-analytics-record", member.encode()) * 50
     assert read(LOG + lines + LOG)[0] == Counts(52, 50, skipped={"log": 2})
     assert read(lines + GOOD_LINE + lines)[0] == Counts(101, 101)
+
+
+@pytest.mark.parametrize("member", ["tyk-analytics-record", "analytics"])
+def test_a_line_is_the_same_whatever_stands_before_it(read, member):
+    inner = raw(path='"/inner"')
+    both = raw(path='"/outer"')[:-1] + b',"%s":%s}\n' % (member.encode(), inner)
+    lines = {
+        "alone": GOOD_LINE,
+        "enveloped": b'{"level":"info","%s":%s}\n' % (member.encode(), GOOD_LINE.strip()),
+        "log": LOG,
+    }
+    for before in permutations(lines.values()):
+        counts, hits = read(b"".join(before) + both * 2 + b"".join(before) + b"{\n" + both)
+        assert hits == {"/good": 4, "/outer": 3}
+        assert counts.skipped == {"log": 2}
 
 
 def test_a_log_line_is_no_error_and_an_object_of_another_kind_is(read):

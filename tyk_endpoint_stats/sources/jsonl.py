@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from msgspec import DecodeError, defstruct, field, json
+from msgspec import DecodeError, Raw, defstruct, field, json
 
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.sources.blocks import Block
@@ -18,6 +18,7 @@ from tyk_endpoint_stats.sources.second_look import JSON_SPACE, look_again
 __all__ = ["LineChunk", "LineDecoder", "overlong_chunk"]
 
 _MAX_MEMBERS = 8
+_ABSENT = Raw(b"")
 _UNDECODABLE = (DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -96,14 +97,14 @@ class LineDecoder:
         # The decoder would take two objects in a line for two records, and one in two lines for one.
         if len(decoded) != block.count:
             return None
-        return [envelope.record for envelope in decoded] if self._member else decoded
+        return [_inner_of(envelope) for envelope in decoded] if self._member else decoded
 
     def _decoded(self, line: bytes) -> Record | None:
         try:
             decoded = self._decoder.decode(line)
         except _UNDECODABLE:
             return None
-        record: Record | None = decoded.record if self._member else decoded
+        record: Record | None = _inner_of(decoded) if self._member else decoded
         return record
 
     def _picked(self, block: Block, number: int, swept: list[Any] | None) -> LineChunk:
@@ -141,9 +142,14 @@ class LineDecoder:
     def _expect(self, member: str) -> None:
         """From now on try this first: records alone, or records in that member of an envelope."""
         if member not in self._decoders and len(self._decoders) < _MAX_MEMBERS:
-            envelope = defstruct(
-                "Envelope", [("record", Record | None, field(default=None, name=member))], gc=False
-            )
+            record = ("record", Record | None, field(default=None, name=member))
+            envelope = defstruct("Envelope", [record, ("timestamp", Raw, _ABSENT)], gc=False)
             self._decoders[member] = json.Decoder(envelope)
         if member in self._decoders:
             self._member, self._decoder = member, self._decoders[member]
+
+
+def _inner_of(envelope: Any) -> Record | None:
+    # A line with a timestamp of its own is a record, whatever else is in it: as where records are expected.
+    record: Record | None = None if envelope.timestamp else envelope.record
+    return record

@@ -50,6 +50,11 @@ class Piece(Struct, frozen=True):
 def cut(path: str, position: PositionLookup, size: int) -> tuple[list[Piece], int | None]:
     """The pieces of what a store has not merged of a file, of about ``size`` bytes each; gzip and CSV stay whole.
 
+    Args:
+        path: where the file is.
+        position: the store's.
+        size: more than the ``WINDOW_BYTES`` by which a file is known again.
+
     Returns:
         The pieces, and how many bytes the file has; ``None``: gzip, so nobody knows yet.
 

@@ -172,10 +172,10 @@ def _look_at_value(data: bytes, *, inside: bool = False) -> Found:
 
 
 def _look_at_object(data: bytes, found: _Object) -> Found:
-    if found.envelope is not _ABSENT:
-        return _look_into(found.envelope, ENVELOPE_MEMBER)
     if found.timestamp is not _ABSENT:
         return _record(found)
+    if found.envelope is not _ABSENT:
+        return _look_into(found.envelope, ENVELOPE_MEMBER)
     for member, value in _other_members(data):
         return _look_into(value, member)
     if found.level is not _ABSENT:
