@@ -186,8 +186,8 @@ def _rejects_file(path: Path | None) -> Iterator[OnRejected | None]:
     with os.fdopen(descriptor, "wb") as file:
 
         def keep(rejected: "Rejected") -> None:
-            raw = rejected.raw
-            file.write(raw if raw.endswith(b"\n") else raw + b"\n")
+            if raw := rejected.raw:  # of a line with several malformed records the first has it
+                file.write(raw if raw.endswith(b"\n") else raw + b"\n")
 
         try:
             yield keep

@@ -21,7 +21,10 @@ PositionLookup = Callable[[str], str | None]
 
 
 class Rejected(Struct, frozen=True):
-    """One malformed record: where it stands, what is wrong with it, and its bytes as they came."""
+    """One malformed record: where it stands, what is wrong with it, and its bytes as they came.
+
+    ``raw`` is empty where the bytes were given with an earlier one: a line may hold many records.
+    """
 
     where: str
     reason: str

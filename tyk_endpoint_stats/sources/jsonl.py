@@ -37,15 +37,22 @@ class LineChunk(Chunk, kw_only=True):
     places: Sequence[int] | None = None
     unit: str = "line"
     _lines: tuple[list[bytes], list[int]] | None = None
+    _given: set[int] = field(default_factory=set)
 
     def locate(self, index: int) -> Rejected:
-        """Where ``records[index]`` stands, and its line."""
+        """Where ``records[index]`` stands, and its line: once, also where several records of it are malformed."""
         if self._lines is None:
             lines = self.block.lines()
             self._lines = lines, list(accumulate(map(len, lines), initial=self.block.offset))
         lines, offsets = self._lines
         place = index if self.places is None else self.places[index]
-        return Rejected(self.where(place, offsets[place]), "", lines[place])
+        return self.reject(place, offsets[place], "", lines[place])
+
+    def reject(self, place: int, offset: int, reason: str, line: bytes) -> Rejected:
+        """A malformed record of a line. Only the first has its bytes: an array may have thousands of them."""
+        raw = b"" if place in self._given else line
+        self._given.add(place)
+        return Rejected(self.where(place, offset), reason, raw)
 
     def where(self, place: int, offset: int) -> str:
         """How people find a line again: by its number where that is known, and by its first byte."""
@@ -135,7 +142,7 @@ class LineDecoder:
                 elif found.skipped:
                     skipped[found.skipped] = skipped.get(found.skipped, 0) + 1
                 else:
-                    rejected.append(Rejected(chunk.where(place, at), found.malformed, line))
+                    rejected.append(chunk.reject(place, at, found.malformed, line))
         chunk.records, chunk.repaired, chunk.skipped, chunk.rejected = records, repaired, skipped, rejected
         return chunk
 
