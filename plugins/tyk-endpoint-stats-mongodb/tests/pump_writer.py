@@ -34,6 +34,12 @@ class PumpDatabase:
             url += f"{'&' if '?' in url else '?'}{option}={value}"
         return url
 
+    def have_it_fail(self, command: str, times: int = 1, **how: Any) -> None:
+        """The server's next ``command`` fails: with ``errorCode``, late (``blockTimeMS``), …; 0 times: no more."""
+        mode = {"times": times} if times else "off"
+        data = {"failCommands": [command], **how}
+        self.client.admin.command("configureFailPoint", "failCommand", mode=mode, data=data)
+
     def drop(self) -> None:
         self.client.drop_database(self.name)
         self.client.close()

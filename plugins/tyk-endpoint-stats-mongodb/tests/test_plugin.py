@@ -16,8 +16,9 @@ def test_both_schemes_are_introduced() -> None:
 
 
 def test_what_tyk_pump_left_is_introduced_too() -> None:
-    provided = load_plugins().sources
-    for scheme in ("tyk-raw+mongodb", "tyk-raw+mongodb+srv"):
+    plugins = load_plugins()
+    provided = plugins.sources | plugins.stores
+    for scheme in ("tyk-raw+mongodb", "tyk-raw+mongodb+srv", "tyk-pump+mongodb", "tyk-pump+mongodb+srv"):
         assert provided[scheme].plugin == "tyk-endpoint-stats-mongodb"
         assert provided[scheme].type.example.startswith(f"{scheme}://")
 

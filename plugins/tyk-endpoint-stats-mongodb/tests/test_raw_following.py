@@ -98,8 +98,8 @@ def test_exact_inside_the_lag_through_many_kills(pump: PumpDatabase, tmp_path: P
 def check_exact(pump: PumpDatabase, folder: Path, seed: int, kills: int) -> None:
     rng = random.Random(seed)
     pump.database.create_collection("tyk_analytics")
-    exact = Reader(folder / "exact.db", pump.url("tyk-raw", lagSeconds=LAG_S))
-    twin = Reader(folder / "twin.db", pump.url("tyk-raw", lagSeconds=0))
+    exact = Reader(folder / "exact.db", pump.url("tyk-raw", lag_seconds=LAG_S))
+    twin = Reader(folder / "twin.db", pump.url("tyk-raw", lag_seconds=0))
     try:
         with Pumps(pump, seed) as pumps:
             twin.start()

@@ -271,7 +271,7 @@ class TestTheLag:
     def test_without_a_lag_late_ones_are_lost(self, pump: PumpDatabase) -> None:
         """The twin: everything there is, up to now."""
         written = Written(pump)
-        (source,) = open_raw(pump.url("tyk-raw", lagSeconds=0), clock=lambda: written.now)
+        (source,) = open_raw(pump.url("tyk-raw", lag_seconds=0), clock=lambda: written.now)
         with MemoryStore() as store:
             written.history(store, source)
             assert hits(store) < written.count
@@ -297,11 +297,11 @@ class TestTheLag:
         with MemoryStore() as store:
             read_all(store, pump.url("tyk-raw"))
             assert paths(store) == ["/70"]
-            read_all(store, pump.url("tyk-raw", lagSeconds=40))
+            read_all(store, pump.url("tyk-raw", lag_seconds=40))
             assert paths(store) == ["/50", "/70"]
 
     def test_whoever_reads_is_told(self, pump: PumpDatabase) -> None:
-        (source,) = open_sources(pump.url("tyk-raw", lagSeconds=20))
+        (source,) = open_sources(pump.url("tyk-raw", lag_seconds=20))
         (warning,) = source.warnings
         assert "20 s after they were written" in warning
 
@@ -371,8 +371,8 @@ class TestUrls:
     def test_bad_ones_say_what_is_wrong_and_no_password(self) -> None:
         for url, said in {
             "tyk-raw+mongodb://u:hush@localhost": "names no database; for example: tyk-raw",
-            "tyk-raw+mongodb://u:hush@localhost/d?lagSeconds=x": "lagSeconds is a whole number",
-            "tyk-raw+mongodb://u:hush@localhost/d?lagSeconds=-1": "lagSeconds is a whole number",
+            "tyk-raw+mongodb://u:hush@localhost/d?lag_seconds=x": "lag_seconds is a whole number",
+            "tyk-raw+mongodb://u:hush@localhost/d?lag_seconds=-1": "lag_seconds is a whole number",
         }.items():
             with pytest.raises(PluginError, match=said) as caught:
                 open_sources(url)
@@ -386,19 +386,18 @@ class TestUrls:
 
     def test_a_user_without_rights_is_told_what_he_needs(self, pump: PumpDatabase) -> None:
         (source,) = open_raw(pump.url("tyk-raw"))
-        refusal = {"failCommands": ["listCollections"], "errorCode": 13}
-        pump.server.admin("configureFailPoint", "failCommand", mode={"times": 1}, data=refusal)
+        pump.have_it_fail("listCollections", errorCode=13)
         with pytest.raises(SourceError, match="give it the role read on the database"):
             source.parts()
 
     def test_the_driver_gets_the_rest_as_it_is(self) -> None:
         address = raw_source.parse_address(
-            "tyk-raw+mongodb+srv://u:p%40@h/db.z_tyk_analyticz_*?lagSeconds=5&tls=true&appName=a", {"lagseconds"}
+            "tyk-raw+mongodb+srv://u:p%40@h/db.z_tyk_analyticz_*?lag_seconds=5&tls=true&appName=a", {"lag_seconds"}
         )
         assert address.driver_url == "mongodb+srv://u:p%40@h/db?tls=true&appName=a"
         assert (address.database, address.collection) == ("db", "z_tyk_analyticz_*")
-        assert address.options == {"lagseconds": "5"}
-        assert address.label == "tyk-raw+mongodb+srv://***@h/db.z_tyk_analyticz_*?lagSeconds=5&tls=true&appName=a"
+        assert address.options == {"lag_seconds": "5"}
+        assert address.label == "tyk-raw+mongodb+srv://***@h/db.z_tyk_analyticz_*?lag_seconds=5&tls=true&appName=a"
 
 
 def test_a_forked_child_reads_with_a_client_of_its_own(pump: PumpDatabase) -> None:

@@ -11,8 +11,17 @@ _SCHEMES = ("mongodb", "mongodb+srv")
 
 @hookimpl
 def provide_stores() -> Iterable[StoreType]:
-    """The store, under both schemes of MongoDB's URLs."""
-    return [
+    """The store, and Tyk Pump's aggregates, each under both schemes of MongoDB's URLs."""
+    pump = [
+        StoreType(
+            f"tyk-pump+{scheme}",
+            "tyk_endpoint_stats_mongodb.pump_aggregates:open_pump",
+            "Tyk Pump's own aggregates in MongoDB, read where they are",
+            f"tyk-pump+{scheme}://localhost/tyk_analytics",
+        )
+        for scheme in _SCHEMES
+    ]
+    return pump + [
         StoreType(
             scheme,
             "tyk_endpoint_stats_mongodb.store:open_mongodb",

@@ -23,7 +23,7 @@ class Address(Struct, frozen=True):
         driver_url: the URL as the driver takes it.
         database: the database's name.
         collection: the collection's name, or its beginning and ``*``; ``""``: whatever is there.
-        options: ours, by their names in lower case.
+        options: ours, by their names.
     """
 
     label: str
@@ -54,7 +54,7 @@ def parse_address(url: str, ours: Collection[str]) -> Address:
 
     Args:
         url: ``PREFIX`` is what the scheme begins with, up to ``+``; ``mongodb+srv`` works too.
-        ours: options that the driver must not see, in lower case; all others go to it as they are.
+        ours: options that the driver must not see; all others go to it as they are.
 
     Raises:
         PluginError: the URL names no database.
@@ -71,8 +71,8 @@ def parse_address(url: str, ours: Collection[str]) -> Address:
     passed_on = []
     for option in filter(None, query.split("&")):
         name, _, value = option.partition("=")
-        if name.lower() in ours:
-            options[name.lower()] = unquote(value)
+        if name in ours:
+            options[name] = unquote(value)
         else:
             passed_on.append(option)
     driver_scheme = scheme.partition("+")[2]
@@ -88,7 +88,7 @@ def number_option(address: Address, name: str, default: int, least: int, most: i
     Raises:
         PluginError: it is none, or out of range.
     """
-    text = address.options.get(name.lower(), str(default))
+    text = address.options.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
         raise PluginError(f"{address.label}: {name} is a whole number from {least} to {most}, not {text!r}")
     return int(text)

@@ -28,7 +28,7 @@ from tyk_endpoint_stats_mongodb.raw_records import ID_BYTES, PROJECTION, decode_
 __all__ = ["RawCollection", "RawCollections", "RawReading", "open_raw"]
 
 LAG_S = 60
-LAG_OPTION = "lagSeconds"
+LAG_OPTION = "lag_seconds"
 ANSWER_WITHIN_S = 30.0
 CLOSE_WITHIN_S = 1.0
 DOCUMENTS_A_PAGE = 5000
@@ -40,7 +40,7 @@ Clock = Callable[[], datetime]
 
 
 def open_raw(url: str, *, clock: Clock | None = None) -> Sequence["RawCollections"]:
-    """The source behind a URL: ``tyk-raw+mongodb://host/database[.collection][?lagSeconds=60]``.
+    """The source behind a URL: ``tyk-raw+mongodb://host/database[.collection][?lag_seconds=60]``.
 
     Without a collection it is whichever of ``tyk_analytics`` and ``z_tyk_analyticz_*`` is there. Nothing is asked
     of the server yet.
@@ -52,7 +52,7 @@ def open_raw(url: str, *, clock: Clock | None = None) -> Sequence["RawCollection
     Raises:
         PluginError: the URL can't be used.
     """
-    address = parse_address(url, {LAG_OPTION.lower()})
+    address = parse_address(url, {LAG_OPTION})
     lag = timedelta(seconds=number_option(address, LAG_OPTION, LAG_S, 0, _LONGEST_LAG_S))
     return (RawCollections(Server(address), address.collection, lag, clock),)
 

@@ -1,6 +1,5 @@
 """The MongoDB store: opened by its URL, the way of merging chosen by what the server is."""
 
-import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from tyk_endpoint_stats_mongodb.lanes import Lanes
 from tyk_endpoint_stats_mongodb.layout import Layout, lane_of
 from tyk_endpoint_stats_mongodb.reading import answer, keys_between
 from tyk_endpoint_stats_mongodb.seam import Seam
+from tyk_endpoint_stats_mongodb.snapshots import from_one_snapshot, has_snapshots
 from tyk_endpoint_stats_mongodb.sources import progress_of
 from tyk_endpoint_stats_mongodb.transactions import Transactions
 
@@ -37,8 +37,6 @@ STATES_A_BATCH = 4_000
 
 _OLDEST_WIRE = 13  # MongoDB 5.0: snapshot reads outside of transactions
 _UNAUTHORIZED = 13
-_SNAPSHOT_GONE = {239, 246}  # too old, or the catalog changed since: a newer one will do
-_PAUSE_S = 0.02
 
 Result = TypeVar("Result")
 
@@ -118,7 +116,7 @@ def store_in(
         if hello.get("maxWireVersion", 0) < _OLDEST_WIRE:
             raise UnusableStore(f"{seam.name}: the server is too old; MongoDB 5.0 or newer is needed")
         layout.prepare(seam.name, make=make)
-    kind = ReplicaSetStore if "setName" in hello or hello.get("msg") == "isdbgrid" else StandaloneStore
+    kind = ReplicaSetStore if has_snapshots(hello) else StandaloneStore
     store = kind(layout, seam, merge_timeout_s, read_timeout_s, on_close)
     store.finish_open_batches()
     return store
@@ -224,14 +222,7 @@ class ReplicaSetStore(WholeBatchReads, MongoStore):
             return Transactions(self._layout, self._lanes).merge(batch)
 
     def _from_one_snapshot(self, ask: Callable[[Any], Result]) -> Result:
-        while True:
-            try:
-                with self._layout.states.database.client.start_session(snapshot=True) as session:
-                    return ask(session)
-            except OperationFailure as problem:
-                if problem.code not in _SNAPSHOT_GONE:
-                    raise
-                time.sleep(_PAUSE_S)
+        return from_one_snapshot(self._layout.states.database.client, ask)
 
 
 class StandaloneStore(MongoStore):
