@@ -14,6 +14,7 @@ import psycopg
 
 from tyk_endpoint_stats.core.selection import Endpoint, Kind
 from tyk_endpoint_stats.testing import Hit
+from tyk_endpoint_stats.testing.pump import in_pumps_order
 from tyk_endpoint_stats.tyk.endpoint_key import encode_endpoint_key
 
 __all__ = ["EXACT_CODES", "VECTORS", "create_table", "insert", "rows_of"]
@@ -47,9 +48,7 @@ def insert(url: str, table: str, rows: Iterable[Row]) -> None:
 def rows_of(hits: Iterable[Hit], length_s: int = 3600) -> list[Row]:
     """The rows of endpoints, of keys and of APIs."""
     rows: dict[Any, Row] = {}
-    for hit in sorted(hits, key=lambda hit: (hit.at_us, hit.alias, hit.api_name)):
-        if not hit.org_id:
-            continue  # Pump drops an empty organisation
+    for hit in in_pumps_order(hits):
         bucket = hit.at_us // 1_000_000 // length_s * length_s
         value = f"{hit.consumer_id}.{encode_endpoint_key(Endpoint(hit.api_id, hit.path))}"
         _count(rows, hit, bucket, DIMENSIONS[hit.kind], value)

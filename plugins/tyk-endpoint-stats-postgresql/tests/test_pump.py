@@ -15,15 +15,15 @@ from pump_rows import EXACT_CODES, STORES, create_table, insert, rows_of
 from tyk_endpoint_stats_postgresql.pump import PumpReader
 from tyk_endpoint_stats_postgresql.pump_tables import Table
 
-from tyk_endpoint_stats.core.buckets import WIDTH_US, Bucket, Span, Width
+from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Consumer, Dimension, Group, Kind, Selection
+from tyk_endpoint_stats.core.selection import Consumer, Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import EdgeInsideBucket, PluginError, StoreError, UnusableStore
 from tyk_endpoint_stats.opening import open_readable_store, open_store
-from tyk_endpoint_stats.testing import Hit, ReadableStoreConformance, hit, plain_answer, plain_hits
-from tyk_endpoint_stats.testing.exam import ALL_DAYS
+from tyk_endpoint_stats.testing import Hit, ReadableStoreConformance, hit, plain_hits
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
+from tyk_endpoint_stats.testing.pump import pump_answer
 from tyk_endpoint_stats.testing.texts import UGLY_TEXTS
 from tyk_endpoint_stats.web.messages import Request
 from tyk_endpoint_stats.web.routes import respond
@@ -31,47 +31,7 @@ from tyk_endpoint_stats.web.settings import Settings
 from tyk_endpoint_stats.web.tokens import Tokens
 
 TOKEN = "7a7b140f-2480-4d5a-4e78-24049e3ba7f8"
-HOUR_US = 3_600_000_000
 NOON = 1_602_590_400  # 2020-10-13T12:00:00Z
-
-
-def bounds(span: Span) -> tuple[int, int]:
-    return span.first * WIDTH_US[span.width], span.end * WIDTH_US[span.width]
-
-
-def must_divide(hits: Sequence[Hit], selection: Selection) -> bool:
-    """Whether an hour with a hit that is asked for lies in more than one place of the question."""
-    places: dict[int, set[Any]] = {}
-    wanted = [hit for hit in hits if plain_answer([hit], in_all_time(selection))]
-    for one in wanted:
-        start = one.at_us // HOUR_US * HOUR_US
-        for quarter in range(4):
-            at_us = start + quarter * 900_000_000
-            spans = [span for span in selection.spans if bounds(span)[0] <= at_us < bounds(span)[1]]
-            apart = Dimension.BUCKET in selection.group_by
-            place = [Bucket(span.width, at_us // WIDTH_US[span.width]) if apart else "asked" for span in spans]
-            places.setdefault(start, set()).add(place[0] if place else None)
-    return any(len(found) > 1 for found in places.values())
-
-
-def in_all_time(selection: Selection) -> Selection:
-    return Selection(
-        ALL_DAYS,
-        org_id=selection.org_id,
-        kind=selection.kind,
-        consumer_id=selection.consumer_id,
-        api_id=selection.api_id,
-        path=selection.path,
-    )
-
-
-def newest(names: list[tuple[str, int, str]]) -> str:
-    """Of an hour of an organisation the newest name, of all hours the newest; what is equally new, by text."""
-    of_hour: dict[tuple[str, int], tuple[int, str]] = {}
-    for org_id, at_us, name in names:
-        key = (org_id, at_us // HOUR_US)
-        of_hour[key] = max((at_us, name), of_hour.get(key, (at_us, name)))
-    return max(((hour, name) for (_, hour), (_, name) in of_hour.items()), default=(0, ""))[1]
 
 
 class TestPumpReader(ReadableStoreConformance):
@@ -94,33 +54,10 @@ class TestPumpReader(ReadableStoreConformance):
         self.server.execute(f"DROP SCHEMA IF EXISTS {place.name} CASCADE")
 
     def expected(self, hits: Sequence[Hit], selection: Selection) -> dict[Group, EndpointStats] | None:
-        hits = [hit for hit in hits if hit.org_id]
-        if must_divide(hits, selection):
-            return None
-        asked = [
-            hit
-            for hit in hits
-            if any(bounds(span)[0] <= hit.at_us < bounds(span)[1] for span in selection.spans)
-            and selection.org_id in (None, hit.org_id)
-        ]
-        answer = {}
-        for group, stats in plain_answer(hits, selection).items():
-            aliases = [
-                (hit.org_id, hit.at_us, hit.alias)
-                for hit in asked
-                if hit.alias and hit.kind is Kind.KEY and group.consumer == Consumer.key(hit.consumer_id)
-            ]
-            names = [
-                (hit.org_id, hit.at_us, hit.api_name)
-                for hit in asked
-                if hit.api_name and group.endpoint and hit.api_id == group.endpoint.api_id
-            ]
-            told = Group(group.consumer, group.endpoint, group.bucket, newest(aliases), newest(names))
-            stats.histogram = {}
+        answer = pump_answer(hits, selection)
+        for stats in (answer or {}).values():
             stats.codes = {code: count for code, count in stats.codes.items() if code in EXACT_CODES}
-            stats.first_hit_us = None
             stats.min_latency_non_error_ms = stats.min_upstream_latency_non_error_ms = None
-            answer[told] = stats
         return answer
 
 
