@@ -1,9 +1,12 @@
 """What is said at the start, and looking without taking; through the command line."""
 
+import json
 import re
 import subprocess
 import sys
 import time
+from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from redis_server import BASE, keys, opened, push
@@ -120,3 +123,54 @@ def test_following_takes_what_comes_and_leaves_nothing_when_it_is_stopped(server
     assert said.count("as Tyk Pump does") == 1
     with open_store(f"sqlite:///{tmp_path}/stats.db") as store:
         assert sum(row.hits for row in store.consumers()) == 30
+
+
+def test_one_process_reads_and_answers(server, client, tmp_path):
+    """Pushed by a gateway, answered over HTTP; stopped, nothing is left half read."""
+    push(client, BASE, elements(40))
+    serving = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "tyk_endpoint_stats", "serve", "--store", "sqlite:///stats.db", "--port", "0"),
+            *("--token", "0123456789abcdef", "--ingest", server.url),
+        ],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        url = re.search(r"http://[^ ,]+", serving.stdout.readline())[0]
+        question = Request(
+            f"{url}/api/activity/keys/endpoint/k/1/10/2026/31/10/2026",
+            headers={"authorization": "0123456789abcdef"},
+        )
+        deadline = time.monotonic() + 20
+        while True:
+            with urlopen(question) as answer:
+                rows = json.load(answer)["data"]
+            if len(rows) == 40:
+                break
+            assert time.monotonic() < deadline, rows
+            time.sleep(0.05)
+        push(client, BASE, elements(5))
+        serving.terminate()
+        serving.communicate(timeout=20)
+    finally:
+        serving.kill()
+    assert serving.returncode == 0
+    with open_store(f"sqlite:///{tmp_path}/stats.db") as store:
+        store.ingest(opened(server))
+        assert sum(row.hits for row in store.consumers()) == 45
+    assert keys(client) == set()
+
+
+def test_the_readme_says_what_works(server, client, tmp_path):
+    """Its commands on this server, once; serving is tried above."""
+    readme = Path(__file__).parents[1].joinpath("README.md").read_text()
+    commands = [line.split()[2:] for line in readme.splitlines() if line.startswith("tyk-endpoint-stats ingest")]
+    assert len(commands) == 2
+    push(client, BASE, elements(3))
+    for arguments, expected in zip(commands, ("3 records wait", "counted                3"), strict=True):
+        here = [server.url if part.startswith("redis:") else part for part in arguments if part != "--follow"]
+        result = program(tmp_path, *here)
+        assert (result.returncode, expected in result.stdout) == (0, True), result
