@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tyk_endpoint_stats.collecting import NAMED_REJECTS, Collected, Limits, Wanted, collect
+from tyk_endpoint_stats.copy_mark import refuse_half_copied
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.path_counts import PathCounts
@@ -163,6 +164,7 @@ def ingest(
     """
     if not isinstance(source, Source):
         source = RecordsSource(source)
+    refuse_half_copied(store.position)
     wanted = Wanted(rules, limits_for(store, limits), fail_on_malformed, on_rejected is not None)
     report = report or IngestReport(source.label)
     began = time.monotonic()

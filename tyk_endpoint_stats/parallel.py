@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tyk_endpoint_stats.collecting import Collected, Limits, Wanted
+from tyk_endpoint_stats.copy_mark import refuse_half_copied
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.crew import Crew
 from tyk_endpoint_stats.errors import SourceError
@@ -70,6 +71,7 @@ def ingest_all(
     """
     files = [source for source in sources if isinstance(source, FileSource)]
     piece_bytes = _piece_bytes(files, jobs)
+    refuse_half_copied(store.position)
     wanted = Wanted(rules, limits_for(store, limits), fail_on_malformed, on_rejected is not None)
     alone = partial(
         ingest,

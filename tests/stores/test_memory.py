@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from tyk_endpoint_stats.stores.memory import MemoryStore
-from tyk_endpoint_stats.testing import WholeBatchReadsConformance
+from tyk_endpoint_stats.testing import CopyableConformance, WholeBatchReadsConformance
 
 
-class TestMemoryStore(WholeBatchReadsConformance):
+class TestMemoryStore(CopyableConformance, WholeBatchReadsConformance):
     max_examples = 100
 
     def open_store(self, place: Path) -> MemoryStore:

@@ -18,13 +18,23 @@ from tyk_endpoint_stats.collecting import Limits
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Batch, Consumer, Counts, Group, Kind, Selection
+from tyk_endpoint_stats.core.selection import Batch, Consumer, Counts, Group, Kind, NameSeen, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.ingest import IngestReport, ingest
 from tyk_endpoint_stats.reports import ConsumerRow, EndpointRow
 from tyk_endpoint_stats.sources.contract import Rejected, Source
 
-__all__ = ["Inspectable", "Pruned", "ReadableStore", "SourceProgress", "Store", "StoreFacts", "WholeBatchReads"]
+__all__ = [
+    "Copyable",
+    "Inspectable",
+    "Outline",
+    "Pruned",
+    "ReadableStore",
+    "SourceProgress",
+    "Store",
+    "StoreFacts",
+    "WholeBatchReads",
+]
 
 
 class Pruned(Struct, frozen=True):
@@ -60,6 +70,22 @@ class StoreFacts(Struct, frozen=True, kw_only=True):
     day_states: int | None = None
     quarter_states: int | None = None
     pruned_before: Instant | None = None
+
+
+class Outline(Struct, frozen=True):
+    """What a store holds besides states and sources, all of one snapshot.
+
+    Attributes:
+        organisations: every ``org_id`` that has a state.
+        api_names: as in a ``Batch``.
+        aliases: as in a ``Batch``.
+        pruned_before: quarters of earlier UTC days are gone; ``None``: nothing was ever pruned.
+    """
+
+    organisations: Sequence[str]
+    api_names: dict[tuple[str, str], NameSeen]
+    aliases: dict[tuple[str, str, str], NameSeen]
+    pruned_before: Instant | None
 
 
 class ReadableStore(ABC):
@@ -188,6 +214,18 @@ class WholeBatchReads:
 
     Memory, SQLite and MongoDB on a replica set have it; a standalone MongoDB can't.
     """
+
+
+class Copyable(ABC):
+    """An ability, as a type: the store can be copied from. Its states are asked for, its names can't be."""
+
+    @abstractmethod
+    def outline(self) -> Outline:
+        """What a copy needs to know beyond answers.
+
+        Raises:
+            StoreError: the store can't answer.
+        """
 
 
 class Inspectable(ABC):

@@ -24,7 +24,7 @@ from tyk_endpoint_stats.core.selection import (
 )
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PositionConflict, QuartersPruned, StoreClosed, StoreError
-from tyk_endpoint_stats.stores.contract import Pruned, SourceProgress, Store, WholeBatchReads
+from tyk_endpoint_stats.stores.contract import Copyable, Outline, Pruned, SourceProgress, Store, WholeBatchReads
 
 __all__ = ["MemoryStore", "open_memory"]
 
@@ -37,7 +37,7 @@ def open_memory(url: str = "memory://") -> "MemoryStore":
     return MemoryStore()
 
 
-class MemoryStore(WholeBatchReads, Store):
+class MemoryStore(Copyable, WholeBatchReads, Store):
     """States in a dict, for tests, demos, and questions over a file that need no database."""
 
     def __init__(self) -> None:
@@ -105,6 +105,18 @@ class MemoryStore(WholeBatchReads, Store):
                 copied.merge(counts)
                 progress.append(SourceProgress(source, position, copied))
             return progress
+
+    def outline(self) -> Outline:
+        """See the contract."""
+        with self._lock:
+            self._check_usable()
+            before = self._pruned_before_day
+            return Outline(
+                sorted({org_id for states in self._states.values() for org_id, *_ in states}),
+                dict(self._api_names),
+                dict(self._aliases),
+                None if before is None else before * DAY_US,
+            )
 
     def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
         """See the contract."""

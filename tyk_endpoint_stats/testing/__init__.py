@@ -23,6 +23,7 @@ pytest.register_assert_rewrite(
         for module in (
             "answers",
             "concurrency",
+            "copying",
             "durability",
             "exam",
             "limits",
@@ -35,6 +36,7 @@ pytest.register_assert_rewrite(
 )
 
 from tyk_endpoint_stats.testing.conformance import (  # noqa: E402 - asserts are rewritten first
+    CopyableConformance,
     DurableStoreConformance,
     ReadableStoreConformance,
     StoreConformance,
@@ -45,6 +47,7 @@ from tyk_endpoint_stats.testing.plain import Hit, plain_answer, plain_hits, plai
 from tyk_endpoint_stats.testing.sources import PeekableSourceConformance, SourceConformance  # noqa: E402
 
 __all__ = [
+    "CopyableConformance",
     "DurableStoreConformance",
     "Hit",
     "PeekableSourceConformance",

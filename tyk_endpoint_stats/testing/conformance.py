@@ -2,13 +2,20 @@
 
 from tyk_endpoint_stats.testing.answers import AnswersExam
 from tyk_endpoint_stats.testing.concurrency import ConcurrencyExam, WholeBatchExam
+from tyk_endpoint_stats.testing.copying import CopyingExam
 from tyk_endpoint_stats.testing.durability import DurabilityExam
 from tyk_endpoint_stats.testing.limits import LimitsExam
 from tyk_endpoint_stats.testing.positions import PositionsExam
 from tyk_endpoint_stats.testing.pruning import PruningExam
 from tyk_endpoint_stats.testing.reading import ReadingExam
 
-__all__ = ["DurableStoreConformance", "ReadableStoreConformance", "StoreConformance", "WholeBatchReadsConformance"]
+__all__ = [
+    "CopyableConformance",
+    "DurableStoreConformance",
+    "ReadableStoreConformance",
+    "StoreConformance",
+    "WholeBatchReadsConformance",
+]
 
 
 class ReadableStoreConformance(ReadingExam):
@@ -62,3 +69,7 @@ class DurableStoreConformance(DurabilityExam, StoreConformance):
 
 class WholeBatchReadsConformance(WholeBatchExam, StoreConformance):
     """The exam of stores whose readers see a batch whole or not at all (``stores.contract.WholeBatchReads``)."""
+
+
+class CopyableConformance(CopyingExam, StoreConformance):
+    """The exam of stores that can be copied from (``stores.contract.Copyable``), and into, as any store can."""

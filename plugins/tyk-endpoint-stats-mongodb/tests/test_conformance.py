@@ -6,10 +6,10 @@ import pytest
 from mongo_servers import MongoServer
 from tyk_endpoint_stats_mongodb.store import MongoStore, ReplicaSetStore, StandaloneStore, open_mongodb
 
-from tyk_endpoint_stats.testing import DurableStoreConformance, WholeBatchReadsConformance
+from tyk_endpoint_stats.testing import CopyableConformance, DurableStoreConformance, WholeBatchReadsConformance
 
 
-class MongoExam(DurableStoreConformance):
+class MongoExam(CopyableConformance, DurableStoreConformance):
     max_examples = 8
     server: MongoServer
 

@@ -6,13 +6,15 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Bucket, Span, Width
+from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Group, Kind, NameSeen, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import QuartersPruned
+from tyk_endpoint_stats.stores.contract import Outline
 from tyk_endpoint_stats_mongodb.documents import MAXIMA, MINIMA, SUMS, Document, stats_of
 from tyk_endpoint_stats_mongodb.layout import Layout
 
-__all__ = ["answer", "keys_between", "pipeline_of"]
+__all__ = ["answer", "keys_between", "outline", "pipeline_of"]
 
 _KEYS = {
     Dimension.CONSUMER: ("kind", "consumer"),
@@ -130,6 +132,26 @@ def answer(layout: Layout, selection: Selection, session: Any) -> Sequence[tuple
         )
         for consumer, endpoint, bucket, stats in answered
     ]
+
+
+def outline(layout: Layout, session: Any) -> Outline:
+    """What a copy needs to know beyond answers."""
+    api_names: dict[tuple[str, str], NameSeen] = {}
+    aliases: dict[tuple[str, str, str], NameSeen] = {}
+    for found in layout.names.find(session=session):
+        key, (seen_us, name) = found["_id"], found["seen"]
+        if key["of"] == "api":
+            api_names[key["org_id"], key["id"]] = (int(seen_us), name)
+        else:
+            aliases[key["org_id"], key["kind"], key["id"]] = (int(seen_us), name)
+    organisations = layout.states.aggregate([{"$group": {"_id": "$_id.org_id"}}], session=session)
+    before = layout.pruned_before_day(session)
+    return Outline(
+        sorted(found["_id"] for found in organisations),
+        api_names,
+        aliases,
+        None if before is None else before * DAY_US,
+    )
 
 
 _UNSEEN: NameSeen = (0, "")

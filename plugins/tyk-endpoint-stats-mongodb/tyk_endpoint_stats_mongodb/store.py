@@ -15,11 +15,11 @@ from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Batch, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PluginError, UnusableStore
-from tyk_endpoint_stats.stores.contract import Pruned, SourceProgress, Store, WholeBatchReads
+from tyk_endpoint_stats.stores.contract import Copyable, Outline, Pruned, SourceProgress, Store, WholeBatchReads
 from tyk_endpoint_stats_mongodb.gate import Gate
 from tyk_endpoint_stats_mongodb.lanes import Lanes
 from tyk_endpoint_stats_mongodb.layout import Layout, lane_of
-from tyk_endpoint_stats_mongodb.reading import answer, keys_between
+from tyk_endpoint_stats_mongodb.reading import answer, keys_between, outline
 from tyk_endpoint_stats_mongodb.seam import Seam
 from tyk_endpoint_stats_mongodb.snapshots import from_one_snapshot, has_snapshots
 from tyk_endpoint_stats_mongodb.sources import progress_of
@@ -122,7 +122,7 @@ def store_in(
     return store
 
 
-class MongoStore(Store):
+class MongoStore(Copyable, Store):
     """What both ways of merging have in common. Made by ``open_mongodb`` or ``store_in``."""
 
     most_states_a_batch = STATES_A_BATCH
@@ -185,6 +185,11 @@ class MongoStore(Store):
         """See the contract."""
         with self._call(self._read_timeout_s):
             return self._from_one_snapshot(lambda session: answer(self._layout, selection, session))
+
+    def outline(self) -> Outline:
+        """See the contract. Reads every state's organisation: the deadline is that of a merge."""
+        with self._call(self._merge_timeout_s):
+            return self._from_one_snapshot(lambda session: outline(self._layout, session))
 
     @abstractmethod
     def _from_one_snapshot(self, ask: Callable[[Any], Result]) -> Result:

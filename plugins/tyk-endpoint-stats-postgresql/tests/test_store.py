@@ -18,12 +18,18 @@ from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import PluginError, StoreError, UnusableStore
 from tyk_endpoint_stats.opening import open_readable_store, open_store
 from tyk_endpoint_stats.plugin_manager import load_plugins
-from tyk_endpoint_stats.testing import DurableStoreConformance, WholeBatchReadsConformance, batch_of, hit
+from tyk_endpoint_stats.testing import (
+    CopyableConformance,
+    DurableStoreConformance,
+    WholeBatchReadsConformance,
+    batch_of,
+    hit,
+)
 from tyk_endpoint_stats.testing.exam import ALL_DAYS
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 
 
-class TestPostgreSQLStore(DurableStoreConformance, WholeBatchReadsConformance):
+class TestPostgreSQLStore(CopyableConformance, DurableStoreConformance, WholeBatchReadsConformance):
     max_examples = 5
 
     @pytest.fixture(autouse=True)

@@ -7,14 +7,16 @@ from uuid import UUID
 from msgspec import json
 
 from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Bucket, Span, Width
+from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Group, Kind, NameSeen, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import QuartersPruned
+from tyk_endpoint_stats.stores.contract import Outline
 from tyk_endpoint_stats_postgresql.connections import Connection
 from tyk_endpoint_stats_postgresql.schema import MAXIMA, MINIMA, STATE_COLUMNS, SUMS
 from tyk_endpoint_stats_postgresql.texts import plain, stored
 
-__all__ = ["answer"]
+__all__ = ["answer", "outline"]
 
 _TABLES = {Width.QUARTER: "quarters", Width.DAY: "days"}
 _PLAIN = len(STATE_COLUMNS) - 2  # without codes and histogram
@@ -173,3 +175,22 @@ def _api_names(connection: Connection, selection: Selection) -> dict[str, NameSe
         key, seen = plain(api_id), (seen_us, plain(name))
         newest[key] = max(seen, newest.get(key, seen))
     return newest
+
+
+def outline(connection: Connection) -> Outline:
+    """What a copy needs to know beyond answers, inside the caller's transaction."""
+    (before_day,) = connection.execute("SELECT max(before_day) FROM pruned").fetchall()[0]
+    names = connection.execute("SELECT org_id, api_id, name_seen_us, name FROM apis")
+    aliases = connection.execute(
+        "SELECT org_id, kind, id, alias_seen_us, alias FROM consumers WHERE alias_seen_us IS NOT NULL"
+    )
+    organisations = connection.execute("SELECT DISTINCT org_id FROM consumers")
+    return Outline(
+        sorted(plain(org_id) for (org_id,) in organisations),
+        {(plain(org_id), plain(api_id)): (seen_us, plain(name)) for org_id, api_id, seen_us, name in names},
+        {
+            (plain(org_id), kind, plain(one)): (seen_us, plain(alias))
+            for org_id, kind, one, seen_us, alias in aliases
+        },
+        None if before_day is None else before_day * DAY_US,
+    )

@@ -10,7 +10,7 @@ from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Batch, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PositionConflict, StoreClosed, StoreError, UnusableStore
-from tyk_endpoint_stats.stores.contract import Pruned, SourceProgress, Store, WholeBatchReads
+from tyk_endpoint_stats.stores.contract import Copyable, Outline, Pruned, SourceProgress, Store, WholeBatchReads
 from tyk_endpoint_stats_postgresql import reading, writing
 from tyk_endpoint_stats_postgresql.connections import Connection, Pool, connect, translated
 from tyk_endpoint_stats_postgresql.schema import DEFAULT_SCHEMA, check_name, is_ready, lock_key, prepare
@@ -47,7 +47,7 @@ def open_existing_postgresql(url: str) -> "PostgreSQLStore":
     return PostgreSQLStore(url, existing=True)
 
 
-class PostgreSQLStore(WholeBatchReads, Store):
+class PostgreSQLStore(Copyable, WholeBatchReads, Store):
     """States in one schema of a PostgreSQL database. Thread-safe; any number of processes may open the same.
 
     A merge is durable when it returns (``synchronous_commit``, whatever the database's default is). Merges of
@@ -139,6 +139,11 @@ class PostgreSQLStore(WholeBatchReads, Store):
         """See the contract."""
         with self._reading() as connection:
             return reading.answer(connection, selection)
+
+    def outline(self) -> Outline:
+        """See the contract."""
+        with self._reading() as connection:
+            return reading.outline(connection)
 
     def prune(self, before: Instant) -> Pruned:
         """See the contract. Positions are kept: whether a source can come back can't be told from here."""

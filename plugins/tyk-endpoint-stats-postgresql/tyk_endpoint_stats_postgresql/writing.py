@@ -88,7 +88,8 @@ def counts_of(encoded: str) -> Counts:
 def write_batch(connection: Connection, batch: Batch) -> None:
     """Merge a batch's names and states; quarters of pruned days are left out."""
     series = {one for states in batch.states.values() for one in states}
-    consumers = {one[:3]: digest(*one[:3]) for one in series}
+    # A batch may bring an alias of a consumer that has no state in it.
+    consumers = {one: digest(*one) for one in {each[:3] for each in series} | batch.aliases.keys()}
     endpoints = {one[3:]: digest(*one[3:]) for one in series}
     _write_consumers(connection, consumers, batch)
     _write_rows(

@@ -47,6 +47,8 @@ def translated(name: str) -> Iterator[None]:
     """The one seam at which SQLite's errors become ours; the original stays as ``__cause__``."""
     try:
         yield
+    except OverflowError as problem:
+        raise StoreError(f"{name}: a sum would pass 63 bits; the batch was not merged") from problem
     except sqlite3.Error as problem:
         code = getattr(problem, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if code in _BUSY:

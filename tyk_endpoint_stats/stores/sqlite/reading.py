@@ -6,9 +6,11 @@ from sqlite3 import Connection
 from msgspec import json
 
 from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Bucket, Span, Width
+from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Group, Kind, NameSeen, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import QuartersPruned
+from tyk_endpoint_stats.stores.contract import Outline
 from tyk_endpoint_stats.stores.sqlite.quarters import read_quarters
 from tyk_endpoint_stats.stores.sqlite.queries import (
     consumers_where,
@@ -20,7 +22,7 @@ from tyk_endpoint_stats.stores.sqlite.queries import (
 from tyk_endpoint_stats.stores.sqlite.schema import PLAIN_COLUMNS
 from tyk_endpoint_stats.stores.sqlite.stretches import stretches_end
 
-__all__ = ["answer"]
+__all__ = ["answer", "outline"]
 
 _NumberedGroup = tuple[int | None, int | None, Bucket | None]
 """Consumer, endpoint, bucket; ``None`` where it is not kept apart."""
@@ -60,6 +62,21 @@ def answer(connection: Connection, selection: Selection) -> Sequence[tuple[Group
         if known is not state:  # a consumer that occurs in several organisations has a number in each
             known.merge(state)
     return list(merged.items())
+
+
+def outline(connection: Connection) -> Outline:
+    """What a copy needs to know beyond answers, inside the caller's transaction."""
+    (before_day,) = connection.execute("SELECT max(before_day) FROM pruned").fetchone()
+    names = connection.execute("SELECT org_id, api_id, name_seen_us, name FROM apis")
+    aliases = connection.execute(
+        "SELECT org_id, kind, id, alias_seen_us, alias FROM consumers WHERE alias_seen_us IS NOT NULL"
+    )
+    return Outline(
+        [org_id for (org_id,) in connection.execute("SELECT DISTINCT org_id FROM consumers ORDER BY org_id")],
+        {(org_id, api_id): (seen_us, name) for org_id, api_id, seen_us, name in names},
+        {(org_id, kind, one): (seen_us, alias) for org_id, kind, one, seen_us, alias in aliases},
+        None if before_day is None else before_day * DAY_US,
+    )
 
 
 def _days(connection: Connection, selection: Selection) -> Iterator[tuple[_NumberedGroup, EndpointStats]]:

@@ -14,7 +14,9 @@ from tyk_endpoint_stats.core.selection import Batch, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PositionConflict, StoreBusy, StoreClosed, UnusableStore
 from tyk_endpoint_stats.stores.contract import (
+    Copyable,
     Inspectable,
+    Outline,
     Pruned,
     SourceProgress,
     Store,
@@ -68,7 +70,7 @@ def open_existing_sqlite(url: str) -> "SQLiteStore":
     return SQLiteStore(path)
 
 
-class SQLiteStore(Inspectable, WholeBatchReads, Store):
+class SQLiteStore(Copyable, Inspectable, WholeBatchReads, Store):
     """States in one SQLite file. Thread-safe; any number of processes may open the same file.
 
     A merge is durable when it returns (``synchronous = FULL``). ``warnings`` says what to know about the
@@ -142,6 +144,11 @@ class SQLiteStore(Inspectable, WholeBatchReads, Store):
                 connection.execute("DELETE FROM pruned")
                 connection.execute("INSERT INTO pruned VALUES (?)", (before_day,))
             return Pruned(quarter_states=prune_quarters(connection, before_day))
+
+    def outline(self) -> Outline:
+        """See the contract."""
+        with self._reading() as connection:
+            return reading.outline(connection)
 
     def facts(self) -> StoreFacts:
         """See the contract."""
