@@ -20,6 +20,7 @@ from tyk_endpoint_stats.demo.formats import CSV_HEADER
 from tyk_endpoint_stats.following import follow
 from tyk_endpoint_stats.sources import place
 from tyk_endpoint_stats.sources.file import FileSource, PlainStream
+from tyk_endpoint_stats.sources.files import RecordFiles
 from tyk_endpoint_stats.sources.stdin import StdinSource
 
 FORMS = ("jsonl", "pump-stdout", "csv")
@@ -350,7 +351,8 @@ def test_a_pipe_without_a_word_can_be_told_to_stop(store, pipe):
     assert time.monotonic() - began < 10
 
 
-def test_an_ingest_waits_for_the_end_of_a_pipe_that_pauses(store, pipe):
+@pytest.mark.parametrize("as_records", [False, True])
+def test_whoever_reads_a_pipe_that_pauses_waits_for_its_end(store, pipe, as_records):
     """The broken twin is one that takes a pause for the end: it would count a part."""
     source, into = pipe
     into.write(encoded("jsonl", "/a")[:30])
@@ -363,5 +365,8 @@ def test_an_ingest_waits_for_the_end_of_a_pipe_that_pauses(store, pipe):
 
     writer = threading.Thread(target=write_on, daemon=True)
     writer.start()
-    assert store.ingest(source).read == 2
+    if as_records:
+        assert [record.path for record in RecordFiles([source], "pipe")] == ["/a", "/b"]
+    else:
+        assert store.ingest(source).read == 2
     writer.join()

@@ -167,8 +167,15 @@ def test_the_csv_has_pumps_columns_and_traps() -> None:
     assert {record["TimeStamp"].partition(" +")[2] for record in records} == {"0000 UTC", "0530 IST"}
 
 
+def test_arrays_hold_the_same_records() -> None:
+    traffic = Traffic(records=1050)
+    lines = [json.loads(line) for line in written(traffic, "arrays").splitlines()]
+    assert [len(array) for array in lines] == [100] * 10 + [50]
+    assert [record for array in lines for record in array] == [json.loads(line) for line in traffic.lines()]
+
+
 def test_every_format_is_tested() -> None:
-    assert set(FORMATS) == {"jsonl", "pump-stdout", "pump-csv"}
+    assert set(FORMATS) == {"jsonl", "pump-stdout", "pump-csv", "arrays"}
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones() -> None:

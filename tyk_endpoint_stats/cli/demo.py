@@ -26,10 +26,10 @@ Examples:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["jsonl", "pump-stdout", "pump-csv"]),
+    type=click.Choice(["jsonl", "pump-stdout", "pump-csv", "arrays"]),
     default="jsonl",
     show_default=True,
-    help="Plain records, Tyk Pump's stdout, or its CSV.",
+    help="Plain records, Tyk Pump's stdout, its CSV, or arrays of records as MDCB gets them.",
 )
 @click.option("--lean", is_flag=True, help="Only the fields that are read: 0.4 kB a record instead of 1.4 kB.")
 @click.option(

@@ -1,10 +1,11 @@
-"""The forms in which Tyk hands records over: JSON lines, Pump's stdout, Pump's CSV (TYK.md §3)."""
+"""The forms in which Tyk hands records over: JSON lines, Pump's stdout, Pump's CSV, arrays (TYK.md §3)."""
 
 import csv
 import io
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import islice
 
 from msgspec import json
 
@@ -21,6 +22,7 @@ CSV_HEADER = (
     "OriginalPath,ListenPath"
 ).split(",")
 _LOG_EVERY = 200
+_ARRAY = 100
 _REQUEST = b64encode(
     b"GET / HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: demo\r\nAccept: */*\r\n\r\n" * 2
 ).decode()
@@ -142,9 +144,17 @@ def _csv_row(hit: Hit, full: bool) -> list[object]:
     return [*head, *geo_and_network, *tail, f"{moment.year + 100}-01-01 00:00:00 +0000 UTC", "", hit.path, "/"]
 
 
+def _arrays(hits: Iterable[Hit], full: bool) -> Iterator[bytes]:
+    """Arrays of records, as a hybrid gateway hands them to MDCB, one a line."""
+    records = (json_line(hit, full)[:-1] for hit in hits)
+    while some := list(islice(records, _ARRAY)):
+        yield b"[" + b",".join(some) + b"]\n"
+
+
 FORMATS: dict[str, Callable[[Iterable[Hit], bool], Iterator[bytes]]] = {
     "jsonl": _jsonl,
     "pump-stdout": _pump_stdout,
     "pump-csv": _pump_csv,
+    "arrays": _arrays,
 }
 """By name: hits and whether all fields are wanted, to pieces of a file."""

@@ -75,9 +75,16 @@ class RecordFiles(Source):
             SourceError: a file can't be read.
         """
         for source in self._sources:
-            with source.open(lambda name: None) as reading:
-                for chunk in reading.chunks():
-                    yield from chunk.records
+            came_to: dict[str, str] = {}
+            waits = True
+            while waits:  # a pipe that pauses is opened again where it was left
+                with source.open(came_to.get) as reading:
+                    for chunk in reading.chunks():
+                        yield from chunk.records
+                        if reading.source is not None and chunk.ends is not None:
+                            came_to[reading.source] = chunk.ends
+                            reading.acknowledge(chunk.ends)
+                waits = reading.waits
 
 
 def _sources(path: str) -> list[Source]:
