@@ -36,8 +36,8 @@ What stands in one row knows nothing of its neighbours. ``""`` is the package it
 """
 
 PURE = {
-    *("abc", "bisect", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "itertools"),
-    *("math", "operator", "re", "typing", "zlib", "zoneinfo", "msgspec"),
+    *("abc", "bisect", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools", "gc"),
+    *("hashlib", "itertools", "math", "operator", "re", "typing", "zlib", "zoneinfo", "msgspec"),
 }
 """What the core may import: nothing that reads a file, a socket, a clock or the environment, and no logging."""
 

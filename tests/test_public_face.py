@@ -87,8 +87,17 @@ def test_everything_exported_by_the_package_is_described():
 
 def test_the_package_exports_what_its_face_imports():
     tree = ast.parse(Path(tyk_endpoint_stats.__file__).read_text(encoding="utf-8"))
-    imported = {alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert set(tyk_endpoint_stats.__all__) == imported
+    imported = {
+        alias.name: node.module.removeprefix("tyk_endpoint_stats.")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("tyk_endpoint_stats.")
+        for alias in node.names
+    }
+    assert set(tyk_endpoint_stats.__all__) == set(imported)
+    assert imported == tyk_endpoint_stats._HOMES, "type checkers and programs find the same"
+    assert set(imported) <= set(dir(tyk_endpoint_stats))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = tyk_endpoint_stats.nothing
 
 
 def test_every_error_has_one_base_and_stands_in_the_tree_that_is_drawn():

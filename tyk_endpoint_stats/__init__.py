@@ -7,20 +7,25 @@ Exact answers from Tyk Gateway's records::
         for row in store.endpoints(Consumer.key("7f3c3ca87376cabe"), date(2020, 10, 13), date(2020, 10, 14)):
             print(row.path, row.hits, row.latency)
 
-Importing this loads no driver and no server.
+Importing this loads no driver and no server, and each name's module when the name is first used: a command line
+that only says how it is used should not wait for decoders.
 """
 
-from tyk_endpoint_stats.core.aggregator import Aggregator, Rules
-from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Consumer, Endpoint, Kind
-from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.errors import TykEndpointStatsError
-from tyk_endpoint_stats.hookspecs import hookimpl
-from tyk_endpoint_stats.ingest import IngestReport
-from tyk_endpoint_stats.opening import open_sources, open_store
-from tyk_endpoint_stats.reports import ConsumerRow, EndpointRow
-from tyk_endpoint_stats.sources.files import read_records
-from tyk_endpoint_stats.stores.contract import ReadableStore, Store
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tyk_endpoint_stats.core.aggregator import Aggregator, Rules
+    from tyk_endpoint_stats.core.record import Record
+    from tyk_endpoint_stats.core.selection import Consumer, Endpoint, Kind
+    from tyk_endpoint_stats.core.stats import EndpointStats
+    from tyk_endpoint_stats.errors import TykEndpointStatsError
+    from tyk_endpoint_stats.hookspecs import hookimpl
+    from tyk_endpoint_stats.ingest import IngestReport
+    from tyk_endpoint_stats.opening import open_sources, open_store
+    from tyk_endpoint_stats.reports import ConsumerRow, EndpointRow
+    from tyk_endpoint_stats.sources.files import read_records
+    from tyk_endpoint_stats.stores.contract import ReadableStore, Store
 
 __all__ = [
     "Aggregator",
@@ -41,3 +46,33 @@ __all__ = [
     "open_store",
     "read_records",
 ]
+
+_HOMES = {
+    "Aggregator": "core.aggregator",
+    "Consumer": "core.selection",
+    "ConsumerRow": "reports",
+    "Endpoint": "core.selection",
+    "EndpointRow": "reports",
+    "EndpointStats": "core.stats",
+    "IngestReport": "ingest",
+    "Kind": "core.selection",
+    "ReadableStore": "stores.contract",
+    "Record": "core.record",
+    "Rules": "core.aggregator",
+    "Store": "stores.contract",
+    "TykEndpointStatsError": "errors",
+    "hookimpl": "hookspecs",
+    "open_sources": "opening",
+    "open_store": "opening",
+    "read_records": "sources.files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -11,6 +11,8 @@ __all__ = ["Answers"]
 
 Answer = Sequence[tuple[Group, EndpointStats]]
 
+_copy_of = EndpointStats.copy
+
 MOST_STATES = 50_000
 """Of all answers that are kept: some 25 MB without codes and histograms."""
 
@@ -35,13 +37,13 @@ class Answers:
             if found is None:
                 return None
             self._answers.move_to_end(selection)
-        return [(group, stats.copy()) for group, stats in found]
+        return [(group, _copy_of(stats)) for group, stats in found]
 
     def keep(self, version: int, selection: Selection, answer: Answer) -> None:
         """Keep an answer, unless it is too large or of an older version than others."""
         if len(answer) > MOST_STATES or version < self._version:
             return
-        kept = [(group, stats.copy()) for group, stats in answer]
+        kept = [(group, _copy_of(stats)) for group, stats in answer]
         with self._lock:
             if version > self._version:
                 self._version, self._states = version, 0

@@ -1,0 +1,63 @@
+"""A served store and its question, for the benchmarks of HTTP."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+from benchmarks import http_client
+from benchmarks.ours import KEY
+from tyk_endpoint_stats.core.instants import find_zone
+from tyk_endpoint_stats.stores.contract import Store
+from tyk_endpoint_stats.web.server import make_server
+from tyk_endpoint_stats.web.settings import Settings
+from tyk_endpoint_stats.web.tokens import Tokens
+
+TOKEN = "0123456789abcdef0123"
+TARGET = f"/api/activity/keys/endpoint/{KEY}/2/12/2026/31/12/2026"
+
+
+class Served:
+    """A running server.
+
+    Args:
+        port: where it listens.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self._request = f"GET {TARGET} HTTP/1.1\r\nHost: localhost\r\nauthorization: {TOKEN}\r\n\r\n".encode()
+
+    def ask(self) -> bytes:
+        """One answer over a connection that is kept."""
+        self._connection.sendall(self._request)
+        return http_client.read_answer(self._connection)
+
+    def answers_a_second(self, seconds: float) -> float:
+        """With eight connections of another process."""
+        arguments = [str(self._port), TARGET, TOKEN, "8", str(seconds)]
+        program = [sys.executable, http_client.__file__, *arguments]
+        return float(subprocess.run(program, check=True, capture_output=True, text=True).stdout)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+
+@contextmanager
+def served(store: Store) -> Iterator[Served]:
+    """Serve a store."""
+    settings = Settings(tokens=Tokens([TOKEN]), zone=find_zone("UTC"))
+    with make_server(store, settings=settings, port=0) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        client = Served(server.server_address[1])
+        try:
+            yield client
+        finally:
+            client.close()
+            server.shutdown()
+            thread.join()
