@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from queue import Full, Queue
 from threading import Event, Lock, Thread
 from types import TracebackType
@@ -117,7 +118,8 @@ class Crew:
         for thread in self._threads:
             thread.join()
         for process in self._processes:
-            with process:
+            # Closing its stdin writes what it never took.
+            with suppress(OSError), process:
                 pass
 
     def _planned(self, files: Sequence[FileSource]) -> "Iterator[_Task | Exception | None]":
