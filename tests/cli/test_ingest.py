@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -135,6 +136,23 @@ def test_rejects_are_kept_whole_and_for_the_owner_alone(run, tmp_path):
     run("ingest", *STORE, "--rejects", "bad.jsonl", "a.jsonl")
     assert kept.read_bytes().endswith(b"\n{more\n")
     assert sorted(kept.read_bytes().splitlines(True)) == sorted([*bad, b"{more\n"])
+
+
+def test_a_file_of_rejects_that_others_could_read_is_closed_to_them(run, tmp_path):
+    tmp_path.joinpath("bad.jsonl").touch(0o644)
+    tmp_path.joinpath("a.jsonl").write_bytes(b"{bad\n")
+    run("ingest", *STORE, "--rejects", "bad.jsonl", "a.jsonl")
+    assert tmp_path.joinpath("bad.jsonl").read_bytes() == b"{bad\n"
+    assert stat.S_IMODE(tmp_path.joinpath("bad.jsonl").stat().st_mode) == 0o600
+
+
+def test_rejects_that_can_not_be_written_are_a_clear_error_and_no_wait(run, tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # nobody reads it
+    tmp_path.joinpath("a.jsonl").write_bytes(b"{bad\n")
+    for target in ("pipe", "/dev/full"):
+        result = run("ingest", *STORE, "--rejects", target, "a.jsonl")
+        assert (result.exit_code, type(result.exception)) == (1, SystemExit), result.output
+        assert f"Error: {target}: rejects can't be written there: No s" in result.stderr
 
 
 def test_rejects_are_not_written_through_a_link_or_into_a_missing_folder(run, tmp_path):

@@ -1,10 +1,11 @@
 """``ingest``: records from sources into a store."""
 
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -178,19 +179,35 @@ def _rejects_file(path: Path | None) -> Iterator[OnRejected | None]:
     if path is None:
         yield None
         return
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
-    try:
-        descriptor = os.open(path, flags, 0o600)
-    except OSError as problem:
-        raise click.ClickException(f"{path}: rejects can't be written there: {problem.strerror}") from problem
-    with os.fdopen(descriptor, "wb") as file:
+    with _named_problems(path):
+        file = _appending(path)
 
-        def keep(rejected: "Rejected") -> None:
-            if raw := rejected.raw:  # of a line with several malformed records the first has it
+    def keep(rejected: "Rejected") -> None:
+        if raw := rejected.raw:  # of a line with several malformed records the first has it
+            with _named_problems(path):
                 file.write(raw if raw.endswith(b"\n") else raw + b"\n")
 
-        try:
-            yield keep
-            file.flush()
-        except OSError as problem:
-            raise click.ClickException(f"{path}: rejects can't be written: {problem.strerror}") from problem
+    try:
+        yield keep
+    finally:
+        with _named_problems(path):
+            file.close()  # writes what is buffered
+
+
+@contextmanager
+def _named_problems(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise click.ClickException(f"{path}: rejects can't be written there: {problem.strerror}") from problem
+
+
+def _appending(path: Path) -> BinaryIO:
+    """A file for its owner alone, whatever its mode was; no symbolic link is followed."""
+    # Not waiting for the reader of a named pipe, which may never come.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags, 0o600)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        path.chmod(0o600)
+    os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "ab")

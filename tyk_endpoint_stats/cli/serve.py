@@ -119,7 +119,8 @@ def serve(
             server = make_server(store, settings=settings, host=host, port=port)
         except OSError as problem:
             raise click.ClickException(
-                f"can't listen at {printable(host)} port {port}: {problem.strerror or problem}; try another --port"
+                f"can't listen at {printable(host)} port {port}: {problem.strerror or problem}; "
+                "try another --port or --host"
             ) from problem
         click.echo(f"Serving on {server.url}, days in {timezone}. Ctrl-C stops.")
         for line in _invitation(server.url, made, traffic):
