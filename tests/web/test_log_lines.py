@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import pytest
 
-from tyk_endpoint_stats.web.log_lines import one_line, safe_target
+from tyk_endpoint_stats.web.log_lines import LineFormatter, one_line, safe_target
 
 TOKEN = "7a7b140f-2480-4d5a-4e78-24049e3ba7f8"
 DAYS = "13/10/2020/14/10/2020"
@@ -55,6 +55,19 @@ def test_a_problem_is_one_line_with_its_causes():
     assert line.startswith(
         "ValueError: bad; OSError: disk\\r\\n\\x1b[2J\\u202e\\u2028\\x85\\xe9; at test_log_lines.py:"
     )
+    assert line.isascii()
+    assert line.isprintable()
+
+
+def test_whatever_others_log_is_one_line_too():
+    formatter = LineFormatter("%(levelname)s %(message)s")
+    try:
+        raise ValueError("\x1b[2Jé\u2028\u202e")
+    except ValueError as problem:
+        caught = (type(problem), problem, problem.__traceback__)
+    line = formatter.format(logging.LogRecord("x", logging.ERROR, "f.py", 1, "a\r\nb \\x1b %s", ("c\x07",), caught))
+    assert line.startswith("ERROR a\\r\\nb \\x1b c\\x07\\nTraceback ")
+    assert line.endswith("ValueError: \\x1b[2J\\xe9\\u2028\\u202e")
     assert line.isascii()
     assert line.isprintable()
 

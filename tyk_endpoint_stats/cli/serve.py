@@ -94,6 +94,7 @@ def serve(
     """
     from tyk_endpoint_stats.cli.opening import plugins_with_warnings
     from tyk_endpoint_stats.core.instants import find_zone
+    from tyk_endpoint_stats.web.log_lines import LineFormatter
     from tyk_endpoint_stats.web.server import make_server
     from tyk_endpoint_stats.web.settings import Settings
     from tyk_endpoint_stats.web.signals import serve_until_signalled
@@ -103,7 +104,9 @@ def serve(
         raise click.UsageError("--demo serves generated traffic from memory: leave --store out")
     if demo and sources:
         raise click.UsageError("--demo serves generated traffic alone: leave --ingest out")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     made = None if tokens or token_file else make_token()
     settings = Settings(
         tokens=_valid_tokens((made,) if made else tokens, token_file),

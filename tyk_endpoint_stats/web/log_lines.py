@@ -5,6 +5,7 @@ mistake. So of a target only known words, numbers of a date and ``p`` are writte
 first 8 hexadecimal digits of its SHA-256, which still tells equal from different.
 """
 
+import logging
 import re
 from hashlib import sha256
 from pathlib import Path
@@ -12,12 +13,24 @@ from urllib.parse import unquote_to_bytes
 
 from tyk_endpoint_stats.web.targets import path_and_query
 
-__all__ = ["one_line", "safe_target"]
+__all__ = ["LineFormatter", "one_line", "safe_target"]
 
 _WORDS = frozenset({"", "api", "activity", "keys", "oauthid", "endpoint", "health", "ready", "openapi.json"})
 _NUMBER = re.compile("[0-9]{1,4}")
 _PAGE = re.compile("p=-?[0-9]{1,18}")
 _MOST_SEGMENTS = 24
+_UNPRINTABLE = re.compile("[^ -~]")
+
+
+class LineFormatter(logging.Formatter):
+    """A formatter for whoever runs the server as a program: one event, one line, whoever logged it.
+
+    Other loggers' tracebacks become one line too, and nothing in a line can move a terminal's cursor.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, plain printable ASCII."""
+        return _UNPRINTABLE.sub(lambda found: _escaped(found[0]), super().format(record))
 
 
 def one_line(problem: BaseException) -> str:
