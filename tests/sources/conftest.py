@@ -1,18 +1,15 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from tyk_endpoint_stats.core.buckets import Span, Width
-from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Counts, Dimension, Selection
 from tyk_endpoint_stats.ingest import IngestReport
 from tyk_endpoint_stats.sources.files import open_files
 from tyk_endpoint_stats.stores.contract import Store
-from tyk_endpoint_stats.stores.memory import MemoryStore
 
 FOREVER = 10**9
 
@@ -76,13 +73,6 @@ def balanced(counts: Counts) -> bool:
     return counts.read == counts.counted + sum(counts.skipped.values()) + sum(counts.malformed.values())
 
 
-def oracle(records: Iterable[Record]) -> dict[tuple[object, ...], object]:
-    """The states that one pass over all records gives."""
-    store = MemoryStore()
-    store.ingest(records)
-    return read_states(store)
-
-
 INGEST = """
 import resource, sys
 from tyk_endpoint_stats.sources.file import FileSource
@@ -109,7 +99,6 @@ class Kit:
     read_states = staticmethod(read_states)
     read_hits = staticmethod(read_hits)
     balanced = staticmethod(balanced)
-    oracle = staticmethod(oracle)
     ingest_apart = staticmethod(ingest_apart)
 
 
