@@ -94,13 +94,24 @@ RUN = {
     "a file of records, a JSON object a line": ("jsonl", "analytics.jsonl"),
     "Tyk Pump's stdout pump (`format: json`), in a file": ("pump-stdout", "pump.log"),
     "… in a container's log": ("pump-stdout", "-"),
+    "… or arrays of records, as MDCB gets them": ("array", "mdcb.json"),
+    "Tyk Pump's CSV": ("pump-csv", "csv/2026-October-31-20.csv"),
     "rotated and compressed files": ("jsonl", "logs/analytics.1"),
     "a file that grows": ("jsonl", "analytics.jsonl"),
+    "… and questions meanwhile": ("jsonl", "analytics.jsonl"),
 }
+ON_SERVERS = {
+    "a gateway's Redis, and no Tyk Pump",
+    "Tyk Pump's raw records, in MongoDB",
+    "Tyk Pump's raw records, in PostgreSQL",
+    "only Tyk Pump's aggregates, in MongoDB",
+    "only Tyk Pump's aggregates, in PostgreSQL",
+}
+"""These are tried by ``test_readme_servers.py``."""
 
 
 def test_every_row_of_the_table_of_sources_is_tried():
-    assert set(rows_of_sources()) == set(RUN)
+    assert set(rows_of_sources()) == set(RUN) | ON_SERVERS
 
 
 @pytest.mark.parametrize("have", RUN)
@@ -111,16 +122,22 @@ def test_a_row_of_the_table_of_sources_works(folder, have):
     file = folder / ("stream" if place == "-" else place)
     file.parent.mkdir(exist_ok=True)
     with file.open("wb") as out:
-        traffic.write(out, form)
+        traffic.write(out, "jsonl" if form == "array" else form)
+    if form == "array":
+        file.write_bytes(b"[" + b",".join(file.read_bytes().splitlines()) + b",null]\n")
     command = command.replace("docker logs -f tyk-pump", "cat stream").removeprefix("tyk-endpoint-stats ")
     if not command.startswith("cat "):
         command = f"tyk-endpoint-stats {command}"
-    if "--follow" in command:
+    serves = " serve " in command
+    if serves:
+        command += f" --port 0 --token {KEY}"
+    if serves or "--follow" in command:
         folder.joinpath("run").write_text(f"{command} & job=$!; sleep 2; kill -TERM $job; wait $job")
         command = "bash run"
     report = shell(folder, command)
-    assert "counted" in report
-    assert re.search(r"malformed +0\n", report)
+    if not serves:
+        assert "counted" in report
+        assert re.search(r"malformed +1 +\(null 1\)\n" if form == "array" else r"malformed +0\n", report)
     with open_store("sqlite:///tyk-endpoint-stats.db") as store:
         assert sum(row.hits for row in store.consumers()) > 300
 
