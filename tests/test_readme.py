@@ -98,6 +98,7 @@ RUN = {
     "Tyk Pump's CSV": ("pump-csv", "csv/2026-October-31-20.csv"),
     "rotated and compressed files": ("jsonl", "logs/analytics.1"),
     "a file that grows": ("jsonl", "analytics.jsonl"),
+    "paths with ids in them": ("jsonl", "analytics.jsonl"),
     "… and questions meanwhile": ("jsonl", "analytics.jsonl"),
 }
 ON_SERVERS = {
