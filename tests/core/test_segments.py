@@ -48,7 +48,7 @@ def quarters_of(records: Sequence[Record]) -> Packed:
     (segment,) = batch_of(records).segments
     batch = batch_of(records)
     numbers = [("/a", "/b").index(batch.endpoints[number][1]) for number in segment.quarters.endpoints]
-    return packed((number, rows) for number, (_, rows) in zip(numbers, segment.quarters.rows(), strict=True))
+    return packed({number: rows for number, (_, rows) in zip(numbers, segment.quarters.rows(), strict=True)})
 
 
 @given(st.lists(st.lists(hits, min_size=1, max_size=10), min_size=1, max_size=4))

@@ -39,7 +39,7 @@ def pack(states: States) -> tuple[list[Segment], list[tuple[str, str]]]:
             widths = found.setdefault(((org_id, kind, consumer_id), day), {width: {} for width in Width})
             widths[bucket.width].setdefault(endpoint, []).append(row_of(day, quarter, stats))
     segments = [
-        Segment(consumer, day, packed(widths[Width.QUARTER].items()), packed(widths[Width.DAY].items()))
+        Segment(consumer, day, packed(widths[Width.QUARTER]), packed(widths[Width.DAY]))
         for (consumer, day), widths in found.items()
     ]
     return segments, list(endpoints)

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tyk_endpoint_stats.core.instants import from_datetime
 from tyk_endpoint_stats.core.limits import cut_name
-from tyk_endpoint_stats.core.segments import BIN_BITS, Row, Segment, distinct, folded, packed
+from tyk_endpoint_stats.core.segments import BIN_BITS, NO_HIT, Row, Segment, distinct, packed, packed_days
 from tyk_endpoint_stats.core.selection import Batch, Kind, NameSeen
 
 __all__ = ["NONE_YET", "Quarter", "Running", "batch_of"]
@@ -109,44 +109,42 @@ def _batch_of(
 ) -> Batch:
     batch = Batch()
     endpoints: dict[tuple[str, str], int] = {}
-    found: dict[tuple[str, str, str, int], dict[int, list[Row]]] = {}  # by consumer and day, then by endpoint
+    found: dict[tuple[str, str, str], dict[int, dict[int, list[Row]]]] = {}  # by consumer, day and endpoint
     while running:
         key, newest = running.popitem()
         org_id, api_key, oauth_id, api_id, path, alias, api_name = parts_of.get(key) or key.split("\t")
         endpoint = endpoints.setdefault((api_id, path_of(path)), len(endpoints))
-        days: dict[int, list[Row]] = {}
+        days = {newest.quarter.day: [_row_of(newest)]}
         last = newest.last
-        for state in newest.earlier or ():
-            if state.last > last:
-                last = state.last
-            _keep_row(days, state)
-        _keep_row(days, newest)
-        if newest.earlier:
+        if newest.earlier is not None:
+            for state in newest.earlier:
+                if state.last > last:
+                    last = state.last
+                days.setdefault(state.quarter.day, []).append(_row_of(state))
             days = {day: distinct(rows) for day, rows in days.items()}  # where records go back and forth in time
         if api_name:
             _see(batch.api_names, (org_id, api_id), (from_datetime(last), cut_name(api_name)))
         for kind, consumer_id in ((Kind.KEY, api_key), (Kind.OAUTH, oauth_id)):
             if not consumer_id:
                 continue
+            consumer = (org_id, kind, consumer_id)
             if alias:
-                _see(batch.aliases, (org_id, kind, consumer_id), (from_datetime(last), cut_name(alias)))
+                _see(batch.aliases, consumer, (from_datetime(last), cut_name(alias)))
+            of_consumer = found.get(consumer)
+            if of_consumer is None:
+                of_consumer = found[consumer] = {}
             for day, rows in days.items():
-                of_day = found.get((org_id, kind, consumer_id, day))
+                of_day = of_consumer.get(day)
                 if of_day is None:
-                    of_day = found[org_id, kind, consumer_id, day] = {}
-                known = of_day.get(endpoint)
-                if known is not None:  # other aliases, clients, API names, or paths that count as one
-                    rows = distinct(known + rows)
+                    of_day = of_consumer[day] = {}
+                if endpoint in of_day:  # other aliases, clients, API names, or paths that count as one
+                    rows = distinct(of_day[endpoint] + rows)
                 of_day[endpoint] = rows
     batch.endpoints = list(endpoints)
     batch.segments = [
-        Segment(
-            (org_id, kind, consumer_id),
-            day,
-            packed(of_day.items()),
-            packed((endpoint, (folded(rows),)) for endpoint, rows in of_day.items()),
-        )
-        for (org_id, kind, consumer_id, day), of_day in found.items()
+        Segment(consumer, day, packed(of_day), packed_days(of_day))
+        for consumer, of_consumer in found.items()
+        for day, of_day in of_consumer.items()
     ]
     return batch
 
@@ -157,65 +155,64 @@ def _see(names: dict[Any, NameSeen], key: Any, seen: NameSeen) -> None:
         names[key] = seen
 
 
-def _keep_row(days: dict[int, list[Row]], state: Running) -> None:
-    day, quarter = state.quarter.day, state.quarter.of_day
-    day_start = state.quarter.day_start
-    since_start = state.last - day_start
-    last_us = first_us = since_start.seconds * 1_000_000 + since_start.microseconds
+def _row_of(state: Running) -> Row:
+    quarter = state.quarter
+    since_start = state.last - quarter.day_start
+    last_us = since_start.seconds * 1_000_000 + since_start.microseconds
     cells = state.cells
-    cell: Any
-    if cells is None:
-        hits = 1
+    latency, upstream = state.latency, state.upstream
+    if cells is None:  # a single hit, as most are where traffic is sparse: all sums and extremes are its own
         cell = state.cell
         code = cell >> BIN_BITS
-        error = 1 if code >= 400 else 0
-        success = 1 if 200 <= code < 300 else 0
-    else:
-        hits = success = error = 0
-        codes: dict[int, int] = {}
-        histogram: dict[int, int] = {}
-        cell = codes, histogram
-        for each, count in cells.items():
-            code, latency_bin = each >> BIN_BITS, each & _BIN_MASK
-            hits += count
-            if code >= 400:
-                error += count
-            elif 200 <= code < 300:
-                success += count
-            codes[code] = codes.get(code, 0) + count
-            histogram[latency_bin] = histogram.get(latency_bin, 0) + count
-    if state.first is not state.last:
-        since_start = state.first - day_start
-        first_us = since_start.seconds * 1_000_000 + since_start.microseconds
-    latency, upstream = state.min_latency, state.min_upstream
-    all_latency, all_upstream = latency, upstream
-    if error:
-        if state.min_error_latency < latency:
-            all_latency = state.min_error_latency
-        if state.min_error_upstream < upstream:
-            all_upstream = state.min_error_upstream
-        if error == hits:
-            latency = upstream = -1
-    row = (
-        quarter,
+        error = code >= 400
+        return (
+            quarter.of_day,
+            1,
+            1 if 200 <= code < 300 else 0,
+            1 if error else 0,
+            state.request_time,
+            latency,
+            upstream,
+            latency,
+            upstream,
+            latency,
+            upstream,
+            NO_HIT if error else latency,
+            NO_HIT if error else upstream,
+            last_us,
+            last_us,
+            cell,
+        )
+    since_start = state.first - quarter.day_start
+    first_us = since_start.seconds * 1_000_000 + since_start.microseconds
+    hits = success = errors = 0
+    codes: dict[int, int] = {}
+    histogram: dict[int, int] = {}
+    for each, count in cells.items():
+        code, latency_bin = each >> BIN_BITS, each & _BIN_MASK
+        hits += count
+        if code >= 400:
+            errors += count
+        elif 200 <= code < 300:
+            success += count
+        codes[code] = codes.get(code, 0) + count
+        histogram[latency_bin] = histogram.get(latency_bin, 0) + count
+    least, least_upstream = state.min_latency, state.min_upstream
+    return (
+        quarter.of_day,
         hits,
         success,
-        error,
+        errors,
         state.request_time,
-        state.latency,
-        state.upstream,
-        state.max_latency,
-        state.max_upstream,
-        all_latency,
-        all_upstream,
         latency,
         upstream,
+        state.max_latency,
+        state.max_upstream,
+        min(least, state.min_error_latency),
+        min(least_upstream, state.min_error_upstream),
+        NO_HIT if least == NONE_YET else least,
+        NO_HIT if least_upstream == NONE_YET else least_upstream,
         first_us,
         last_us,
-        cell,
+        (codes, histogram),
     )
-    rows = days.get(day)
-    if rows is None:
-        days[day] = [row]
-    else:
-        rows.append(row)

@@ -5,8 +5,8 @@ own, so what is done to each of them decides the rate of an ingest: a state that
 a fraction of one that becomes an object and a row, and columns are summed at the speed of C.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate, groupby, islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain, groupby, islice
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -26,8 +26,8 @@ __all__ = [
     "compacted",
     "counts_in",
     "distinct",
-    "folded",
     "packed",
+    "packed_days",
     "row_of",
     "state_of",
 ]
@@ -97,21 +97,22 @@ class Segment(Struct, array_like=True):
         return self.day * DAY_US + max(_decode_columns(self.days.columns)[_LAST])
 
 
-def packed(rows_of: Iterable[tuple[int, Sequence[Row]]]) -> Packed:
-    """Rows packed, given by endpoint."""
-    endpoints: list[int] = []
-    lengths: list[int] = []
-    rows: list[Row] = []
-    for endpoint, of_endpoint in rows_of:
-        endpoints.append(endpoint)
-        lengths.append(len(of_endpoint))
-        rows += of_endpoint
+def packed(rows_of: Mapping[int, Sequence[Row]]) -> Packed:
+    """The rows of some endpoints, packed."""
+    return _packed(list(rows_of), list(map(len, rows_of.values())), list(chain.from_iterable(rows_of.values())))
+
+
+def packed_days(rows_of: Mapping[int, Sequence[Row]]) -> Packed:
+    """What the quarters of a day come to, a state for each endpoint, packed."""
+    return _packed(list(rows_of), [1] * len(rows_of), [_folded(rows) for rows in rows_of.values()])
+
+
+def _packed(endpoints: list[int], lengths: list[int], rows: list[Row]) -> Packed:
     columns: list[Any] = list(zip(*rows, strict=True)) or [()] * (_CELL + 1)
     return Packed(endpoints, lengths, sum(columns[_HITS]), _encode(columns[:_CELL]), _encode(columns[_CELL]))
 
 
-def folded(rows: Sequence[Row]) -> Row:
-    """The rows of one endpoint, merged."""
+def _folded(rows: Sequence[Row]) -> Row:
     return rows[0] if len(rows) == 1 else _fold(list(zip(*rows, strict=True)))
 
 
@@ -256,7 +257,7 @@ def distinct(rows: list[Row]) -> list[Row]:
     rows = sorted(rows, key=_quarter_of)
     if len(set(map(_quarter_of, rows))) == len(rows):
         return rows
-    return [folded(list(group)) for _, group in groupby(rows, _quarter_of)]
+    return [_folded(list(group)) for _, group in groupby(rows, _quarter_of)]
 
 
 def compacted(parts: Iterable[Packed]) -> Packed:
@@ -265,4 +266,4 @@ def compacted(parts: Iterable[Packed]) -> Packed:
     for part in parts:
         for endpoint, rows in part.rows():
             found.setdefault(endpoint, []).extend(rows)
-    return packed((endpoint, distinct(found[endpoint])) for endpoint in sorted(found))
+    return packed({endpoint: distinct(found[endpoint]) for endpoint in sorted(found)})
