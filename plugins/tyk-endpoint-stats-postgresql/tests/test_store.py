@@ -118,6 +118,12 @@ def test_a_server_that_cannot_be_reached_is_an_error_without_the_password(where:
     assert "hush" not in "".join(traceback.format_exception(caught.value))
 
 
+def test_a_driver_that_names_the_user_is_masked(server: PostgresServer) -> None:
+    with pytest.raises(StoreError, match=r'role "\*\*\*" does not exist') as caught:
+        open_store(server.url.replace("postgres@", "nobody-knows@"))
+    assert "nobody-knows" not in str(caught.value)
+
+
 def test_a_database_that_is_not_utf8_is_refused(server: PostgresServer) -> None:
     server.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
     with pytest.raises(UnusableStore, match="ENCODING 'UTF8'"):

@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -162,18 +162,20 @@ def write(url: str, source: str, seed: int) -> None:
             time.sleep(0.01)
 
 
-def random_faults(schema: Schema, rounds: int, seed: int, crash_every: int) -> None:
-    """Kill writers, two of them on one source, at random; now and then the server instead."""
+def random_faults(schema: Schema, sources: Sequence[str], rounds: int, seed: int, crash_every: int) -> None:
+    """Kill writers, one for each of ``sources``, at random; now and then the server too."""
     rng = random.Random(seed)
     server = schema.server
     for number in range(1, rounds + 1):
         children = [
             in_child(lambda source=source, n=n: write(schema.url, source, seed + n))  # type: ignore[misc]
-            for n, source in enumerate(("shared", "shared", "alone"))
+            for n, source in enumerate(sources)
         ]
         try:
-            # A random moment of their life: the pause is what the test is about.
-            time.sleep(rng.uniform(0.1, 0.4))
+            before, deadline = schema.sums(), time.monotonic() + 20
+            while schema.sums() == before and time.monotonic() < deadline:
+                # A random moment of their life, after they merged something: the pause is what the test is about.
+                time.sleep(rng.uniform(0, 0.2))
             if number % crash_every == 0:
                 server.crash()
                 server.start()
@@ -189,13 +191,15 @@ def test_random_kills_of_writers_and_server_lose_nothing_and_count_nothing_twice
     server: PostgresServer, seed: int
 ) -> None:
     schema = Schema(server, "random_faults")
-    random_faults(schema, 8, seed, crash_every=4)
+    random_faults(schema, ("shared", "shared", "alone"), 6, seed, crash_every=3)
     assert schema.sums()[0] > 0
 
 
 @pytest.mark.torture
 def test_two_hundred_random_kills_and_forty_of_the_server(server: PostgresServer, seed: int) -> None:
-    random_faults(Schema(server, "torture"), 200, seed + 1000, crash_every=5)
+    """Eight writers, four of them on one source."""
+    sources = ("shared",) * 4 + tuple(f"source {number}" for number in range(4))
+    random_faults(Schema(server, "torture"), sources, 200, seed + 1000, crash_every=5)
 
 
 def cut(connection: connections.Connection) -> None:
@@ -306,19 +310,25 @@ def frozen(pool: connections.Pool) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
+@contextmanager
+def short_deadlines(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Only around what has to miss them: a busy machine may miss them too."""
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "READ_TIMEOUT_S", 0.3)
+        patch.setattr(store_module, "MERGE_TIMEOUT_S", 0.3)
+        yield
+
+
 def test_a_server_that_does_not_answer_is_given_up(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
     schema = Schema(server, "frozen")
-    monkeypatch.setattr(store_module, "READ_TIMEOUT_S", 0.3)
-    monkeypatch.setattr(store_module, "MERGE_TIMEOUT_S", 0.3)
     with PostgreSQLStore(schema.url) as store:
         store.merge(batch(0))
         store.position("s")
-        began = time.monotonic()
-        with frozen(store._readers), pytest.raises(StoreBusy, match=r"no answer within 0\.3 s"):
+        busy = pytest.raises(StoreBusy, match=r"no answer within 0\.3 s")
+        with short_deadlines(monkeypatch), frozen(store._readers), busy:
             store.read(Selection(ALL_DAYS))
-        with frozen(store._writers), pytest.raises(StoreBusy):
+        with short_deadlines(monkeypatch), frozen(store._writers), pytest.raises(StoreBusy):
             store.merge(batch(1))
-        assert time.monotonic() - began < 3
         assert store.merge(batch(1)) is True
 
 
@@ -326,58 +336,60 @@ def test_a_merge_that_waits_for_another_too_long_is_told_so(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schema = Schema(server, "waits")
-    with PostgreSQLStore(schema.url) as store:
-        store.merge(batch(0))
-    monkeypatch.setattr(store_module, "MERGE_TIMEOUT_S", 0.3)
     with psycopg.connect(server.url) as holder, PostgreSQLStore(schema.url) as store:
+        store.merge(batch(0))
         holder.execute(f"SELECT FROM {schema.name}.sources FOR UPDATE")
-        with pytest.raises(StoreBusy):
+        with short_deadlines(monkeypatch), pytest.raises(StoreBusy):
             store.merge(batch(1))
         holder.rollback()
         assert store.merge(batch(1)) is True
 
 
-def shuffled(rows: list[Any]) -> list[Any]:
-    return random.Random(threading.get_ident()).sample(rows, len(rows))
+def meet(schema: Schema, monkeypatch: pytest.MonkeyPatch, *, one_backwards: bool) -> list[str]:
+    """Two merges of the same consumers, each stopped behind its first row until the other has written one too."""
+    write_rows, in_order = writing._write_rows, sorted
+    both_wrote = threading.Barrier(2)
+    backwards = threading.local()
+    problems: list[str] = []
 
-
-def big_batch(rng: random.Random, size: int = 400) -> Batch:
-    """States of many consumers, in an order of its own."""
-    made = batch(0, size=size)
-    for bucket, states in made.states.items():
-        shuffled = list(states.items())
-        rng.shuffle(shuffled)
-        made.states[bucket] = {(*series[:2], f"k{series[4]}", *series[3:]): stats for series, stats in shuffled}
-    made.source = None
-    return made
-
-
-def merge_many(schema: Schema, batches: int) -> list[BaseException]:
-    """Four writers that meet in every state; what went wrong."""
-    problems: list[BaseException] = []
-
-    def merge(number: int) -> None:
-        rng = random.Random(number)
-        with PostgreSQLStore(schema.url) as store:
-            for _ in range(batches):
+    def one_by_one(connection: connections.Connection, statement: str, rows: list[Any]) -> None:
+        for row in rows:
+            write_rows(connection, statement, [row])
+            if "consumers" in statement:
                 try:
-                    store.merge(big_batch(rng))
-                except StoreBusy as problem:
-                    problems.append(problem)
+                    both_wrote.wait(0.5)
+                except threading.BrokenBarrierError:
+                    pass  # the other waits for this row
 
-    run_together(*[lambda number=number: merge(number) for number in range(4)])  # type: ignore[misc]
+    def order_of_thread(rows: Iterable[Any], key: Any = None) -> list[Any]:
+        return in_order(rows, key=key, reverse=backwards.value)
+
+    def merge(store: PostgreSQLStore, is_backwards: bool) -> None:
+        backwards.value = is_backwards
+        try:
+            store.merge(batch(0, source=threading.current_thread().name))
+        except StoreBusy as problem:
+            problems.append(str(problem))
+
+    with monkeypatch.context() as patch, PostgreSQLStore(schema.url) as one, PostgreSQLStore(schema.url) as other:
+        patch.setattr(writing, "_write_rows", one_by_one)
+        patch.setattr(
+            writing,
+            "sorted",
+            lambda rows, key=None: in_order(rows, key=key, reverse=backwards.value),
+            raising=False,
+        )
+        run_together(lambda: merge(one, False), lambda: merge(other, one_backwards))
     return problems
 
 
-def test_writers_that_meet_in_every_state_wait_and_never_in_a_circle(
+def test_writers_that_meet_wait_and_never_in_a_circle(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twin: rows written in the order of the batch deadlock."""
-    assert merge_many(Schema(server, "ordered"), 3) == []
-    unordered = tuple(sql.replace(" ORDER BY consumer, bucket, endpoint", "") for sql in writing._MERGE)
-    monkeypatch.setattr(writing, "_MERGE", unordered)
-    monkeypatch.setattr(writing, "sorted", lambda rows, key=None: shuffled(list(rows)), raising=False)
-    assert any("deadlock" in str(problem) for problem in merge_many(Schema(server, "unordered"), 3))
+    """Twin: rows written in an order of one's own deadlock."""
+    assert meet(Schema(server, "ordered"), monkeypatch, one_backwards=False) == []
+    (problem,) = meet(Schema(server, "unordered"), monkeypatch, one_backwards=True)
+    assert "deadlock detected" in problem
 
 
 def test_pruning_and_merging_side_by_side_leave_no_quarter_of_pruned_time(server: PostgresServer) -> None:
@@ -387,7 +399,7 @@ def test_pruning_and_merging_side_by_side_leave_no_quarter_of_pruned_time(server
     def merge() -> None:
         try:
             with PostgreSQLStore(schema.url) as store:
-                for number in range(40):
+                for number in range(15):
                     store.merge(batch(number))
         finally:
             done.set()
@@ -399,4 +411,4 @@ def test_pruning_and_merging_side_by_side_leave_no_quarter_of_pruned_time(server
 
     run_together(merge, prune)
     assert server.execute(f"SELECT count(*) FROM {schema.name}.quarters") == [(0,)]
-    assert server.execute(f"SELECT sum(hits)::int FROM {schema.name}.days") == [(800,)]
+    assert server.execute(f"SELECT sum(hits)::int FROM {schema.name}.days") == [(300,)]

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Condition, Event, Timer
 from typing import Any
@@ -121,12 +121,20 @@ class Pool:
         size: how many there may be.
         wait_s: how long a thread waits for one.
         name: the store's, for messages.
+        idle: connections that are open already; the pool closes them too.
     """
 
-    def __init__(self, open_one: Callable[[], Connection], size: int, wait_s: float, name: str) -> None:
+    def __init__(
+        self,
+        open_one: Callable[[], Connection],
+        size: int,
+        wait_s: float,
+        name: str,
+        idle: Iterable[Connection] = (),
+    ) -> None:
         self._open, self._size, self._wait_s, self._name = open_one, size, wait_s, name
         self._changed = Condition()
-        self._idle: list[Connection] = []
+        self._idle = list(idle)
         self._lent = 0
         self._closed = False
 

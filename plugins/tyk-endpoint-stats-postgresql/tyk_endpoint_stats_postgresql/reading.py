@@ -144,10 +144,13 @@ def _sum_counts(encoded: str) -> dict[int, int]:
 
 
 def _refuse_pruned(connection: Connection, spans: Iterable[Span]) -> None:
+    quarters = [span for span in spans if span.width is Width.QUARTER]
+    if not quarters:
+        return
     (before,) = connection.execute("SELECT max(before_day) FROM pruned").fetchall()[0]
-    for span in spans:
-        if before is None or span.width is not Width.QUARTER:
-            continue
+    if before is None:
+        return
+    for span in quarters:
         first, end = span.first // QUARTERS_PER_DAY, -(-span.end // QUARTERS_PER_DAY)
         sql = "SELECT 1 FROM days WHERE bucket >= %s AND bucket < %s LIMIT 1"
         if connection.execute(sql, (first, min(end, before))).fetchone():

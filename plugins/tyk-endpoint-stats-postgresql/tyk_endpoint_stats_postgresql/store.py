@@ -64,16 +64,26 @@ class PostgreSQLStore(Copyable, WholeBatchReads, Store):
         self._schema = check_name(self._place.options.get("schema", DEFAULT_SCHEMA))
         self._lock_key = lock_key(self._schema)
         self._pid = os.getpid()
-        with translated(self._place), self._connect(READ_TIMEOUT_S) as connection:
-            if not existing:
-                prepare(connection, self._schema, self._name)
-            elif not is_ready(connection, self._schema, self._name):
-                raise UnusableStore(
-                    f"{self._name}: there is no store in schema {self._schema}; an ingest makes it: "
-                    "tyk-endpoint-stats ingest --store URL FILE"
-                )
-        self._readers = Pool(lambda: self._connect(READ_TIMEOUT_S), READERS, READER_WAIT_S, self._name)
+        with translated(self._place):
+            connection = self._connect(READ_TIMEOUT_S)
+            try:
+                self._find(connection, existing)
+            except BaseException:
+                connection.close()
+                raise
+        self._readers = Pool(
+            lambda: self._connect(READ_TIMEOUT_S), READERS, READER_WAIT_S, self._name, [connection]
+        )
         self._writers = Pool(self._connect_writer, 1, MERGE_TIMEOUT_S, self._name)
+
+    def _find(self, connection: Connection, existing: bool) -> None:
+        if not existing:
+            prepare(connection, self._schema, self._name)
+        elif not is_ready(connection, self._schema, self._name):
+            raise UnusableStore(
+                f"{self._name}: there is no store in schema {self._schema}; an ingest makes it: "
+                "tyk-endpoint-stats ingest --store URL FILE"
+            )
 
     def _connect(self, timeout_s: float) -> Connection:
         return connect(self._place, timeout_s, search_path=self._schema, synchronous_commit="on")

@@ -27,9 +27,10 @@ class Place(Struct, frozen=True):
     options: dict[str, str]
 
     def without_secrets(self, text: str) -> str:
-        """A driver's message without the password, should it ever be in one."""
-        password = self.parameters.get("password")
-        return text.replace(password, "***") if password else text
+        """A driver's message without the user and the password, should they be in one."""
+        for name in ("password", "sslpassword"):
+            text = text.replace(self.parameters.get(name) or "\n", "***")
+        return text.replace(f'"{self.parameters.get("user")}"', '"***"')
 
 
 def place_of(url: str, ours: frozenset[str]) -> Place:
