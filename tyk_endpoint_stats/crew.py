@@ -22,7 +22,7 @@ from tyk_endpoint_stats.worker import BATCH, ENDED, FAILED, TASK, read_frame, wr
 __all__ = ["Crew", "Packed"]
 
 _WAITING_FRAMES = 1
-"""Of a piece whose turn has not come; its process waits then. A batch of ids that never repeat takes 40 MB."""
+"""Of a piece whose turn has not come; its process waits then."""
 
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from tyk_endpoint_stats.worker import main; main()"

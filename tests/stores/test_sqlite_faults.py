@@ -293,7 +293,7 @@ def test_a_torn_log_leaves_a_prefix_of_whole_batches(tmp_path: Path) -> None:
 
 @pytest.mark.torture
 def test_a_log_torn_at_every_frame(tmp_path: Path, seed: int) -> None:
-    check_torn_logs(torn_logs(tmp_path, every=1, at_random=1_000, seed=seed))
+    check_torn_logs(torn_logs(tmp_path, every=1, at_random=300, seed=seed))
 
 
 def test_torn_logs_catch_a_position_in_a_second_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

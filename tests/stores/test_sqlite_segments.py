@@ -42,6 +42,28 @@ def test_many_small_merges_leave_few_segments_and_lose_nothing(tmp_path: Path) -
         assert store.prune((FIRST_DAY + 1) * 86_400_000_000).quarter_states == distinct
 
 
+def test_full_segments_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is put together is in memory at once: so never more than ``FAN_IN`` segments that are not full."""
+    monkeypatch.setattr(quarters, "FULL", 20)
+    together: list[int] = []
+    compacted = quarters.compacted
+
+    def watched(parts):  # type: ignore[no-untyped-def]
+        found = list(parts)
+        together.append(sum(len(part.endpoints) for part in found))
+        return compacted(found)
+
+    monkeypatch.setattr(quarters, "compacted", watched)
+    rng = random.Random(4)
+    merged = [hit(FIRST_DAY, rng.randrange(86_400), path=f"/{number}") for number in range(600)]
+    with SQLiteStore(tmp_path / "s.db") as store:
+        for start in range(0, len(merged), 5):
+            store.merge(batch_of(merged[start : start + 5]))
+        check_answers(store, plain_hits(merged), [Selection(ALL_QUARTERS, EVERYTHING)])
+    assert len(together) > 10
+    assert max(together) <= quarters.FAN_IN * quarters.FULL
+
+
 def test_that_test_catches_segments_that_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The broken twin: of the segments that are put together the last one is forgotten."""
     compacted = quarters.compacted

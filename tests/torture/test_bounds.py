@@ -40,8 +40,7 @@ def test_distinct_paths_do_not_fill_the_memory(tmp_path):
 @pytest.mark.torture
 @pytest.mark.parametrize("jobs", [1, 2, 4])
 def test_a_million_distinct_paths(tmp_path, jobs):
-    # Beside the first, each process may have a batch waiting.
-    assert ingest_distinct_paths(tmp_path, 1_000_000, jobs) < 256 + 64 * (jobs - 1)
+    assert ingest_distinct_paths(tmp_path, 1_000_000, jobs) < 256
 
 
 @pytest.mark.torture

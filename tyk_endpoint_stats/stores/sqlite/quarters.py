@@ -2,7 +2,7 @@
 
 A merge appends a segment for each consumer and day. As soon as ``FAN_IN`` of one level are there, they become one
 of the next, so that an answer reads few of them and each state is moved a few times at most, however often and
-however little is merged.
+however little is merged. Full ones stay as they are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,9 +15,13 @@ from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Span
 from tyk_endpoint_stats.core.segments import Packed, Quarters, Segment, compacted
 from tyk_endpoint_stats.core.stats import EndpointStats
 
-__all__ = ["FAN_IN", "damaged_quarters", "prune_quarters", "read_quarters", "write_quarters"]
+__all__ = ["FAN_IN", "FULL", "damaged_quarters", "prune_quarters", "read_quarters", "write_quarters"]
 
 FAN_IN = 8
+FULL = 8_192
+"""A segment of so many states is not moved any more: what is put together is in memory at once."""
+
+_FULL_LEVEL = 99
 
 _MOST = 2**63 - 1
 _encode = msgpack.Encoder().encode
@@ -51,10 +55,15 @@ def write_quarters(
 def _append(connection: Connection, part: Packed, key: tuple[int, int, int]) -> None:
     if not part.endpoints:
         return
+    is_full = sum(part.lengths) >= FULL
+    if is_full:
+        key = (*key[:2], _FULL_LEVEL)
     # The sum of hits is for people; those of the days are what refuses sums past 63 bits.
     sums = (sum(part.lengths), min(part.hits, _MOST))
     packed = (_encode((part.endpoints, part.lengths)), part.columns, part.cells)
     connection.execute("INSERT INTO quarters VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*key, *sums, *packed))
+    if is_full:
+        return
     (count,) = connection.execute(f"SELECT count(*) FROM quarters WHERE {_AT}", key).fetchone()
     if count >= FAN_IN:
         parts = connection.execute(f"{_PARTS} WHERE {_AT}", key).fetchall()
