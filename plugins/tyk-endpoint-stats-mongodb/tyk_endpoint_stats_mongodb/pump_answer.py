@@ -1,17 +1,24 @@
 """From the documents of a question to its answer; pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from tyk_endpoint_stats.core.buckets import Bucket
-from tyk_endpoint_stats.core.instants import Instant, from_datetime
+from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Group, Kind, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.tyk.endpoint_key import decode_endpoint_key
 from tyk_endpoint_stats.tyk.pump_buckets import TimeRange, bucket_of, is_covered
 from tyk_endpoint_stats.tyk.pump_counters import PumpCounter
-from tyk_endpoint_stats_mongodb.pump_documents import SECTIONS, Tree, counter_of, counters_in, is_counter, name_of
+from tyk_endpoint_stats_mongodb.pump_documents import (
+    SECTIONS,
+    Tree,
+    counter_of,
+    counters_in,
+    instant_of,
+    is_counter,
+    name_of,
+)
 
 __all__ = ["PumpAnswer"]
 
@@ -29,6 +36,9 @@ class PumpAnswer:
 
     def __init__(self, selection: Selection, ranges: Sequence[TimeRange], length_us: int) -> None:
         self._selection, self._ranges, self._length_us = selection, ranges, length_us
+        self._keeps_endpoints = (
+            Dimension.ENDPOINT in selection.group_by or selection.api_id is not None or selection.path is not None
+        )
         self._counters: dict[tuple[Consumer | None, Endpoint | None, Bucket | None], PumpCounter] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self._aliases: dict[str, tuple[Instant, str]] = {}
@@ -41,12 +51,10 @@ class PumpAnswer:
             EdgeInsideBucket: an edge of the question would divide it, and hits that are asked for are in it.
             ValueError: Pump did not write it.
         """
-        at = document["at"]
-        if not isinstance(at, datetime):
+        start_us = instant_of(document["at"])
+        if start_us is None:
             raise ValueError("its timestamp is outside of the years 1 to 9999")
-        start_us = from_datetime(at)
-        for consumer, key, counter in self._asked_for(document):
-            self._count(consumer, key, counter_of(counter, start_us), start_us)
+        self._count(document, start_us)
         if any(one.start_us <= start_us < one.end_us for one in self._ranges):
             self._see_names(document, start_us)
 
@@ -59,6 +67,37 @@ class PumpAnswer:
             )
             for (consumer, endpoint, bucket), counter in self._counters.items()
         ]
+
+    def _count(self, document: Tree, start_us: Instant) -> None:
+        by = self._selection.group_by
+        place: Bucket | bool | None = None
+        for consumer, key, found in self._asked_for(document):
+            endpoint = self._endpoint(key)
+            if not self._is_asked_for(endpoint):
+                continue
+            counter = counter_of(found, start_us)
+            if counter.hits <= 0:
+                continue
+            if place is None:  # not before it is known that there is something in it
+                place = self._place(start_us)
+            if place is False:
+                return
+            group = (
+                consumer if Dimension.CONSUMER in by else None,
+                endpoint if Dimension.ENDPOINT in by else None,
+                place if isinstance(place, Bucket) else None,
+            )
+            merged = self._counters.get(group)
+            if merged is None:
+                self._counters[group] = counter
+            else:
+                merged.merge(counter)
+
+    def _place(self, start_us: Instant) -> Bucket | bool:
+        """In which bucket of the question one of Pump's lies; or whether in any, where they are not kept apart."""
+        if Dimension.BUCKET not in self._selection.group_by:
+            return is_covered(start_us, self._length_us, self._ranges)
+        return bucket_of(start_us, self._length_us, self._selection.spans) or False
 
     def _asked_for(self, document: Tree) -> Iterator[tuple[Consumer, str, Tree]]:
         """The counters of the consumers that are asked for, with their endpoint keys."""
@@ -75,28 +114,20 @@ class PumpAnswer:
                     if is_counter(counter):
                         yield consumer, key, counter
 
-    def _count(self, consumer: Consumer, key: str, counter: PumpCounter, start_us: Instant) -> None:
-        selection, by = self._selection, self._selection.group_by
-        if counter.hits <= 0:
-            return
+    def _endpoint(self, key: str) -> Endpoint | None:
+        """The endpoint of a key, where it matters; ``None``: it does not."""
+        if not self._keeps_endpoints:
+            return None
         endpoint = self._endpoints.get(key)
         if endpoint is None:
             endpoint = self._endpoints[key] = decode_endpoint_key(key)
-        if selection.api_id not in (None, endpoint.api_id) or selection.path not in (None, endpoint.path):
-            return
-        bucket = None
-        if Dimension.BUCKET in by:
-            bucket = bucket_of(start_us, self._length_us, selection.spans)
-            if bucket is None:
-                return
-        elif not is_covered(start_us, self._length_us, self._ranges):
-            return
-        group = (
-            consumer if Dimension.CONSUMER in by else None,
-            endpoint if Dimension.ENDPOINT in by else None,
-            bucket,
+        return endpoint
+
+    def _is_asked_for(self, endpoint: Endpoint | None) -> bool:
+        selection = self._selection
+        return endpoint is None or (
+            selection.api_id in (None, endpoint.api_id) and selection.path in (None, endpoint.path)
         )
-        self._counters.setdefault(group, PumpCounter()).merge(counter)
 
     def _see_names(self, document: Tree, start_us: Instant) -> None:
         for alias in document.get("alias", ()):

@@ -11,7 +11,7 @@ from bson.datetime_ms import DatetimeMS
 
 from tyk_endpoint_stats.core.selection import Dimension, Kind, Selection
 from tyk_endpoint_stats.tyk.pump_buckets import TimeRange
-from tyk_endpoint_stats_mongodb.pump_documents import COUNTER_FIELDS, NAME_FIELDS, SECTIONS
+from tyk_endpoint_stats_mongodb.pump_documents import CODES_FIELD, COUNTER_FIELDS, NAME_FIELDS, SECTIONS
 
 __all__ = ["MOST_LEVELS", "pipeline_of"]
 
@@ -35,6 +35,7 @@ def pipeline_of(selection: Selection, ranges: Sequence[TimeRange], length_us: in
         length_us: how long a bucket is.
     """
     kinds = [kind for kind in SECTIONS if selection.kind in (None, kind)]
+    fields = (*COUNTER_FIELDS, CODES_FIELD) if selection.distributions else COUNTER_FIELDS
     parts: dict[str, Expression] = {"_id": 0, "at": "$timestamp"}
     for kind in kinds:
         section = f"${SECTIONS[kind]}"
@@ -42,7 +43,7 @@ def pipeline_of(selection: Selection, ranges: Sequence[TimeRange], length_us: in
             parts[kind.value] = section
         else:
             paths = _paths(selection.consumer_id)
-            parts[kind.value] = [_trimmed(_field(section, path), COUNTER_FIELDS, rest=False) for path in paths]
+            parts[kind.value] = [_trimmed(_field(section, path), fields, rest=False) for path in paths]
     if Dimension.CONSUMER in selection.group_by and Kind.KEY in kinds:
         if selection.consumer_id is None:
             parts["aliases"] = _trimmed("$apikeys", NAME_FIELDS, rest=True)
