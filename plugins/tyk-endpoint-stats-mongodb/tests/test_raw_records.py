@@ -9,7 +9,7 @@ from typing import Any
 import bson
 import pytest
 from bson.codec_options import CodecOptions
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tyk_endpoint_stats_mongodb import raw_records
 from tyk_endpoint_stats_mongodb.raw_records import DocumentsChunk, decode_documents, split
@@ -187,21 +187,36 @@ VALUES = st.recursive(
 FIELDS = st.dictionaries(st.sampled_from([*raw_records.PROJECTION][1:]), VALUES, max_size=12)
 
 
-@given(st.lists(FIELDS, min_size=1, max_size=5))
-def test_any_document_is_a_record_or_rejected(documents: list[dict[str, Any]]) -> None:
-    page = b"".join(bson.encode({"_id": bson.ObjectId()} | document) for document in documents)
-    chunk, counts = counts_of(page)
-    check_accounts(page, chunk, counts)
-    assert counts.read == len(documents)
+EXAMPLES = pytest.mark.parametrize("examples", [100, pytest.param(2_000, marks=pytest.mark.torture)])
 
 
-@given(st.lists(st.binary(max_size=60) | FIELDS.map(bson.encode), min_size=1, max_size=5), st.data())
-def test_any_bytes_are_records_or_rejected(bodies: list[bytes], data: st.DataObject) -> None:
+@EXAMPLES
+def test_any_document_is_a_record_or_rejected(examples: int) -> None:
+    @settings(max_examples=examples)
+    @given(st.lists(FIELDS, min_size=1, max_size=5))
+    def check(documents: list[dict[str, Any]]) -> None:
+        page = b"".join(bson.encode({"_id": bson.ObjectId()} | document) for document in documents)
+        chunk, counts = counts_of(page)
+        check_accounts(page, chunk, counts)
+        assert counts.read == len(documents)
+
+    check()
+
+
+@EXAMPLES
+def test_any_bytes_are_records_or_rejected(examples: int) -> None:
     """Right lengths with anything inside; then single bytes changed, lengths too."""
-    page = bytearray().join(struct.pack("<i", len(body) + 5) + body + b"\0" for body in bodies)
-    for _ in range(data.draw(st.integers(0, 3))):
-        page[data.draw(st.integers(0, len(page) - 1))] = data.draw(st.integers(0, 255))
-    check_accounts(bytes(page), *counts_of(bytes(page)))
+    changes = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=3)
+
+    @settings(max_examples=examples)
+    @given(st.lists(st.binary(max_size=60) | FIELDS.map(bson.encode), min_size=1, max_size=5), changes)
+    def check(bodies: list[bytes], changes: list[tuple[int, int]]) -> None:
+        page = bytearray().join(struct.pack("<i", len(body) + 5) + body + b"\0" for body in bodies)
+        for place, value in changes:
+            page[place % len(page)] = value
+        check_accounts(bytes(page), *counts_of(bytes(page)))
+
+    check()
 
 
 def check_accounts(page: bytes, chunk: DocumentsChunk, counts: Counts) -> None:

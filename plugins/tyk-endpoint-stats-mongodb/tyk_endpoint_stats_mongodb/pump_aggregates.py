@@ -20,7 +20,7 @@ from tyk_endpoint_stats_mongodb.pump_collections import AGGREGATES, aggregate_co
 from tyk_endpoint_stats_mongodb.pump_pipeline import pipeline_of
 from tyk_endpoint_stats_mongodb.snapshots import from_one_snapshot, has_snapshots
 
-__all__ = ["PumpAggregates", "open_pump"]
+__all__ = ["CODEC", "PumpAggregates", "open_pump"]
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 30.0
