@@ -15,11 +15,13 @@ from uuid import uuid4
 import msgspec
 import psycopg
 import pytest
+from click.testing import CliRunner, Result
 from postgres_servers import PostgresServer
 from pump_rows import VECTORS, create_table, insert
 from tyk_endpoint_stats_postgresql import raw
 from tyk_endpoint_stats_postgresql.raw_position import RawPosition, parse_position
 
+from tyk_endpoint_stats.cli.program import program
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.errors import PluginError, SourceError, StoreError
@@ -421,3 +423,28 @@ def test_behind_four_billion_transactions_rows_are_still_told_apart(table: Raw) 
         table.insert([hit()] * 4)
         assert ingest(other, table.source()).read == 4
         assert ingest(other, table.source()).read == 0
+
+
+def test_the_commands_read_into_a_store_in_postgresql_and_ask_it(table: Raw) -> None:
+    table.insert([hit(), hit(code=500, path="/put"), hit(code=-1)])
+    store_url = f"{table.server.url}?schema={table.schema}_store"
+
+    def run(*words: str) -> Result:
+        result = CliRunner().invoke(program, words)
+        assert result.exit_code == 0, result.output
+        return result
+
+    try:
+        first = run("ingest", "--store", store_url, table.url)
+        assert "at most 36500 days older" in first.stderr
+        assert "tcp" in first.stdout
+        assert "skipped" in first.stdout
+        run("ingest", "--store", store_url, table.url)
+        days = ("--from", "2020-10-13", "--to", "2020-10-13")
+        found = run("endpoints", "--store", store_url, "--key", "k1", *days, "--format", "json")
+        assert {(row["path"], row["hits"], row["error"]) for row in json.loads(found.stdout)} == {
+            ("/get", 1, 0),
+            ("/put", 1, 1),
+        }
+    finally:
+        table.server.execute(f"DROP SCHEMA IF EXISTS {table.schema}_store CASCADE")
