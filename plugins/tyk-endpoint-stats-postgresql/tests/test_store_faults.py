@@ -93,9 +93,8 @@ def position_in_a_transaction_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Ite
         yield
 
 
-def kill_before_each_statement(schema: Schema) -> list[bool]:
+def kill_before_each_statement(schema: Schema) -> Iterator[bool]:
     """For each statement of a merge: is what a kill before it leaves behind whole?"""
-    whole = []
     for statement in range(100):
 
         def merge_and_die(number: int = statement) -> None:
@@ -117,17 +116,17 @@ def kill_before_each_statement(schema: Schema) -> list[bool]:
             store.merge(batch(number))
 
         _, status = os.waitpid(in_child(merge_and_die), 0)
-        whole.append(schema.is_whole())
+        yield schema.is_whole()
         with PostgreSQLStore(schema.url) as store:
             store.merge(batch(statement))
         if not status:
-            return whole
+            return
         assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
     raise AssertionError("a merge has fewer than 100 statements")
 
 
 def test_a_kill_before_any_statement_of_a_merge_leaves_whole_batches(server: PostgresServer) -> None:
-    whole = kill_before_each_statement(Schema(server, "each_statement"))
+    whole = list(kill_before_each_statement(Schema(server, "each_statement")))
     assert len(whole) > 10
     assert all(whole)
 
