@@ -17,9 +17,10 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     import sqlite3
 
     import polars
+    import pymongo
 
     machine_info |= {"sqlite": sqlite3.sqlite_version, "msgspec": msgspec.__version__}
-    machine_info |= {"duckdb": duckdb.__version__, "polars": polars.__version__}
+    machine_info |= {"duckdb": duckdb.__version__, "polars": polars.__version__, "pymongo": pymongo.version}
 
 
 @pytest.fixture(scope="session")
