@@ -63,7 +63,7 @@ def copy(origin: ReadableStore, target: Store, on_progress: OnProgress = lambda 
     Args:
         origin: where from; it is only read, and may be written to meanwhile.
         target: new, or a copy of ``origin`` that nobody has written to.
-        on_progress: called after every day of an organisation.
+        on_progress: called after every batch.
 
     Raises:
         StoreError: see above; or ``origin`` gets new batches faster than they can be copied.
@@ -122,34 +122,36 @@ class _Copy:
         days = {org_id: _hits_by_day(self._origin, org_id) for org_id in outline.organisations}
         self._report.hits = sum(sum(hits.values()) for hits in days.values())
         self._report.hits_there = self._mark.hits
-        for org_id, hits in days.items():
-            there = _hits_by_day(self._target, org_id)
-            for day in sorted(hits):
-                # A part that has all hits is the whole, and a day comes in one batch with its quarters.
-                if hits[day] != there.get(day):
-                    self._copy_day(org_id, day)
-                    self._report.hits_there = self._mark.hits
-                    self._on_progress(self._report)
+        for some in _pieces_of(self._lacking(days), self._target.most_states_a_batch):
+            self._merge_states(some)
         for names in _pieces(outline.api_names.items(), self._target.most_states_a_batch):
             self._merge(Batch(api_names=dict(names)), 0)
         for aliases in _pieces(outline.aliases.items(), self._target.most_states_a_batch):
             self._merge(Batch(aliases=dict(aliases)), 0)
 
-    def _copy_day(self, org_id: str, day: int) -> None:
-        # The target first: what is merged into the other store in between is then missing, never too much.
-        there = _states_of_day(self._target, org_id, day)
-        lacking = _lacking(_states_of_day(self._origin, org_id, day), there)
-        for some in _pieces_of(lacking, self._target.most_states_a_batch):
-            batch = Batch()
-            hits = 0
-            states: dict[Bucket, dict[Series, EndpointStats]] = {}
-            for series, by_bucket in some:
-                for bucket, stats in by_bucket.items():
-                    states.setdefault(bucket, {})[series] = stats
-                    hits += stats.hits if bucket.width is Width.DAY else 0
-                    self._report.states += 1
-            batch.states = states
-            self._merge(batch, hits)
+    def _lacking(self, days: dict[str, dict[int, int]]) -> Iterator[tuple[Series, _States]]:
+        for org_id, hits in days.items():
+            there = _hits_by_day(self._target, org_id)
+            for day in sorted(hits):
+                # A part that has all hits is the whole, for a series' day comes in one batch with its quarters.
+                if hits[day] != there.get(day):
+                    # The target first: what the other store gets in between is then missing, never too much.
+                    theirs = _states_of_day(self._target, org_id, day)
+                    yield from _lacking(_states_of_day(self._origin, org_id, day), theirs)
+
+    def _merge_states(self, some: list[tuple[Series, _States]]) -> None:
+        states: dict[Bucket, dict[Series, EndpointStats]] = {}
+        hits = 0
+        for series, by_bucket in some:
+            for bucket, stats in by_bucket.items():
+                states.setdefault(bucket, {})[series] = stats
+                hits += stats.hits if bucket.width is Width.DAY else 0
+                self._report.states += 1
+        batch = Batch()
+        batch.states = states
+        self._merge(batch, hits)
+        self._report.hits_there = self._mark.hits
+        self._on_progress(self._report)
 
     def _copy_positions(self, progress: dict[str, SourceProgress]) -> None:
         there = _progress_of(self._target)
