@@ -21,6 +21,7 @@ class Proxy:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listening.getsockname()[1]}"
         self._swallowing = threading.Event()
+        self._frozen = threading.Event()
         self._sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -31,6 +32,10 @@ class Proxy:
         as soon as an answer comes.
         """
         self._swallowing.set()
+
+    def freeze(self) -> None:
+        """From now on nothing goes through; connections stay open and new ones are taken."""
+        self._frozen.set()
 
     def __enter__(self) -> Self:
         return self
@@ -58,7 +63,8 @@ class Proxy:
                 if are_answers and self._swallowing.is_set() and not _is_monitoring(data):
                     self._swallowing.clear()
                     break
-                target.sendall(data)
+                if not self._frozen.is_set():
+                    target.sendall(data)
         except OSError:
             pass
         _cut(source)

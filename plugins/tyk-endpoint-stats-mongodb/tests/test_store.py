@@ -1,0 +1,320 @@
+"""The MongoDB store beyond the contract: its documents, plans, options, deadlines, and what its errors say."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pymongo
+import pytest
+import tyk_endpoint_stats_mongodb.lanes as lanes_module
+import tyk_endpoint_stats_mongodb.reading as reading_module
+from bson.raw_bson import RawBSONDocument
+from histories import batch
+from mongo_proxy import Proxy
+from mongo_servers import MongoServer
+from tyk_endpoint_stats_mongodb.layout import LANES, SHARD_KEY, lane_of
+from tyk_endpoint_stats_mongodb.reading import pipeline_of
+from tyk_endpoint_stats_mongodb.states import fenced_writes, plain_writes
+from tyk_endpoint_stats_mongodb.store import StandaloneStore, open_existing_mongodb, open_mongodb, store_in
+
+from tyk_endpoint_stats.core.buckets import Span, Width
+from tyk_endpoint_stats.core.selection import Dimension, Kind, Selection
+from tyk_endpoint_stats.errors import PluginError, StoreBusy, StoreError, UnusableStore
+from tyk_endpoint_stats.opening import open_store
+from tyk_endpoint_stats.testing import batch_of, hit
+from tyk_endpoint_stats.testing.exam import ALL_DAYS, EVERYTHING, answer_of
+from tyk_endpoint_stats.testing.generators import FIRST_DAY
+
+SPANS = (Span(Width.QUARTER, 90, 96), Span(Width.DAY, 1, 400), Span(Width.QUARTER, 38400, 38450))
+BY_ENDPOINT, BY_CONSUMER = frozenset({Dimension.ENDPOINT}), frozenset({Dimension.CONSUMER})
+
+
+@pytest.fixture
+def url(server: MongoServer) -> Iterator[str]:
+    name = f"store_{uuid4().hex[:12]}"
+    yield server.database_url(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def standalone_url(standalone: MongoServer) -> Iterator[str]:
+    name = f"store_{uuid4().hex[:12]}"
+    yield standalone.database_url(name)
+    standalone.drop(name)
+
+
+# --- documents
+
+
+def test_a_state_is_a_document_and_no_id_is_a_field(url: str) -> None:
+    with open_mongodb(url) as store:
+        store.merge(batch_of([hit(path="/$a.b\0", api_key="$k.k", api_id="a.b")]))
+        (day, _) = store._layout.states.find({}, {"ap": 0})
+    assert list(day["_id"]) == ["width", "bucket", "org_id", "kind", "consumer", "api_id", "path"]
+    assert day["_id"]["path"] == "/$a.b\0"
+    assert day["codes"] == {"200": 1}
+    assert set(day) == {"_id", *(name for name in reading_module._AGGREGATES), "codes", "histogram"}
+
+
+def test_values_are_never_operators(url: str) -> None:
+    with open_mongodb(url) as store:
+        store.merge(batch_of([hit(api_key="k"), hit(api_key="$ne")]))
+        for odd in ("$ne", "$gt"):
+            answer = answer_of(store, Selection(ALL_DAYS, EVERYTHING, consumer_id=odd))
+            assert len(answer) == (odd == "$ne")
+
+
+def test_bytes_that_are_no_utf8_do_not_abort_an_answer(url: str) -> None:
+    with open_mongodb(url) as store:
+        store.merge(batch_of([hit(alias="Ann?"), hit(path="/?")]))
+        names = store._layout.names
+        raw_bytes = names.codec_options.with_options(document_class=RawBSONDocument)
+        (raw,) = names.with_options(codec_options=raw_bytes).find({"_id.of": "consumer"})
+        names.delete_one({"_id.of": "consumer"})
+        names.insert_one(RawBSONDocument(raw.raw.replace(b"Ann?", b"Ann\xff")))
+        answer = answer_of(store, Selection(ALL_DAYS, EVERYTHING))
+    assert {group.alias for group in answer} == {"Ann\ufffd"}
+
+
+# --- plans
+
+
+def stages(plan: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(plan, dict):
+        if "stage" in plan:
+            yield plan
+        for value in plan.values():
+            yield from stages(value)
+    elif isinstance(plan, list):
+        for value in plan:
+            yield from stages(value)
+
+
+def winning(store: Any, selection: Selection) -> list[dict[str, Any]]:
+    states = store._layout.states
+    command = {"aggregate": states.name, "pipeline": pipeline_of(selection), "cursor": {}}
+    explained = states.database.command("explain", command, verbosity="queryPlanner")
+    planner = explained.get("queryPlanner") or explained["stages"][0]["$cursor"]["queryPlanner"]
+    return list(stages(planner["winningPlan"]))
+
+
+@pytest.mark.parametrize(
+    ("selection", "index"),
+    [
+        (Selection(SPANS, BY_ENDPOINT, kind=Kind.KEY, consumer_id="k", org_id="o"), "by_consumer"),
+        (Selection(SPANS, BY_ENDPOINT, consumer_id="k"), "by_consumer"),
+        (Selection(SPANS, BY_CONSUMER, api_id="a", path="/get"), "by_endpoint"),
+        (Selection(SPANS, BY_CONSUMER, api_id="a", path="/get", distributions=False), "by_endpoint"),
+        (Selection(SPANS, BY_CONSUMER), "_id_"),
+        (Selection(SPANS[:1], BY_CONSUMER, org_id="o"), "_id_"),
+    ],
+)
+def test_a_question_seeks_in_an_index(url: str, selection: Selection, index: str) -> None:
+    with open_mongodb(url) as store:
+        store.merge(batch_of([hit(day, path=f"/{n}", api_key=f"k{n}") for day in range(5) for n in range(20)]))
+        plan = winning(store, selection)
+    scans = [stage for stage in plan if stage["stage"] == "IXSCAN"]
+    assert {scan["indexName"] for scan in scans} == {index}
+    assert len(scans) == len(selection.spans)
+    assert "COLLSCAN" not in {stage["stage"] for stage in plan}
+    for scan in scans:  # every part of the index that leads to the buckets is bound
+        assert "[MinKey, MaxKey]" not in str(list(scan["indexBounds"].values())[:4])
+
+
+def test_the_shard_key_leads_an_index_and_is_in_every_write_and_every_question_of_a_consumer(url: str) -> None:
+    (field,) = SHARD_KEY
+    with open_mongodb(url) as store:
+        indexes = store._layout.states.index_information().values()
+        assert any(index["key"][0] == (field, 1) for index in indexes)
+    state = {"_id": {"consumer": "k", "width": "day"}, "hits": 1, "codes": {}, "histogram": {}} | dict.fromkeys(
+        reading_module._AGGREGATES, 1
+    )
+    key = ("k", "day")
+    for made in (plain_writes([state], {key}), fenced_writes([state], {key}, 3, 5)):
+        assert made[0]._filter["_id"]["$eq"]["consumer"] == "k"
+    for branch in pipeline_of(Selection(SPANS, consumer_id="k"))[0]["$match"]["$or"]:
+        assert branch[field] == {"$eq": "k"}
+
+
+def test_a_group_too_large_for_a_document_is_answered_all_the_same(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_mongodb(url) as store:
+        store.merge(batch_of([hit(day, path=f"/{number}") for day in range(2) for number in range(50)]))
+        whole = answer_of(store, Selection(ALL_DAYS, BY_CONSUMER))
+        filler = {"$literal": "x" * 200_000}  # a hundred of these pass 16 MB
+        monkeypatch.setattr(reading_module, "_GATHERED", {**reading_module._GATHERED, "filler": {"$push": filler}})
+        assert answer_of(store, Selection(ALL_DAYS, BY_CONSUMER)) == whole
+
+
+# --- opening
+
+
+def test_a_url_without_a_database_has_one_by_default(standalone: MongoServer) -> None:
+    with open_mongodb(standalone.url) as store:
+        assert store._layout.states.full_name == "tyk_endpoint_stats.endpoint_stats.states"
+    standalone.drop("tyk_endpoint_stats")
+
+
+def test_options_are_keywords(url: str) -> None:
+    with open_store(url, prefix="one.") as one, open_store(url, prefix="other.", read_timeout_s=7.0) as other:
+        one.merge(batch_of([hit()], "s", None, "1"))
+        assert (one.position("s"), other.position("s")) == ("1", None)
+    with pytest.raises(TypeError, match="no_such"):
+        open_store(url, no_such=1)
+
+
+def test_a_client_can_be_passed_in_and_stays_open(url: str) -> None:
+    with pymongo.MongoClient(url) as client:
+        with store_in(client.get_default_database()) as store:
+            store.merge(batch_of([hit()]))
+        assert client.admin.command("ping")["ok"] == 1
+        with store_in(client.get_default_database()) as store:
+            client.close()
+            with pytest.raises(StoreError):
+                store.read(Selection(ALL_DAYS))
+
+
+def test_a_store_that_is_not_there_is_not_made_for_a_question(url: str) -> None:
+    with pytest.raises(UnusableStore, match="an ingest makes it"):
+        open_existing_mongodb(url)
+    open_mongodb(url).close()
+    open_existing_mongodb(url).close()
+
+
+def test_a_newer_schema_is_left_alone(url: str) -> None:
+    with open_mongodb(url) as store:
+        store._layout.meta.update_one({"_id": "schema"}, {"$set": {"version": 99}})
+    with pytest.raises(UnusableStore, match=r"schema 99.*upgrade"):
+        open_mongodb(url)
+
+
+def test_a_server_too_old_is_refused_by_name(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tyk_endpoint_stats_mongodb.store._OLDEST_WIRE", 999)
+    with pytest.raises(UnusableStore, match=r"MongoDB 5\.0 or newer"):
+        open_mongodb(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mongodb://user:p%40ss-word@127.0.0.1:99999/stats",
+        "mongodb://user:p@ss-word@127.0.0.1/stats",
+        "mongodb://user:p%40ss-word@127.0.0.1/a.b",
+        "mongodb://",
+    ],
+)
+def test_what_is_no_url_is_wrong_usage_and_shows_no_password(url: str) -> None:
+    with pytest.raises(PluginError) as caught:
+        open_mongodb(url)
+    shown = f"{caught.value} {caught.value.__cause__}"
+    assert "ss-word" not in shown
+    assert "user" not in str(caught.value).partition("://")[2].partition(":")[0]
+
+
+# --- deadlines and errors
+
+
+def test_a_server_that_is_not_there_is_said_so_in_time() -> None:
+    began = time.monotonic()
+    with pytest.raises(StoreBusy, match=r"no answer within 0\.3 s") as caught:
+        open_mongodb("mongodb://user:secret@127.0.0.1:1/stats", connect_timeout_s=0.3)
+    assert time.monotonic() - began < 3
+    assert "secret" not in str(caught.value)
+
+
+def test_a_wrong_password_is_said_so_without_it(standalone: MongoServer) -> None:
+    url = f"mongodb://user:secret@{standalone.address}/stats?authSource=admin"
+    with pytest.raises(UnusableStore, match="the user name or the password is wrong") as caught:
+        open_mongodb(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("call", ["read", "merge", "position"])
+def test_a_server_that_stops_answering_costs_no_more_than_the_deadline(server: MongoServer, call: str) -> None:
+    name = f"store_{uuid4().hex[:12]}"
+    with Proxy(server.address) as proxy:
+        url = f"mongodb://{proxy.address}/{name}?directConnection=true"
+        with open_mongodb(url, read_timeout_s=0.4, merge_timeout_s=0.4) as store:
+            proxy.freeze()
+            began = time.monotonic()
+            with pytest.raises(StoreBusy):
+                {
+                    "read": lambda: store.read(Selection(ALL_DAYS)),
+                    "merge": lambda: store.merge(batch_of([hit()], "s", None, "1")),
+                    "position": lambda: store.position("s"),
+                }[call]()
+            assert time.monotonic() - began < 5
+    server.drop(name)
+
+
+# --- from one kind of server to the other
+
+
+def test_what_was_left_open_on_a_standalone_is_finished_first(
+    standalone_url: str, replica_set: MongoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A member that stood alone joins a set: its documents come along, a half-merged batch among them."""
+
+    class Stopped(BaseException):
+        pass
+
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    with open_mongodb(standalone_url) as store:
+        store.merge(batch("s", 0, 4))
+        with monkeypatch.context() as patch:
+            patch.setattr(lanes_module.Lanes, "_apply_names", stop)
+            with pytest.raises(Stopped):
+                store.merge(batch("s", 4, 9))
+        collections = {name: list(getattr(store._layout, name).find()) for name in ("states", "names", "sources")}
+        collections |= {name: list(getattr(store._layout, name).find()) for name in ("lanes", "journal", "meta")}
+    name = f"store_{uuid4().hex[:12]}"
+    with pymongo.MongoClient(replica_set.url) as client:
+        for kind, documents in collections.items():
+            if documents:
+                client[name][f"endpoint_stats.{kind}"].insert_many(documents)
+    with open_mongodb(replica_set.database_url(name)) as moved:
+        assert moved.position("s") == "9"
+        assert moved.merge(batch("s", 9, 10))
+        assert sum(stats.hits for stats in answer_of(moved, Selection(ALL_DAYS)).values()) == 30
+    replica_set.drop(name)
+
+
+def test_opening_finishes_what_a_dead_writer_began(standalone_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_mongodb(standalone_url) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(lanes_module.Lanes, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                store.merge(batch("s", 0, 4))
+        assert answer_of(store, Selection(ALL_DAYS)) == {}
+    with open_mongodb(standalone_url) as store:
+        assert isinstance(store, StandaloneStore)
+        (total,) = answer_of(store, Selection(ALL_DAYS)).values()
+        assert total.hits == 12
+        assert store._layout.journal.count_documents({}) == 0
+
+
+def test_a_journal_that_somebody_removed_is_said_so(standalone_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_mongodb(standalone_url) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(lanes_module.Lanes, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                store.merge(batch("s", 0, 4))
+        store._layout.journal.delete_many({})
+        with pytest.raises(StoreError, match=r"journal of lane \d is incomplete"):
+            store.merge(batch("s", 0, 4))
+
+
+def test_sources_spread_over_the_lanes_the_same_everywhere() -> None:
+    assert {lane_of(f"file:{number}") for number in range(200)} == set(range(LANES))
+    assert (lane_of("file:1"), lane_of("file:2"), lane_of("")) == (1, 1, 4)
+
+
+def test_pruning_goes_day_by_day(url: str) -> None:
+    with open_mongodb(url) as store:
+        store.merge(batch_of([hit(FIRST_DAY + day, second) for day in range(4) for second in (0, 50_000)]))
+        assert store.prune((FIRST_DAY + 3) * 86_400_000_000).quarter_states == 6
+        assert store._layout.states.count_documents({"_id.width": "quarter"}) == 2
