@@ -115,21 +115,10 @@ def update_of(state: Document) -> Document:
 
 
 def stats_of(state: Document) -> EndpointStats:
-    """The state in a document.
-
-    Its codes and histogram may be missing, where they were not asked for, or be lists of those of many states.
-    """
+    """The state in a document; its codes and histogram are empty where they were not asked for."""
     plain = (None if (value := state.get(name)) is None else integer(value) for name in _PLAIN)
-    counts = (_merged_counts(state.get(name, {})) for name in _COUNTS)
+    counts = ({int(key): integer(count) for key, count in state.get(name, {}).items()} for name in _COUNTS)
     return EndpointStats(*plain, *counts)  # type: ignore[arg-type]
-
-
-def _merged_counts(stored: Document | list[Document]) -> dict[int, int]:
-    merged: dict[int, int] = {}
-    for counts in stored if isinstance(stored, list) else (stored,):
-        for key, count in counts.items():
-            merged[int(key)] = merged.get(int(key), 0) + integer(count)
-    return merged
 
 
 def integer(value: Any) -> int:

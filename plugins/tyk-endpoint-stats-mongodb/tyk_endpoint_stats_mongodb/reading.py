@@ -1,9 +1,7 @@
-"""One question as one aggregation: sums are made in the server, codes and histograms merged here."""
+"""One question as one aggregation: plain sums are made in the server, codes and histograms merged here."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
-
-from pymongo.errors import OperationFailure
 
 from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Bucket, Span, Width
 from tyk_endpoint_stats.core.instants import DAY_US
@@ -26,8 +24,6 @@ _AGGREGATES: Document = {
     **{name: {"$max": f"${name}"} for name in MAXIMA},
     **{name: {"$min": f"${name}"} for name in MINIMA},
 }
-_GATHERED: Document = {name: {"$push": f"${name}"} for name in ("codes", "histogram")}
-_TOO_MUCH_GATHERED = {146, 10334}  # 100 MB while gathering, 16 MB of a document
 _NAMES_AT_ONCE = 1000
 
 
@@ -39,27 +35,15 @@ def keys_between(width: Width, first: int, end: int) -> Document:
 def pipeline_of(selection: Selection) -> list[Document]:
     """The aggregation of a selection with at least one span.
 
-    Sums, maxima and minima are made in the server. Codes and histograms are gathered there and merged by whoever
-    asked: to merge them in the server they have to be unwound, which takes two to three times as long.
+    Sums, maxima and minima are grouped in the server. Where codes and histograms are wanted, the states come as
+    they are and are merged here: gathered in the server they may pass the 16 MB of a document, at which a server
+    of MongoDB 6.0 does not answer at all, and unwound they take as long.
     """
     keys = [name for dimension in Dimension if dimension in selection.group_by for name in _KEYS[dimension]]
-    group: Document = {"_id": {name: f"$_id.{name}" for name in keys}, **_AGGREGATES}
+    matching: Document = {"$match": _match(selection)}
     if selection.distributions:
-        group |= _GATHERED
-    return [{"$match": _match(selection)}, {"$group": group}]
-
-
-def _states_of(layout: Layout, selection: Selection, session: Any) -> Iterator[Document]:
-    """The groups; where what is gathered of one passes what a document may hold, the states as they are."""
-    pipeline = pipeline_of(selection)
-    try:
-        yield from layout.states.aggregate(pipeline, allowDiskUse=True, session=session)
-    except OperationFailure as problem:
-        if problem.code not in _TOO_MUCH_GATHERED:
-            raise
-    else:
-        return
-    yield from layout.states.aggregate([pipeline[0], {"$project": {"ap": 0}}], session=session)
+        return [matching, {"$project": {"ap": 0}}]
+    return [matching, {"$group": {"_id": {name: f"$_id.{name}" for name in keys}, **_AGGREGATES}}]
 
 
 def _match(selection: Selection) -> Document:
@@ -101,7 +85,7 @@ def answer(layout: Layout, selection: Selection, session: Any) -> Sequence[tuple
         return []
     by = selection.group_by
     merged: dict[tuple[Any, ...], EndpointStats] = {}
-    for state in _states_of(layout, selection, session):
+    for state in layout.states.aggregate(pipeline_of(selection), allowDiskUse=True, session=session):
         key = tuple(state["_id"].get(name) for dimension in by for name in _KEYS[dimension])
         stats = stats_of(state)
         if key in merged:
