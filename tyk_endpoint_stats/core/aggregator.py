@@ -163,6 +163,9 @@ class Aggregator:
                     if earlier is None:
                         earlier = []
                     earlier.append(state)
+                    # Or the list would hold a state that holds the list, and the collector, which knows nothing
+                    # of these states, could never free either.
+                    state.earlier = None
                     self._earlier += 1
                 error = code >= 400
                 running[key] = Running(
