@@ -169,6 +169,7 @@ def under_waitress(store, settings):
         server.close()
         server.task_dispatcher.shutdown()
         thread.join(10)
+        waitress.wasyncore.close_all(server._map, ignore_all=True)  # the clients' connections
 
 
 @contextmanager

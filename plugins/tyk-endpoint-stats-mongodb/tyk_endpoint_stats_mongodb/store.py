@@ -111,8 +111,11 @@ def store_in(
     """
     seam = seam or Seam(f"mongodb://{database.name}")
     layout = Layout(database, prefix)
-    with seam.translated(connect_timeout_s), pymongo.timeout(connect_timeout_s):
+    # The driver would forget the URL's own serverSelectionTimeoutMS inside of a total deadline.
+    answers_within_s = min(connect_timeout_s, database.client.options.server_selection_timeout)
+    with seam.translated(answers_within_s), pymongo.timeout(answers_within_s):
         hello = database.client.admin.command("hello")
+    with seam.translated(connect_timeout_s), pymongo.timeout(connect_timeout_s):
         if hello.get("maxWireVersion", 0) < _OLDEST_WIRE:
             raise UnusableStore(f"{seam.name}: the server is too old; MongoDB 5.0 or newer is needed")
         layout.prepare(seam.name, make=make)
