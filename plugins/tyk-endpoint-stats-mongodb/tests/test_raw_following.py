@@ -16,10 +16,12 @@ from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.opening import open_store
 from tyk_endpoint_stats.testing.exam import ALL_DAYS
 
-LAG_S = 3
+LAG_S = 5
 SLOW_CLOCK_S = 1.0
 SLOWEST_WRITE_S = 0.9
-"""With the second that an id is rounded down by, a document is at most this much younger than the lag: 0.1 s."""
+"""With the second that an id is rounded down by, a document is 2.9 s old at most when it is written: a busy machine
+has 2.1 s left."""
+STARTS_WITHIN_S = 30.0
 
 
 class Pumps:
@@ -76,6 +78,12 @@ class Reader:
             self._process.kill()
             self._process.wait()
 
+    def wait_until_it_has_read(self) -> None:
+        deadline = time.monotonic() + STARTS_WITHIN_S
+        while not self.hits():
+            assert time.monotonic() < deadline, "it reads nothing"
+            time.sleep(0.05)
+
     def finish(self) -> None:
         subprocess.run(self._command, check=True, capture_output=True, timeout=60)
 
@@ -107,6 +115,8 @@ def check_exact(pump: PumpDatabase, folder: Path, seed: int, kills: int) -> None
                 exact.start()
                 time.sleep(rng.uniform(0.7, 2.0))
                 exact.kill()
+            twin.wait_until_it_has_read()
+            time.sleep(2 * SLOW_CLOCK_S)  # the slow pump goes on behind what the twin has read
         time.sleep(LAG_S + 1)
     finally:
         exact.kill()
