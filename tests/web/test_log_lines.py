@@ -87,14 +87,27 @@ def get(url, **headers):
         return problem.code
 
 
+def access_lines(caplog, count):
+    """So many lines of the access log: a line is written after its answer, by the thread of the connection."""
+    deadline = time.monotonic() + 10
+    while True:
+        lines = [each.getMessage() for each in caplog.records if each.name == "tyk_endpoint_stats.access"]
+        if len(lines) >= count or time.monotonic() > deadline:
+            return lines
+        time.sleep(0.01)
+
+
 def test_each_request_is_one_line_without_a_secret(store, settings, serve, caplog, exchange):
     server = serve(store, settings)
     with caplog.at_level(logging.INFO):
         assert get(f"{server.url}/api/activity/keys/my-secret-key/{DAYS}?p=1", Authorization=TOKEN) == 200
+        access_lines(caplog, 1)
         assert get(f"{server.url}/api/activity/keys/my-secret-key/{DAYS}", Authorization="wrong-" + TOKEN) == 401
+        access_lines(caplog, 2)
         assert get(f"{server.url}/{TOKEN}?token={TOKEN}", Authorization="Bearer " + TOKEN) == 404
+        access_lines(caplog, 3)
         exchange(server, b"GET /x\x1b[31m\r\n\r\n")
-    lines = [record.getMessage() for record in caplog.records if record.name == "tyk_endpoint_stats.access"]
+        lines = access_lines(caplog, 4)
     assert [line.split(" ")[:3] for line in lines] == [
         ["127.0.0.1", "GET", f"/api/activity/keys/{digest('my-secret-key')}/{DAYS}?p=1"],
         ["127.0.0.1", "GET", f"/api/activity/keys/{digest('my-secret-key')}/{DAYS}"],
