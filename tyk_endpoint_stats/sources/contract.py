@@ -13,8 +13,9 @@ from typing import Any, Self
 from msgspec import Struct, field
 
 from tyk_endpoint_stats.core.record import Record
+from tyk_endpoint_stats.errors import SourceError
 
-__all__ = ["Chunk", "Peekable", "PositionLookup", "Reading", "Rejected", "Source", "Waiting"]
+__all__ = ["Chunk", "Peekable", "PositionLookup", "Reading", "Rejected", "Source", "Waiting", "only_part"]
 
 PositionLookup = Callable[[str], str | None]
 """A store's ``position`` method."""
@@ -162,3 +163,19 @@ class Peekable(ABC):
         Raises:
             SourceError: it can't be counted.
         """
+
+
+def only_part(source: Source, what: str) -> Source:
+    """The only part of a source that can't be opened as a whole where it has several.
+
+    Args:
+        source: the whole.
+        what: what its parts are, for the message.
+
+    Raises:
+        SourceError: there is not exactly one; open each of ``parts()``.
+    """
+    parts = source.parts()
+    if len(parts) != 1:
+        raise SourceError(f"{source.label}: {len(parts)} {what}; each of parts() is opened by itself")
+    return parts[0]

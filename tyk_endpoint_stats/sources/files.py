@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.errors import SourceError
-from tyk_endpoint_stats.sources.contract import PositionLookup, Reading, Source
+from tyk_endpoint_stats.sources.contract import PositionLookup, Reading, Source, only_part
 from tyk_endpoint_stats.sources.file import FileSource
 from tyk_endpoint_stats.sources.stdin import StdinSource
 
@@ -64,9 +64,7 @@ class RecordFiles(Source):
         Raises:
             SourceError: there are several; open each of ``parts()``.
         """
-        if len(self._sources) != 1:
-            raise SourceError(f"{self.label}: {len(self._sources)} files; each of parts() is opened by itself")
-        return self._sources[0].open(position)
+        return only_part(self, "files").open(position)
 
     def __iter__(self) -> Iterator[Record]:
         """Every record from the beginning on, whatever a store has met; what is malformed is left out.

@@ -20,7 +20,7 @@ from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 
 from tyk_endpoint_stats.errors import SourceError, StoreError
-from tyk_endpoint_stats.sources.contract import Chunk, PositionLookup, Reading, Source
+from tyk_endpoint_stats.sources.contract import Chunk, PositionLookup, Reading, Source, only_part
 from tyk_endpoint_stats_mongodb.address import Address, number_option, parse_address
 from tyk_endpoint_stats_mongodb.pump_collections import raw_collections
 from tyk_endpoint_stats_mongodb.raw_records import ID_BYTES, PROJECTION, decode_documents, id_of, split
@@ -134,10 +134,7 @@ class RawCollections(Source):
         Raises:
             SourceError: there are several; open each of ``parts()``.
         """
-        parts = self.parts()
-        if len(parts) > 1:
-            raise SourceError(f"{self.label}: {len(parts)} collections; each of parts() is opened by itself")
-        return parts[0].open(position)
+        return only_part(self, "collections").open(position)
 
 
 class RawCollection(Source):

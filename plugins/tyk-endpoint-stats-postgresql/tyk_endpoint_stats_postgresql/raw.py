@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from tyk_endpoint_stats.errors import PluginError, SourceError
-from tyk_endpoint_stats.sources.contract import Chunk, PositionLookup, Reading, Source
+from tyk_endpoint_stats.sources.contract import Chunk, PositionLookup, Reading, Source, only_part
 from tyk_endpoint_stats_postgresql.connections import Connection
 from tyk_endpoint_stats_postgresql.pump_tables import Table, find_tables
 from tyk_endpoint_stats_postgresql.raw_position import RawPosition, parse_position
@@ -75,10 +75,7 @@ class RawTables(Source):
         Raises:
             SourceError: there are several; open each of ``parts()``.
         """
-        parts = self.parts()
-        if len(parts) > 1:
-            raise SourceError(f"{self.label}: {len(parts)} tables; each of parts() is opened by itself")
-        return parts[0].open(position)
+        return only_part(self, "tables").open(position)
 
 
 class RawTable(Source):
