@@ -11,6 +11,7 @@
     │   ├── StoreClosed                   the store was closed, or inherited through a fork
     │   ├── QuartersPruned                the answer needs quarter states that were pruned
     │   ├── EdgeInsideBucket              the answer needs a part of what is stored as one number
+    │   ├── AnswerTooLarge                the answer has more groups than whoever asked wants to have
     │   └── UnusableStore                 not our file, a newer schema, a directory, read-only, …
     ├── SourceError                       a source can't be read (missing, corrupt, not a file, …)
     └── PluginError                       a plugin, a URL or a scheme that can't be used
@@ -21,6 +22,7 @@ say what happened, to what (passwords masked), and what to do.
 """
 
 __all__ = [
+    "AnswerTooLarge",
     "EdgeInsideBucket",
     "InvalidQuestion",
     "InvalidRule",
@@ -90,6 +92,20 @@ class EdgeInsideBucket(StoreError):
 
     An answer that counts it whole or not at all would be too large or too small, and is never given.
     """
+
+
+class AnswerTooLarge(StoreError):
+    """The answer has more groups than the question allows for; one that is silently too short is never given.
+
+    Attributes:
+        max_groups: how many would have been answered.
+    """
+
+    def __init__(self, max_groups: int) -> None:
+        self.max_groups = max_groups
+        super().__init__(
+            f"the answer has more than {max_groups:,} rows; ask for fewer days or for one API, or allow for more"
+        )
 
 
 class UnusableStore(StoreError):

@@ -71,6 +71,7 @@ def endpoints(
     org_id: str | None = None,
     api_id: str | None = None,
     distributions: bool = True,
+    max_rows: int | None = None,
 ) -> list[EndpointRow]:
     """Which endpoints a consumer called from ``first`` to ``last``, both days inclusive, in ``zone``.
 
@@ -83,6 +84,7 @@ def endpoints(
         org_id: only that organisation; ``None``: all of them.
         api_id: only that API; ``""`` is the API whose id is empty.
         distributions: whether status codes and percentiles are wanted; without them it is faster.
+        max_rows: more of them are an error, before they are all in memory; ``None``: as many as there are.
 
     Returns:
         Rows by hits descending, then ``last_hit`` descending, then ``api_id`` and ``path`` by code point.
@@ -91,6 +93,7 @@ def endpoints(
         InvalidQuestion: there is no such zone.
         QuartersPruned: an edge of the range needs quarter states that were pruned.
         EdgeInsideBucket: an edge lies inside of what the store holds as one number.
+        AnswerTooLarge: there are more than ``max_rows``.
         StoreError: the store can't answer.
     """
     zone = find_zone(zone) if isinstance(zone, str) else zone
@@ -105,6 +108,7 @@ def endpoints(
         consumer_id=consumer.id,
         api_id=api_id,
         distributions=distributions,
+        max_groups=max_rows,
     )
     answer = []
     for group, stats in store.read(selection):

@@ -1,13 +1,15 @@
 """Kept answers: the same as new ones, whoever merges meanwhile, and no more of them than there is room for."""
 
+import tracemalloc
 from datetime import date
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tyk_endpoint_stats import Consumer
 from tyk_endpoint_stats.core.buckets import Span, Width
-from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Endpoint, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore, answers, reading
 from tyk_endpoint_stats.testing.exam import answer_of
@@ -67,7 +69,7 @@ def test_answers_of_an_older_snapshot_are_not_kept() -> None:
 
 
 def test_the_oldest_answers_make_room_for_new_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "MOST_STATES", 10)
+    monkeypatch.setattr(answers, "MOST_BYTES", 10 * 700)
     kept = answers.Answers()
     questions = [Selection((Span(Width.DAY, day, day + 1),)) for day in range(9)]
     for question in questions:
@@ -76,6 +78,45 @@ def test_the_oldest_answers_make_room_for_new_ones(tmp_path: Path, monkeypatch: 
     assert [kept.find(1, question) is not None for question in questions] == [True, *[False] * 6, True, True]
     kept.keep(1, ASKED, [(Group(), EndpointStats(hits=1))] * 11)
     assert kept.find(1, ASKED) is None, "it alone is more than there is room for"
+
+
+@pytest.mark.parametrize("distributions", [True, False])
+def test_kept_answers_take_no_more_memory_than_is_said(
+    monkeypatch: pytest.MonkeyPatch, distributions: bool
+) -> None:
+    """Whatever is in them: long paths, histograms. The bound is lowered, so that this takes no second."""
+    monkeypatch.setattr(answers, "MOST_BYTES", 2**20)
+    kept = answers.Answers()
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            kept.keep(1, replace(ASKED, path=str(number)), an_answer(distributions))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept.find(1, replace(ASKED, path="19")) is not None
+    assert kept.find(1, replace(ASKED, path="0")) is None, "there is not room for all of them"
+    assert 2**19 < taken < 1.25 * 2**20
+
+
+def test_that_test_catches_a_bound_that_counts_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broken twin."""
+    monkeypatch.setattr(answers, "_bytes_of", lambda answer: 700 * len(answer))
+    with pytest.raises(AssertionError):
+        test_kept_answers_take_no_more_memory_than_is_said(monkeypatch, True)
+
+
+def an_answer(distributions: bool) -> list[tuple[Group, EndpointStats]]:
+    answer = []
+    for number in range(100):
+        stats = EndpointStats()
+        for step in range(12):
+            stats.add(200 + step % 5 * 100, 1_000 + step, 2_000 * step, 1_000 * step, 1_600_000_000_000_000 + step)
+        if not distributions:
+            stats.codes, stats.histogram = {}, {}
+        path = f"/v1/{number}/" + "x" * (number * 10)
+        answer.append((Group(endpoint=Endpoint("79fc7cb80df940cc5089772200bd4926", path)), stats))
+    return answer
 
 
 def test_a_store_answers_as_before_when_its_answers_are_kept(tmp_path: Path) -> None:

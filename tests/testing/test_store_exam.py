@@ -153,6 +153,35 @@ class LeavesOutTheLastBucket(MemoryStore):
         return super()._buckets_in(tuple(Span(span.width, span.first, span.end - 1) for span in spans))
 
 
+class CutsShort(MemoryStore):
+    """Answers as many groups as are wanted, and not that there are more."""
+
+    def read(self, selection):
+        return super().read(replace(selection, max_groups=None))[: selection.max_groups]
+
+
+class CountsToTheLast(MemoryStore):
+    """Refuses an answer that is just as large as is wanted."""
+
+    def read(self, selection):
+        most = selection.max_groups
+        return super().read(selection if most is None else replace(selection, max_groups=most - 1))
+
+
+class CountsAtTheEnd(MemoryStore):
+    """Refuses what is too large when it has all of it."""
+
+    def read(self, selection):
+        answer = super().read(replace(selection, max_groups=None))
+        selection.check_groups(len(answer))
+        return answer
+
+
+class HasNoBound(MemoryStore):
+    def read(self, selection):
+        return super().read(replace(selection, max_groups=None))
+
+
 @contextmanager
 def patched(module, name, value):
     before = getattr(module, name)
@@ -183,6 +212,10 @@ def patched(module, name, value):
         (TakesLateQuarters, "test_late_records_of_pruned_time_are_merged_into_days", ()),
         (SharedWithChildren, "test_a_forked_child_is_told_to_open_its_own", ()),
         (NeverClosed, "test_a_closed_store_says_so", ()),
+        (CutsShort, "test_an_answer_of_more_groups_than_are_wanted_is_refused", ()),
+        (CountsToTheLast, "test_an_answer_of_more_groups_than_are_wanted_is_refused", ()),
+        (CountsAtTheEnd, "test_too_large_an_answer_is_never_in_memory", ()),
+        (HasNoBound, "test_an_answer_of_more_groups_than_are_wanted_is_refused", ()),
         (LeavesOutTheLastBucket, "test_any_history_answers_as_its_records_do", ()),
         (MemoryStore, "test_reopening_keeps_everything", ()),
         (MemoryStore, "test_a_second_handle_sees_what_the_first_has_merged", ()),

@@ -40,6 +40,11 @@ class Program:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
+    def peak_mb(self) -> float:
+        """The most memory it ever had."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.findall(r"VmHWM:\s*([0-9]+) kB", status)[0]) / 1024
+
     def descriptors(self) -> int:
         """Files and sockets it has open."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))

@@ -2,8 +2,12 @@
 
 import subprocess
 import sys
+import threading
+from http.client import HTTPConnection
 
 import pytest
+
+from tyk_endpoint_stats import Record, open_store
 
 
 def peak_mb(folder, twin, *arguments):
@@ -63,3 +67,67 @@ def test_that_catches_batches_that_never_end(tmp_path):
         "module.limits_for = lambda store, limits: replace(limits, states=10**9, seconds=1e9)\n"
     )
     assert ingest_distinct_paths(tmp_path, 500_000, 1, endless) > 256
+
+
+QUESTIONS, ENDPOINTS = 16, 200_000
+TOKEN = "7a7b140f-2480-4d5a-4e78-24049e3ba7f8"
+
+
+@pytest.fixture(scope="module")
+def many_endpoints(tmp_path_factory):
+    """A store in which key ``all`` has 200,000 endpoints, and key ``some`` as many as a server gives."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('endpoints')}/stats.db"
+    with open_store(url) as store:
+        store.ingest(
+            Record(
+                path=f"/v1/items/{number}",
+                api_key=key,
+                response_code=200,
+                timestamp="2026-10-13T10:00:00Z",
+                api_id="79fc7cb80df940cc5089772200bd4926",
+            )
+            for key, endpoints in (("all", ENDPOINTS), ("some", 10_000))
+            for number in range(endpoints)
+        )
+    return url
+
+
+def ask_at_once(server, key, query=""):
+    """So many clients ask the same at once; the statuses of their answers."""
+    statuses = []
+
+    def ask():
+        connection = HTTPConnection(*server.address, timeout=120)
+        target = f"/api/activity/keys/endpoint/{key}/13/10/2026/13/10/2026{query}"
+        connection.request("GET", target, headers={"authorization": TOKEN})
+        answer = connection.getresponse()
+        answer.read()
+        statuses.append(answer.status)
+        connection.close()
+
+    threads = [threading.Thread(target=ask, daemon=True) for _ in range(QUESTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(150)
+    print(f"\n{QUESTIONS} ask for {key}{query}: {sorted(set(statuses))}, peak {server.peak_mb():.0f} MB")
+    assert len(statuses) == QUESTIONS
+    return set(statuses)
+
+
+@pytest.mark.torture
+def test_no_question_fills_the_memory(start, many_endpoints):
+    """Neither one whose answer is too large, nor one whose answer is as large as may be."""
+    server = start("serve", "--port", "0", "--store", many_endpoints)
+    assert ask_at_once(server, "all") == {400}
+    assert ask_at_once(server, "all", "?p=1") == {400}
+    assert ask_at_once(server, "some") == {200}
+    assert server.peak_mb() < 256
+
+
+@pytest.mark.torture
+def test_that_catches_a_server_that_gives_all(start, many_endpoints):
+    """The broken twin."""
+    server = start("serve", "--port", "0", "--store", many_endpoints, "--max-rows", str(ENDPOINTS))
+    ask_at_once(server, "all")
+    assert server.peak_mb() > 256

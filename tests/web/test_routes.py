@@ -248,6 +248,23 @@ def test_page_size_is_a_setting(paged, ask):
     assert (len(answer["data"]), answer["pages"]) == (1, 2)
 
 
+@pytest.mark.parametrize("query", ["", "?p=1", "?p=0", "?api_id=api-1"])
+def test_an_answer_of_more_rows_than_the_server_gives_is_refused_and_a_page_of_it_too(paged, ask, query):
+    assert message(ask(paged, f"{K}/k/{DAYS}{query}", max_rows=24), 400) == (
+        "The answer has more than 24 rows, which is as many as this server gives: ask for fewer days, or for one "
+        "API by ?api_id="
+    )
+    answer = ask(paged, f"{K}/k/{DAYS}{query}", max_rows=25)
+    assert answer == ask(paged, f"{K}/k/{DAYS}{query}", max_rows=None)
+    assert answer.status == 200
+
+
+def test_fewer_rows_of_one_api_are_given(make_store, make_record, ask):
+    store = make_store([make_record(api_id=api_id, path=f"/{n}") for n, api_id in enumerate("aaab")])
+    assert ask(store, f"{K}/k/{DAYS}", max_rows=3).status == 400
+    assert len(rows(ask(store, f"{K}/k/{DAYS}?api_id=a", max_rows=3))) == 3
+
+
 @pytest.mark.parametrize(
     "query", ["p=", "p=x", "p=1.0", "p=+1", "p=%31x", "p=%ff", "p=%zz", "p=1&p=1", "p=1&p=", "p", "p=" + "1" * 19]
 )

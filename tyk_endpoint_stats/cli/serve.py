@@ -56,6 +56,13 @@ Examples:
 @timezone_option("The reporting time zone: whose days are asked for, and how times are written.")
 @click.option("--page-size", type=click.IntRange(min=1), default=10, show_default=True, help="Rows a page (?p=).")
 @click.option(
+    "--max-rows",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    help="An answer of more rows is refused, and a page of it too. So many take some 14 MB of memory.",
+)
+@click.option(
     "--end-date",
     type=click.Choice(["inclusive", "exclusive"]),
     default="inclusive",
@@ -81,6 +88,7 @@ def serve(
     token_file: Path | None,
     timezone: str,
     page_size: int,
+    max_rows: int,
     end_date: str,
     sources: tuple[str, ...],
     rules: "Rules",
@@ -113,6 +121,7 @@ def serve(
         zone=find_zone(timezone),
         page_size=page_size,
         end_date_exclusive=end_date == "exclusive",
+        max_rows=max_rows,
     )
     traffic = _traffic(timezone) if demo else None
     plugins = plugins_with_warnings()

@@ -11,6 +11,7 @@ from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.packing import pack, unpack
 from tyk_endpoint_stats.core.segments import Segment
 from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.errors import AnswerTooLarge
 
 __all__ = [
     "Batch",
@@ -168,6 +169,8 @@ class Selection(Struct, frozen=True):
         kind, consumer_id, api_id, path: only states that match.
         distributions: whether codes and histograms are wanted; without them an answer is several times
             cheaper, and ``codes`` and ``histogram`` of its states are empty.
+        max_groups: an answer of more groups is refused; ``None``: there is no bound. Where consumers are kept
+            apart, a store may count one that occurs in several organisations once for each.
     """
 
     spans: tuple[Span, ...]
@@ -178,6 +181,16 @@ class Selection(Struct, frozen=True):
     api_id: str | None = None
     path: str | None = None
     distributions: bool = True
+    max_groups: int | None = None
+
+    def check_groups(self, groups: int) -> None:
+        """For stores, to be called while the groups of an answer come together: one too many ends it.
+
+        Raises:
+            AnswerTooLarge: so many are more than ``max_groups``.
+        """
+        if self.max_groups is not None and groups > self.max_groups:
+            raise AnswerTooLarge(self.max_groups)
 
 
 class Group(Struct, frozen=True):

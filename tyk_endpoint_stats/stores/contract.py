@@ -108,6 +108,8 @@ class ReadableStore(ABC):
         Raises:
             QuartersPruned: a span needs quarters of a UTC day that has states but whose quarters were pruned.
             EdgeInsideBucket: a span begins or ends inside of what somebody else's data holds as one number.
+            AnswerTooLarge: there are more groups than ``selection.max_groups``. It is found out early: no more
+                than those are ever in memory.
             StoreBusy: no answer within the store's deadline.
             StoreClosed: the store was closed, or opened before a fork.
             StoreError: the store can't answer.
@@ -127,10 +129,19 @@ class ReadableStore(ABC):
         org_id: str | None = None,
         api_id: str | None = None,
         distributions: bool = True,
+        max_rows: int | None = None,
     ) -> list[EndpointRow]:
         """Which endpoints a consumer called, both days inclusive: ``reports.endpoints`` over this store."""
         return reports.endpoints(
-            self, consumer, first, last, zone=zone, org_id=org_id, api_id=api_id, distributions=distributions
+            self,
+            consumer,
+            first,
+            last,
+            zone=zone,
+            org_id=org_id,
+            api_id=api_id,
+            distributions=distributions,
+            max_rows=max_rows,
         )
 
     def consumers(

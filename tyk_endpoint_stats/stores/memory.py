@@ -133,6 +133,7 @@ class MemoryStore(Copyable, WholeBatchReads, Store):
                         consumer = Consumer(Kind(kind), consumer_id) if Dimension.CONSUMER in by else None
                         endpoint = Endpoint(api_id, path) if Dimension.ENDPOINT in by else None
                         merged.setdefault((consumer, endpoint, kept_bucket), EndpointStats()).merge(stats)
+                        selection.check_groups(len(merged))
             aliases = _newest_names(self._aliases, selection.org_id)
             api_names = _newest_names(self._api_names, selection.org_id)
         answer = []

@@ -1,12 +1,16 @@
 """The heart of the exam: whatever was merged, a store answers as the records themselves do."""
 
+import tracemalloc
+from contextlib import suppress
 from itertools import chain
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Dimension, Selection
+from tyk_endpoint_stats.errors import AnswerTooLarge
 from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.testing.exam import (
     ALL_DAYS,
@@ -102,6 +106,29 @@ class AnswersExam(StoreExam):
                 (None, "Bob of 2", "API of 2"),
             ):
                 assert (_alias(store, org_id), _api_name(store, org_id)) == (alias, api_name)
+
+    def test_too_large_an_answer_is_never_in_memory(self, new_place: NewPlace) -> None:
+        """A store stops as soon as there is a group too many, and does not look how many more there are."""
+        with self.open_store(new_place()) as store:
+            store.merge(batch_of([hit(path=f"/{number}") for number in range(2_000)]))
+            for distributions in (True, False):
+                selection = Selection(ALL_DAYS, _BY_ENDPOINT, consumer_id="k1", distributions=distributions)
+                refused, answered = (
+                    _peak_bytes(store, replace(selection, max_groups=most, org_id="org-1")) for most in (10, 2_000)
+                )
+                assert refused < answered / 4
+
+
+def _peak_bytes(store: ReadableStore, selection: Selection) -> int:
+    with suppress(AnswerTooLarge):
+        store.read(replace(selection, consumer_id="nobody", max_groups=0))  # what is made once is made now
+    tracemalloc.start()
+    try:
+        with suppress(AnswerTooLarge):
+            store.read(selection)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def _alias(store: ReadableStore, org_id: str | None = None) -> str:

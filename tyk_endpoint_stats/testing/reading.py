@@ -7,11 +7,12 @@ from itertools import combinations, product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Dimension, Kind, Selection
-from tyk_endpoint_stats.errors import StoreClosed
+from tyk_endpoint_stats.errors import AnswerTooLarge, StoreClosed
 from tyk_endpoint_stats.testing.exam import (
     ALL_DAYS,
     ALL_QUARTERS,
@@ -23,6 +24,7 @@ from tyk_endpoint_stats.testing.exam import (
     run_together,
 )
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, hit, records, selections
+from tyk_endpoint_stats.testing.plain import plain_hits
 from tyk_endpoint_stats.testing.texts import UGLY_TEXTS
 
 __all__ = ["SOME_RECORDS", "ReadingExam"]
@@ -105,6 +107,37 @@ class ReadingExam(ReadableExam):
             for selection in nothing:
                 assert answer_of(store, selection) == {}, selection
             assert [stats.hits for stats in answer_of(store, Selection(ALL_DAYS)).values()] == [1]
+
+    def test_an_answer_of_more_groups_than_are_wanted_is_refused(self, new_place: NewPlace) -> None:
+        """One too many is an error, never a shorter answer; so many are answered whole."""
+        given_records = [
+            hit(FIRST_DAY + number % 2, 3_600 * (number % 5), path=f"/{number % 7}", api_id=f"api-{number % 3}")
+            for number in range(90)
+        ]
+        first = FIRST_DAY * 96
+        spans = (
+            ALL_DAYS,
+            ALL_QUARTERS,
+            (Span(Width.QUARTER, first, first + 96), Span(Width.DAY, FIRST_DAY + 1, FIRST_DAY + 2)),
+        )
+        by_endpoint, by_bucket = frozenset({Dimension.ENDPOINT}), frozenset({Dimension.BUCKET})
+        questions = [
+            Selection(asked, group_by, consumer_id="k1", api_id=api_id, distributions=distributions)
+            for asked, group_by, api_id, distributions in product(
+                spans, (by_endpoint, by_bucket, EVERYTHING), (None, "api-1"), (True, False)
+            )
+        ]
+        hits = plain_hits(given_records)
+        with self.open_filled(new_place(), given_records) as store:
+            for selection in questions:
+                expected = self.expected(hits, selection)
+                if expected is None:  # the data can't say it
+                    continue
+                self.check_filled(store, given_records, [replace(selection, max_groups=len(expected))])
+                for fewer in {len(expected) - 1, 1, 0}:
+                    with pytest.raises(AnswerTooLarge, match=f"more than {fewer} rows"):
+                        store.read(replace(selection, max_groups=fewer))
+                self.check_filled(store, given_records, [selection])
 
     def test_an_answer_belongs_to_the_caller(self, new_place: NewPlace) -> None:
         """Changing what was answered does not change the next answer."""

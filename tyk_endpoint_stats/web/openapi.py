@@ -115,7 +115,8 @@ def _errors(*statuses: str) -> Json:
 
 
 _MEANINGS = {
-    "400": "The path, a date or a parameter can't be read; the message says which.",
+    "400": "The path, a date or a parameter can't be read, or the answer would be larger than the server gives; "
+    "the message says which.",
     "401": "No valid token.",
     "404": "No such route.",
     "500": "The store can't answer.",

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from tyk_endpoint_stats import reports
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.selection import Consumer, Kind, Selection
-from tyk_endpoint_stats.errors import EdgeInsideBucket, InvalidQuestion, QuartersPruned, StoreBusy
+from tyk_endpoint_stats.errors import AnswerTooLarge, EdgeInsideBucket, InvalidQuestion, QuartersPruned, StoreBusy
 from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.web.log_lines import one_line
 from tyk_endpoint_stats.web.messages import Request, Response, error_response, json_response
@@ -69,6 +69,12 @@ def _answer(request: Request, store: ReadableStore, settings: Settings) -> Respo
         return error_response(
             400, "These days begin or end inside an hour that is stored as one number: ask in another time zone"
         )
+    except AnswerTooLarge as problem:
+        return error_response(
+            400,
+            f"The answer has more than {problem.max_groups:,} rows, which is as many as this server gives: ask for "
+            "fewer days, or for one API by ?api_id=",
+        )
     except StoreBusy as problem:
         _log.warning("store is busy: %s", one_line(problem))
         return error_response(503, "Busy, try again", (("Retry-After", "1"),))
@@ -96,6 +102,7 @@ def _endpoints(path: str, query: str, access: Access, store: ReadableStore, sett
         org_id=access.org_id,
         api_id=asked.api_id,
         distributions=False,
+        max_rows=settings.max_rows,
     )
     page, pages = reports.page_of(rows, asked.page, settings.page_size)
     return json_response(200, endpoints_body(page, pages))

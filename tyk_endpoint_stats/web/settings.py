@@ -17,16 +17,21 @@ class Settings(Struct, frozen=True, kw_only=True):
         zone: the reporting time zone: whose days are asked for, and in which ``last_hit`` is written.
         page_size: rows on a page where ``?p=`` asks for one.
         end_date_exclusive: the older Dashboard's reading: the last day is not part of the range.
+        max_rows: a question with more rows in its answer is refused, also where it asks for a page of them: the
+            memory that it takes must have a bound. ``None``: there is none.
 
     Raises:
-        ValueError: ``page_size`` is below 1.
+        ValueError: ``page_size`` or ``max_rows`` is below 1.
     """
 
     tokens: Tokens
     zone: tzinfo = UTC
     page_size: int = 10
     end_date_exclusive: bool = False
+    max_rows: int | None = 10_000
 
     def __post_init__(self) -> None:
         if self.page_size < 1:
             raise ValueError(f"page_size must be 1 or more, not {self.page_size}")
+        if self.max_rows is not None and self.max_rows < 1:
+            raise ValueError(f"max_rows must be 1 or more, not {self.max_rows}")

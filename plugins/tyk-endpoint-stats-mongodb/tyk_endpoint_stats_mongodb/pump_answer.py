@@ -49,6 +49,7 @@ class PumpAnswer:
 
         Raises:
             EdgeInsideBucket: an edge of the question would divide it, and hits that are asked for are in it.
+            AnswerTooLarge: there are more groups now than are wanted.
             ValueError: Pump did not write it.
         """
         start_us = instant_of(document["at"])
@@ -90,6 +91,7 @@ class PumpAnswer:
             merged = self._counters.get(group)
             if merged is None:
                 self._counters[group] = counter
+                self._selection.check_groups(len(self._counters))
             else:
                 merged.merge(counter)
 

@@ -43,7 +43,9 @@ def pipeline_of(selection: Selection) -> list[Document]:
     matching: Document = {"$match": _match(selection)}
     if selection.distributions:
         return [matching, {"$project": {"ap": 0}}]
-    return [matching, {"$group": {"_id": {name: f"$_id.{name}" for name in keys}, **_AGGREGATES}}]
+    grouping: Document = {"$group": {"_id": {name: f"$_id.{name}" for name in keys}, **_AGGREGATES}}
+    # One group more than are wanted is enough to know that there are too many.
+    return [matching, grouping, *([] if selection.max_groups is None else [{"$limit": selection.max_groups + 1}])]
 
 
 def _match(selection: Selection) -> Document:
@@ -80,18 +82,21 @@ def answer(layout: Layout, selection: Selection, session: Any) -> Sequence[tuple
 
     Raises:
         QuartersPruned: a span needs quarters of a day that has states but whose quarters were pruned.
+        AnswerTooLarge: there are more groups than are wanted.
     """
     if not selection.spans:
         return []
     by = selection.group_by
     merged: dict[tuple[Any, ...], EndpointStats] = {}
-    for state in layout.states.aggregate(pipeline_of(selection), allowDiskUse=True, session=session):
-        key = tuple(state["_id"].get(name) for dimension in by for name in _KEYS[dimension])
-        stats = stats_of(state)
-        if key in merged:
-            merged[key].merge(stats)
-        else:
-            merged[key] = stats
+    with layout.states.aggregate(pipeline_of(selection), allowDiskUse=True, session=session) as states:
+        for state in states:
+            key = tuple(state["_id"].get(name) for dimension in by for name in _KEYS[dimension])
+            stats = stats_of(state)
+            if key in merged:
+                merged[key].merge(stats)
+            else:
+                merged[key] = stats
+            selection.check_groups(len(merged))
     # After the states: pruning says so before it begins, so that without a snapshot, too, nothing is missed.
     _refuse_pruned(layout, selection.spans, session)
     answered = []

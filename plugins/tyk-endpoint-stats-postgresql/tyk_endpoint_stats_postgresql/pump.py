@@ -83,27 +83,32 @@ class PumpReader(ReadableStore):
         by = selection.group_by
         with translated(self._place), self._readers.lend(_READ, READ_TIMEOUT_S) as connection:
             tables = find_tables(connection, TABLE)
-            rows = read_rows(connection, tables, ranges, self._length_us, selection)
-            names = {
-                dimension: read_names(connection, tables, ranges, dimension, selection)
-                for dimension, kept in (("apikeys", Dimension.CONSUMER), ("apiid", Dimension.ENDPOINT))
-                if rows and kept in by
-            }
-        merged: dict[Group, PumpCounter] = {}
-        for row in rows:
-            endpoint = self._endpoint(row)
-            if endpoint is not None and not _is_wanted(endpoint, selection):
-                continue
-            bucket = self._bucket(row, selection)
-            group = Group(
-                row.consumer,
-                endpoint if Dimension.ENDPOINT in by else None,
-                bucket,
-                _alias(row.consumer, names.get("apikeys", {})),
-                names["apiid"].get(endpoint.api_id, "") if endpoint and "apiid" in names else "",
+            merged: dict[tuple[Consumer | None, Endpoint | None, Bucket | None], PumpCounter] = {}
+            for row in read_rows(connection, tables, ranges, self._length_us, selection):
+                endpoint = self._endpoint(row)
+                if endpoint is not None and not _is_wanted(endpoint, selection):
+                    continue
+                kept = endpoint if Dimension.ENDPOINT in by else None
+                group = (row.consumer, kept, self._bucket(row, selection))
+                merged.setdefault(group, PumpCounter()).merge(row.counter)
+                selection.check_groups(len(merged))
+            aliases, api_names = (
+                read_names(connection, tables, ranges, named, selection) if merged and dimension in by else {}
+                for named, dimension in (("apikeys", Dimension.CONSUMER), ("apiid", Dimension.ENDPOINT))
             )
-            merged.setdefault(group, PumpCounter()).merge(row.counter)
-        return [(group, counter.stats(distributions=selection.distributions)) for group, counter in merged.items()]
+        return [
+            (
+                Group(
+                    consumer,
+                    endpoint,
+                    bucket,
+                    _alias(consumer, aliases),
+                    api_names.get(endpoint.api_id, "") if endpoint else "",
+                ),
+                counter.stats(distributions=selection.distributions),
+            )
+            for (consumer, endpoint, bucket), counter in merged.items()
+        ]
 
     def _endpoint(self, row: PumpRow) -> Endpoint | None:
         if row.key is None:

@@ -1,6 +1,6 @@
 """A question about Tyk Pump's aggregates in SQL: rows ``owner.endpoint key`` of a bucket (TYK.md §7.3)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -58,7 +58,7 @@ def read_rows(
     ranges: Iterable[TimeRange],
     length_us: int,
     selection: Selection,
-) -> list[PumpRow]:
+) -> Iterator[PumpRow]:
     """The sums of a question, with one row for each owner, key and bucket that it keeps apart.
 
     Args:
@@ -79,7 +79,7 @@ def read_rows(
         )
         part_parameters += [start_s, length_s, end_s, start_s - length_s, end_s, *parameters]
     if not parts:
-        return []
+        return
     by = selection.group_by
     columns = [
         f"dimension, {_OWNER}" if Dimension.CONSUMER in by else "NULL, NULL",
@@ -91,7 +91,9 @@ def read_rows(
         f'SELECT {", ".join(columns)}, min("timestamp") FILTER (WHERE divided), {_SUMS}{codes}'
         f" FROM ({' UNION ALL '.join(parts)}) AS rows GROUP BY 1, 2, 3, 4 HAVING sum(counter_hits) > 0"
     )
-    return [_row(columns) for columns in connection.execute(sql, part_parameters).fetchall()]
+    # From a cursor in the server: whoever has got enough takes no more.
+    with connection.cursor("rows") as rows:
+        yield from map(_row, rows.execute(sql, part_parameters))
 
 
 def _keeps_keys(selection: Selection) -> bool:

@@ -37,6 +37,7 @@ def answer(connection: Connection, selection: Selection) -> Sequence[tuple[Group
 
     Raises:
         QuartersPruned: a span needs quarters of a day that has states but whose quarters were pruned.
+        AnswerTooLarge: there are more groups than are wanted.
     """
     if not selection.spans:
         return []
@@ -51,6 +52,7 @@ def answer(connection: Connection, selection: Selection) -> Sequence[tuple[Group
             return []
     sql, parameters = _statement(selection, consumers)
     rows = connection.execute(sql, parameters).fetchall()
+    selection.check_groups(len(rows))
     by = selection.group_by
     aliases = _aliases(connection, selection) if Dimension.CONSUMER in by else {}
     api_names = _api_names(connection, selection) if Dimension.ENDPOINT in by and rows else {}
@@ -112,9 +114,15 @@ def _statement(selection: Selection, consumers: list[UUID] | None) -> tuple[str,
     group_by = f" GROUP BY {', '.join(groups)}" if groups else ""
     sql = (
         f"SELECT {', '.join([*names, *(f'g.{column}' for column in columns)])}"
-        f" FROM (SELECT {sums} FROM ({' UNION ALL '.join(parts)}) AS s{group_by} HAVING count(*) > 0) AS g{joins}"
+        f" FROM (SELECT {sums} FROM ({' UNION ALL '.join(parts)}) AS s{group_by} HAVING count(*) > 0"
+        f"{_limit(selection)}) AS g{joins}"
     )
     return sql, parameters
+
+
+def _limit(selection: Selection) -> str:
+    """One group more than are wanted is enough to know that there are too many."""
+    return "" if selection.max_groups is None else f" LIMIT {selection.max_groups + 1:d}"
 
 
 def _where(*filters: tuple[str, str | None]) -> tuple[str, list[str]]:

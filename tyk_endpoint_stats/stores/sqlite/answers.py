@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from sys import getsizeof
 from threading import Lock
 
 from tyk_endpoint_stats.core.selection import Group, Selection
@@ -13,8 +14,11 @@ Answer = Sequence[tuple[Group, EndpointStats]]
 
 _copy_of = EndpointStats.copy
 
-MOST_STATES = 50_000
-"""Of all answers that are kept: some 25 MB without codes and histograms."""
+MOST_BYTES = 32 * 2**20
+"""Of all answers that are kept; measured, not counted: a state with its group, and each of its codes and bins."""
+
+_STATE_BYTES = 700
+_COUNT_BYTES = 75
 
 
 class Answers:
@@ -27,8 +31,8 @@ class Answers:
     def __init__(self) -> None:
         self._lock = Lock()
         self._version = -1
-        self._states = 0
-        self._answers: OrderedDict[Selection, Answer] = OrderedDict()
+        self._bytes = 0
+        self._answers: OrderedDict[Selection, tuple[Answer, int]] = OrderedDict()
 
     def find(self, version: int, selection: Selection) -> Answer | None:
         """The answer, if it was kept; its states are the caller's own."""
@@ -37,20 +41,32 @@ class Answers:
             if found is None:
                 return None
             self._answers.move_to_end(selection)
-        return [(group, _copy_of(stats)) for group, stats in found]
+        return [(group, _copy_of(stats)) for group, stats in found[0]]
 
     def keep(self, version: int, selection: Selection, answer: Answer) -> None:
         """Keep an answer, unless it is too large or of an older version than others."""
-        if len(answer) > MOST_STATES or version < self._version:
+        size = _bytes_of(answer)
+        if size > MOST_BYTES or version < self._version:
             return
         kept = [(group, _copy_of(stats)) for group, stats in answer]
         with self._lock:
             if version > self._version:
-                self._version, self._states = version, 0
+                self._version, self._bytes = version, 0
                 self._answers.clear()
             if version == self._version and selection not in self._answers:
-                self._answers[selection] = kept
-                self._states += 1 + len(kept)
-                while self._states > MOST_STATES:
-                    _, oldest = self._answers.popitem(last=False)
-                    self._states -= 1 + len(oldest)
+                self._answers[selection] = (kept, size)
+                self._bytes += size
+                while self._bytes > MOST_BYTES:
+                    _, (_, oldest) = self._answers.popitem(last=False)
+                    self._bytes -= oldest
+
+
+def _bytes_of(answer: Answer) -> int:
+    size = _STATE_BYTES  # of the question
+    for group, stats in answer:
+        size += _STATE_BYTES + _COUNT_BYTES * (len(stats.codes) + len(stats.histogram))
+        if group.endpoint is not None:
+            size += getsizeof(group.endpoint.path)
+        if group.consumer is not None:
+            size += getsizeof(group.consumer.id)
+    return size

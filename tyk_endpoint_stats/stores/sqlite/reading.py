@@ -1,6 +1,7 @@
 """One question: states by number from SQL and from packed quarters, merged, and then their names."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from sqlite3 import Connection
 
 from msgspec import json
@@ -35,15 +36,17 @@ def answer(connection: Connection, selection: Selection) -> Sequence[tuple[Group
 
     Raises:
         QuartersPruned: a span needs quarters of a day that has states but whose quarters were pruned.
+        AnswerTooLarge: there are more groups than are wanted.
     """
     if not selection.spans:
         return []
     _refuse_pruned(connection, selection.spans)
-    numbered = dict(_days(connection, selection))
-    for numbers, state in _quarters(connection, selection):
+    numbered: dict[_NumberedGroup, EndpointStats] = {}
+    for numbers, state in chain(_days(connection, selection), _quarters(connection, selection)):
         known = numbered.setdefault(numbers, state)
         if known is not state:
             known.merge(state)
+        selection.check_groups(len(numbered))
     consumers = _consumers(connection, selection) if Dimension.CONSUMER in selection.group_by else {}
     endpoints = _endpoints(connection, numbered) if Dimension.ENDPOINT in selection.group_by else {}
     aliases = _aliases(consumers.values())
