@@ -1,5 +1,6 @@
 """``verify`` and ``status_of``: sound stores are sound, and each kind of damage is found."""
 
+import random
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -8,15 +9,17 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from msgspec import msgpack
 
 from tyk_endpoint_stats import open_store
 from tyk_endpoint_stats.core.buckets import Bucket, Width
 from tyk_endpoint_stats.core.selection import Counts
 from tyk_endpoint_stats.errors import UnusableStore
 from tyk_endpoint_stats.status import status_of
-from tyk_endpoint_stats.stores.contract import ReadableStore, Store
+from tyk_endpoint_stats.stores.contract import LookedThrough, ReadableStore, Store
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore
+from tyk_endpoint_stats.stores.sqlite.schema import PLAIN_COLUMNS
 from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 from tyk_endpoint_stats.verification import MOST_PROBLEMS, verify
@@ -275,3 +278,84 @@ def test_a_store_that_can_only_be_read_has_no_sources(store: Store) -> None:
     assert status_of(OnlyRead()).sources is None
     assert verify(OnlyRead()).sources == 0
     assert problems(OnlyRead()) == []
+
+
+# --- the store's own look through its days
+
+
+class AskedForAll(SQLiteStore):
+    """The plain twin: every day is asked for through the contract."""
+
+    def look_through(self) -> LookedThrough:
+        return LookedThrough()
+
+
+def damage_at_random(path: Path, chosen: random.Random) -> None:
+    """A value of a state, or a state, is not what it was: of a day, or of a quarter."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        if chosen.random() < 0.5:
+            rows = connection.execute("SELECT rowid, states, columns FROM quarters").fetchall()
+            rowid, states, columns = chosen.choice(rows)
+            table = msgpack.decode(columns)
+            if chosen.random() < 0.3:
+                connection.execute("DELETE FROM quarters WHERE rowid = ?", (rowid,))
+                return
+            column = chosen.choice(
+                [number for number in range(len(table)) if number != 1]
+            )  # hits are in the row too
+            table[column][chosen.randrange(states)] += chosen.choice((-1, 1, 5, 96, 900_000_000))
+            connection.execute("UPDATE quarters SET columns = ? WHERE rowid = ?", (msgpack.encode(table), rowid))
+            return
+        bucket, consumer, endpoint = chosen.choice(
+            connection.execute("SELECT bucket, consumer, endpoint FROM days").fetchall()
+        )
+        which = f"bucket = {bucket} AND consumer = {consumer} AND endpoint = {endpoint}"
+        if chosen.random() < 0.2:
+            connection.execute(f"DELETE FROM days WHERE {which}")
+            return
+        column = chosen.choice(PLAIN_COLUMNS)
+        change = chosen.choice(
+            (f"{column} + 1", f"{column} - 1", f"ifnull({column}, -2) + 1", "0", "2000000000000000")
+        )
+        connection.execute(f"UPDATE days SET {column} = {change} WHERE {which}")
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_look_through_the_file_finds_what_questions_find(tmp_path: Path, pruned: bool, seed: int) -> None:
+    chosen = random.Random(seed)
+    found = 0
+    for number in range(40):
+        path = tmp_path / f"{number}.db"
+        with SQLiteStore(path) as store:
+            fill(store)
+            store.merge(batch_of([hit(FIRST_DAY + 2, 899, path="/899", code=500, oauth_id="c")]))
+            if pruned:
+                store.prune((FIRST_DAY + 1) * DAY_US)
+            assert store.look_through().suspects == set()
+        damage_at_random(path, chosen)
+        with SQLiteStore(path) as store, AskedForAll(path) as asked:
+            expected = verify(asked)
+            assert [problem for problem in verify(store).problems if "no answer shows" not in problem.what] == (
+                expected.problems
+            )
+            found += bool(expected.problems)
+    assert found > 30
+
+
+def test_what_no_answer_shows_is_found_in_the_file(tmp_path: Path) -> None:
+    """Two parts of a state that are wrong each, and come to what is right."""
+    path = tmp_path / "s.db"
+    with SQLiteStore(path) as store:
+        store.merge(batch_of([hit(), hit()]))
+        store.merge(batch_of([hit(), hit()]))
+        assert problems(store) == []
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for rowid, by in ((1, -1), (2, 1)):
+            (columns,) = connection.execute("SELECT columns FROM quarters WHERE rowid = ?", (rowid,)).fetchone()
+            table = msgpack.decode(columns)
+            table[5][0] += by  # the total of latencies
+            connection.execute("UPDATE quarters SET columns = ? WHERE rowid = ?", (msgpack.encode(table), rowid))
+    with SQLiteStore(path) as store, AskedForAll(path) as asked:
+        (problem,) = problems(store)
+        assert problem == "day 2020-10-13: states or quarters are damaged in a way that no answer shows"
+        assert problems(asked) == []

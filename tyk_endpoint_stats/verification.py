@@ -15,7 +15,7 @@ from tyk_endpoint_stats.core.instants import to_datetime
 from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import QuartersPruned
-from tyk_endpoint_stats.stores.contract import Inspectable, ReadableStore, Store
+from tyk_endpoint_stats.stores.contract import Inspectable, LookedThrough, ReadableStore, Store
 
 __all__ = ["MOST_PROBLEMS", "Problem", "Verdict", "verify"]
 
@@ -50,7 +50,7 @@ class Verdict(Struct):
         days: how many days were looked at.
         days_pruned: how many of them could not be compared with quarters, because those were pruned.
         days_busy: how many could not, because they were written to at every try.
-        states: how many states of days were looked at, organisations taken together.
+        states: how many states of days were looked at; organisations may be taken together.
         structure: whether the store could look below its answers (``Inspectable``).
     """
 
@@ -71,8 +71,9 @@ def verify(store: ReadableStore) -> Verdict:
     - every state by itself, and that the quarters of a day come to the day, field by field. Quarters that were
       pruned are no problem.
 
-    It reads everything: expect half a minute for a million states. On a store whose readers may see a part of a
-    batch (not ``WholeBatchReads``) run it while nobody writes.
+    It reads everything: expect half a minute for a million states, a tenth of that from a store that looks through
+    its days by itself (SQLite): of those only what is not sound is asked for. On a store whose readers may see a
+    part of a batch (not ``WholeBatchReads``) run it while nobody writes.
 
     Raises:
         StoreError: the store can't answer.
@@ -92,6 +93,7 @@ def _problems(store: ReadableStore, verdict: Verdict) -> Iterator[Problem]:
         yield from (Problem("structure", what) for what in damage)
         if damage:
             return  # answers from damaged pages say nothing
+    looked = store.look_through() if isinstance(store, Inspectable) else LookedThrough()
     counted = 0
     if isinstance(store, Store):
         for source in store.sources():
@@ -104,8 +106,17 @@ def _problems(store: ReadableStore, verdict: Verdict) -> Iterator[Problem]:
     if sum(hits.values()) < counted:
         yield Problem("sources", f"{counted:,} records were counted, but there are {sum(hits.values()):,} hits")
     days = {bucket.number for bucket in hits}
-    for day in sorted(days | _days_of_stray_quarters(store, sorted(days))):
-        yield from _problems_of_day(store, day, verdict)
+    days |= looked.days.keys() | _days_of_stray_quarters(store, sorted(days))
+    sound = looked.days.keys() - looked.suspects
+    verdict.days += len(sound)
+    verdict.days_pruned += len(sound & looked.pruned)
+    verdict.states += sum(looked.days[day] for day in sound)
+    for day in sorted(days - sound):
+        problem = None
+        for problem in _problems_of_day(store, day, verdict):
+            yield problem
+        if problem is None and day in looked.suspects:
+            yield Problem(_day_name(day), "states or quarters are damaged in a way that no answer shows")
 
 
 def _problems_of_day(store: ReadableStore, day: int, verdict: Verdict) -> Iterator[Problem]:

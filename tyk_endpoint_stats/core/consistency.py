@@ -83,7 +83,7 @@ def _in_durations(stats: EndpointStats) -> list[str]:
         total, least, most = (getattr(stats, name) for name in (total_name, least_name, most_name))
         if not 0 <= least <= most:
             found.append(f"{least_name} is {least}, {most_name} is {most}")
-        elif not stats.hits * least <= total <= stats.hits * most:
+        elif not most + (stats.hits - 1) * least <= total <= least + (stats.hits - 1) * most:
             found.append(f"{total_name} is {total}, which {stats.hits} hits of {least} to {most} can't come to")
     for name, least_name, most_name in _NON_ERROR_MINIMA:
         non_error, least, most = (getattr(stats, each) for each in (name, least_name, most_name))
@@ -106,6 +106,8 @@ def _in_instants(stats: EndpointStats, bucket: Bucket | None) -> list[str]:
     assert last is not None
     if first > last:
         return [f"first_hit_us {first} is after last_hit_us {last}"]
+    if stats.hits == 1 and first != last:
+        return [f"first_hit_us is {first}, last_hit_us is {last}, of one hit"]
     if bucket is not None and not (bucket_start(bucket) <= first and last < bucket_end(bucket)):
         return [f"first_hit_us {first} or last_hit_us {last} is outside of its {bucket.width}"]
     return []

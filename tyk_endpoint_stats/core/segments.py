@@ -153,6 +153,10 @@ class Quarters:
         """The states from ``low`` to ``high - 1``, merged."""
         return state_of(self._day, _fold([column[low:high] for column in self._columns]))
 
+    def rows(self) -> Iterator[Row]:
+        """All of the states, with codes and histograms."""
+        return zip(*self._columns, strict=True)
+
     def number(self, at: int) -> int:
         """The quarter of a state, since 1970."""
         number: int = self._day * QUARTERS_PER_DAY + self._columns[0][at]

@@ -14,8 +14,17 @@ from msgspec.structs import replace
 from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Span
 from tyk_endpoint_stats.core.segments import Packed, Quarters, Segment, compacted
 from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.stores.sqlite.schema import STATE_COLUMNS
 
-__all__ = ["FAN_IN", "FULL", "damaged_quarters", "prune_quarters", "read_quarters", "write_quarters"]
+__all__ = [
+    "FAN_IN",
+    "FULL",
+    "damaged_quarters",
+    "endpoints_in",
+    "prune_quarters",
+    "read_quarters",
+    "write_quarters",
+]
 
 FAN_IN = 8
 FULL = 8_192
@@ -25,7 +34,7 @@ _FULL_LEVEL = 99
 
 _MOST = 2**63 - 1
 _encode = msgpack.Encoder().encode
-_decode_endpoints = msgpack.Decoder(tuple[list[int], list[int]]).decode
+endpoints_in = msgpack.Decoder(tuple[list[int], list[int]]).decode
 _PARTS = "SELECT hits, endpoints, columns, cells FROM quarters"
 _AT = "day = ? AND consumer = ? AND level = ?"
 
@@ -74,7 +83,7 @@ def _append(connection: Connection, part: Packed, key: tuple[int, int, int]) -> 
 
 def _part(row: tuple[int, bytes, bytes, bytes]) -> Packed:
     hits, endpoints, columns, cells = row
-    return Packed(*_decode_endpoints(endpoints), hits, columns, cells)
+    return Packed(*endpoints_in(endpoints), hits, columns, cells)
 
 
 def read_quarters(
@@ -90,7 +99,7 @@ def read_quarters(
         by_bucket: whether quarters are kept apart; otherwise those of one segment are merged.
     """
     for day, consumer, encoded, columns, cells in connection.execute(sql, parameters):
-        numbers, lengths = _decode_endpoints(encoded)
+        numbers, lengths = endpoints_in(encoded)
         quarters = Quarters(day, lengths, columns, cells)
         day_start = day * QUARTERS_PER_DAY
         for index, low, high in quarters.runs(span.first - day_start, span.end - day_start):
@@ -108,11 +117,13 @@ def damaged_quarters(connection: Connection) -> Iterator[str]:
     for rowid, states, *row in rows:
         try:
             part = _part(tuple(row))
-            hits = [row[1] for _, rows in part.rows() for row in rows]
-        except (ValueError, IndexError):  # MessagePack's errors too
+            _, hits, *others = part.table()
+        except ValueError:  # MessagePack's errors too
             yield f"segment {rowid} of quarters can't be unpacked"
             continue
-        if {len(hits), sum(part.lengths)} != {states} or min(sum(hits), _MOST) != part.hits:
+        if len(others) != len(STATE_COLUMNS) - 2:
+            yield f"segment {rowid} of quarters has not the columns of states"
+        elif {len(hits), *map(len, others), sum(part.lengths)} != {states} or min(sum(hits), _MOST) != part.hits:
             yield f"segment {rowid} of quarters has not the states and hits that it says"
         if not known.issuperset(part.endpoints):
             yield f"segment {rowid} of quarters refers to an endpoint that does not exist"

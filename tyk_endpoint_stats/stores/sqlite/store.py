@@ -16,6 +16,7 @@ from tyk_endpoint_stats.errors import PositionConflict, StoreBusy, StoreClosed, 
 from tyk_endpoint_stats.stores.contract import (
     Copyable,
     Inspectable,
+    LookedThrough,
     Outline,
     Pruned,
     SourceProgress,
@@ -23,7 +24,7 @@ from tyk_endpoint_stats.stores.contract import (
     StoreFacts,
     WholeBatchReads,
 )
-from tyk_endpoint_stats.stores.sqlite import inspection, reading, writing
+from tyk_endpoint_stats.stores.sqlite import inspection, reading, soundness, writing
 from tyk_endpoint_stats.stores.sqlite.answers import Answers
 from tyk_endpoint_stats.stores.sqlite.connections import (
     LOCKS_WORK,
@@ -159,6 +160,11 @@ class SQLiteStore(Copyable, Inspectable, WholeBatchReads, Store):
         """See the contract."""
         with self._reading(timeout_s=math.inf) as connection:
             return inspection.damage(connection)
+
+    def look_through(self) -> LookedThrough:
+        """See the contract."""
+        with self._reading(timeout_s=math.inf) as connection:
+            return soundness.look_through(connection)
 
     def close(self) -> None:
         """See the contract."""
