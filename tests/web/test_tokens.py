@@ -1,5 +1,9 @@
 import logging
 import math
+import os
+import threading
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -134,6 +138,41 @@ def test_a_token_file_that_is_not_there_is_refused(tmp_path):
         read_token_file(tmp_path / "nothing")
     with pytest.raises(InvalidToken, match="can't be read"):
         read_token_file(tmp_path)
+
+
+def test_tokens_come_through_a_pipe_too_however_slowly(tmp_path):
+    """As a shell's ``<(command)`` and ``/dev/stdin`` are."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path, 0o600)
+
+    def write():
+        with path.open("wb", buffering=0) as pipe:
+            for piece in (b"first-tok", b"en\nsec", b"ond org-2\n"):
+                time.sleep(0.05)
+                pipe.write(piece)
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    assert read_token_file(path, within_s=20) == [Token("first-token"), Token("second", "org-2")]
+    writer.join(10)
+
+
+@pytest.mark.parametrize("has_writer", [False, True])
+def test_a_pipe_that_has_no_end_is_refused(tmp_path, has_writer):
+    path = tmp_path / "pipe"
+    os.mkfifo(path, 0o600)
+    with ExitStack() as stack:
+        if has_writer:
+            writer = os.open(path, os.O_RDWR)
+            stack.callback(os.close, writer)
+            os.write(writer, b"first-token\n")
+        with pytest.raises(InvalidToken, match=r"is a pipe that nobody wrote to and closed within 0\.2 s"):
+            read_token_file(path, within_s=0.2)
+
+
+def test_a_file_without_an_end_is_refused():
+    with pytest.raises(InvalidToken, match="is larger than 1 MiB"):
+        read_token_file(Path("/dev/zero"))
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1)])

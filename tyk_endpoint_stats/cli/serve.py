@@ -51,7 +51,7 @@ Examples:
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path),
-    help="A file of tokens, a line each: TOKEN, or TOKEN ORG_ID for one that sees only that organisation.",
+    help="A file or pipe of tokens, a line each: TOKEN, or TOKEN ORG_ID for one that sees only that organisation.",
 )
 @timezone_option("The reporting time zone: whose days are asked for, and how times are written.")
 @click.option("--page-size", type=click.IntRange(min=1), default=10, show_default=True, help="Rows a page (?p=).")

@@ -1,9 +1,12 @@
 """The set of valid tokens, kept as digests only, and the ways to get one."""
 
 import logging
+import os
 import re
 import secrets
+import select
 import stat
+import time
 from collections.abc import Iterable
 from hashlib import sha256
 from hmac import compare_digest
@@ -18,6 +21,10 @@ __all__ = ["Access", "InvalidToken", "Token", "Tokens", "make_token", "read_toke
 SHORT = 16
 """Tokens of fewer characters can be guessed; whoever starts a server with one is warned."""
 
+FILE_TIMEOUT_S = 30.0
+"""For a file of tokens that is a pipe: whoever writes to it may be asking for a passphrase."""
+
+_MOST_BYTES = 2**20
 _BEARER = re.compile(rb"bearer[ \t]+(.*)", re.IGNORECASE | re.DOTALL)
 _log = logging.getLogger(__name__)
 
@@ -104,17 +111,26 @@ def make_token() -> str:
     return secrets.token_hex(20)
 
 
-def read_token_file(path: Path) -> list[Token]:
+def read_token_file(path: Path, within_s: float = FILE_TIMEOUT_S) -> list[Token]:
     """The tokens of a file: a line each, ``TOKEN`` or ``TOKEN ORG_ID``. Blank lines and ``#`` lines are skipped.
 
     A file that others than its owner can read is named in a warning.
 
+    Args:
+        path: a file, or a pipe, which is read to its end: ``/dev/stdin``, or what a shell makes of ``<(command)``.
+        within_s: how long to wait for a pipe's end.
+
     Raises:
-        InvalidToken: it can't be read, is no UTF-8, has a line of another form, or has no token at all.
+        InvalidToken: it can't be read, has no end in time or within 1 MiB, is no UTF-8, has a line of another form,
+            or has no token at all.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        mode = stat.S_IMODE(path.stat().st_mode)
+        data, mode = _read_to_end(path, within_s)
+        text = data.decode("utf-8-sig")
+    except TimeoutError as problem:
+        raise InvalidToken(
+            f"token file {path} is a pipe that nobody wrote to and closed within {within_s:g} s"
+        ) from problem
     except OSError as problem:
         raise InvalidToken(f"token file {path} can't be read: {problem.strerror}") from problem
     except UnicodeDecodeError as problem:
@@ -132,6 +148,36 @@ def read_token_file(path: Path) -> list[Token]:
     if mode & 0o077:
         _log.warning("token file %s can be read by others (mode %03o); chmod 600 it", path, mode)
     return tokens
+
+
+def _read_to_end(path: Path, within_s: float) -> tuple[bytes, int]:
+    """What is in a file, and its permissions.
+
+    Raises:
+        TimeoutError: it is a pipe, and has no end yet.
+        InvalidToken: it is too large.
+        OSError: it can't be read.
+    """
+    deadline = time.monotonic() + within_s
+    data = bytearray()
+    # O_NONBLOCK: opening a named pipe would wait for its writer.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        mode = os.fstat(descriptor).st_mode
+        while True:
+            # Until a writer came, reading a pipe gives the same as at its end; this waits for him.
+            if not stat.S_ISREG(mode):
+                ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+                if not ready:
+                    raise TimeoutError
+            piece = os.read(descriptor, _MOST_BYTES)
+            if not piece:
+                return bytes(data), stat.S_IMODE(mode)
+            data += piece
+            if len(data) > _MOST_BYTES:
+                raise InvalidToken(f"token file {path} is larger than 1 MiB")
+    finally:
+        os.close(descriptor)
 
 
 def _bytes_of(text: str) -> bytes:
