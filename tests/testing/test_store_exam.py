@@ -2,10 +2,8 @@
 
 import time
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 
 import pytest
-from hypothesis import Phase, settings
 from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.buckets import Bucket, Span, Width
@@ -14,6 +12,7 @@ from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.stores.contract import SourceProgress
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing import DurableStoreConformance, WholeBatchReadsConformance
+from tyk_endpoint_stats.testing.exam import NewPlace
 
 
 class NoLock(MemoryStore):
@@ -222,21 +221,10 @@ def patched(module, name, value):
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
-def test_the_exam_catches(tmp_path: Path, twin, test: str, arguments) -> None:
+def test_the_exam_catches(new_place: NewPlace, twin, test: str, arguments) -> None:
     class Exam(DurableStoreConformance, WholeBatchReadsConformance):
         def open_store(self, place):
             return twin()
-
-        @property
-        def settings(self):  # whoever looks for a failure does not need the smallest one
-            return settings(super().settings, phases=[Phase.generate], report_multiple_bugs=False)
-
-    places = iter(range(10**6))
-
-    def new_place() -> Path:
-        place = tmp_path / str(next(places))
-        place.mkdir()
-        return place
 
     with pytest.raises((AssertionError, pytest.fail.Exception, StoreError)):
         getattr(Exam(), test)(new_place, *arguments)

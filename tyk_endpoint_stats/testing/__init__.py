@@ -26,6 +26,7 @@ pytest.register_assert_rewrite(
             "copying",
             "durability",
             "exam",
+            "inspection",
             "limits",
             "positions",
             "pruning",
@@ -38,18 +39,22 @@ pytest.register_assert_rewrite(
 from tyk_endpoint_stats.testing.conformance import (  # noqa: E402 - asserts are rewritten first
     CopyableConformance,
     DurableStoreConformance,
+    InspectableConformance,
     ReadableStoreConformance,
     StoreConformance,
     WholeBatchReadsConformance,
 )
 from tyk_endpoint_stats.testing.generators import batch_of, hit, records, selections  # noqa: E402
+from tyk_endpoint_stats.testing.inspection import Damage  # noqa: E402
 from tyk_endpoint_stats.testing.plain import Hit, plain_answer, plain_hits, plain_states  # noqa: E402
 from tyk_endpoint_stats.testing.sources import PeekableSourceConformance, SourceConformance  # noqa: E402
 
 __all__ = [
     "CopyableConformance",
+    "Damage",
     "DurableStoreConformance",
     "Hit",
+    "InspectableConformance",
     "PeekableSourceConformance",
     "ReadableStoreConformance",
     "SourceConformance",

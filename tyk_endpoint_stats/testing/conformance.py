@@ -4,6 +4,7 @@ from tyk_endpoint_stats.testing.answers import AnswersExam
 from tyk_endpoint_stats.testing.concurrency import ConcurrencyExam, WholeBatchExam
 from tyk_endpoint_stats.testing.copying import CopyingExam
 from tyk_endpoint_stats.testing.durability import DurabilityExam
+from tyk_endpoint_stats.testing.inspection import InspectionExam
 from tyk_endpoint_stats.testing.limits import LimitsExam
 from tyk_endpoint_stats.testing.positions import PositionsExam
 from tyk_endpoint_stats.testing.pruning import PruningExam
@@ -12,6 +13,7 @@ from tyk_endpoint_stats.testing.reading import ReadingExam
 __all__ = [
     "CopyableConformance",
     "DurableStoreConformance",
+    "InspectableConformance",
     "ReadableStoreConformance",
     "StoreConformance",
     "WholeBatchReadsConformance",
@@ -73,3 +75,13 @@ class WholeBatchReadsConformance(WholeBatchExam, StoreConformance):
 
 class CopyableConformance(CopyingExam, StoreConformance):
     """The exam of stores that can be copied from (``stores.contract.Copyable``), and into, as any store can."""
+
+
+class InspectableConformance(InspectionExam, StoreConformance):
+    """The exam of stores that know more of themselves than answers show (``stores.contract.Inspectable``).
+
+    It damages a store and expects ``verify`` to say so; give ``plant``::
+
+            def plant(self, place: Path, damage: Damage) -> None:
+                self.server.execute(place.name, STATEMENTS[damage])
+    """

@@ -13,6 +13,7 @@ from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreError
 
 __all__ = [
+    "KEY_FIELDS",
     "MAXIMA",
     "MINIMA",
     "MOST",
@@ -45,23 +46,18 @@ MINIMA = (
     "min_upstream_latency_non_error_ms",
     "first_hit_us",
 )
+KEY_FIELDS = ("width", "bucket", "org_id", "kind", "consumer", "api_id", "path")
+"""The fields of a state's ``_id``. Their order is part of it: time first, so that writing appends."""
+
 _FIELDS = EndpointStats.__struct_fields__
 _PLAIN = _FIELDS[:-2]
 _COUNTS = _FIELDS[-2:]
 
 
 def key_of(bucket: Bucket, series: Series) -> Document:
-    """A state's ``_id``. The order of its fields is part of it: time first, so that writing appends."""
-    org_id, kind, consumer, api_id, path = series
-    return {
-        "width": bucket.width.value,
-        "bucket": bucket.number,
-        "org_id": org_id,
-        "kind": str(kind),
-        "consumer": consumer,
-        "api_id": api_id,
-        "path": path,
-    }
+    """A state's ``_id``."""
+    org_id, kind, *rest = series
+    return dict(zip(KEY_FIELDS, (bucket.width.value, bucket.number, org_id, str(kind), *rest), strict=True))
 
 
 def series_of(key: Document) -> tuple[Bucket, Series]:

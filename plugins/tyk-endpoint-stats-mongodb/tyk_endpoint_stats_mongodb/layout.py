@@ -73,6 +73,22 @@ class Layout:
     def _primary(self, name: str) -> Documents:
         return self._collection(name).with_options(read_preference=ReadPreference.PRIMARY)
 
+    def collections(self) -> tuple[Documents, ...]:
+        """All of them."""
+        return self.states, self.names, self.sources, self.lanes, self.journal, self.meta
+
+    def _indexes(self) -> tuple[tuple[Documents, list[IndexModel]], ...]:
+        return (self.states, [BY_CONSUMER, BY_ENDPOINT]), (self.names, [_BY_ID])
+
+    def missing_indexes(self) -> list[str]:
+        """The names of indexes that a store has, and this has not."""
+        return [
+            f"{collection.name}.{index.document['name']}"
+            for collection, indexes in self._indexes()
+            for index in indexes
+            if index.document["name"] not in collection.index_information()
+        ]
+
     def prepare(self, name: str, *, make: bool) -> None:
         """Make sure that a store is in the database.
 
@@ -104,8 +120,8 @@ class Layout:
             except OperationFailure as problem:
                 if problem.code != _NAMESPACE_EXISTS:
                     raise
-        self.states.create_indexes([BY_CONSUMER, BY_ENDPOINT])
-        self.names.create_indexes([_BY_ID])
+        for collection, indexes in self._indexes():
+            collection.create_indexes(indexes)
         try:
             self.lanes.insert_many(
                 [{"_id": lane, "seq": 0, "state": "done", "journal": "", "most": 0} for lane in range(LANES)],

@@ -15,7 +15,17 @@ from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Batch, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PluginError, UnusableStore
-from tyk_endpoint_stats.stores.contract import Copyable, Outline, Pruned, SourceProgress, Store, WholeBatchReads
+from tyk_endpoint_stats.stores.contract import (
+    Copyable,
+    Inspectable,
+    Outline,
+    Pruned,
+    SourceProgress,
+    Store,
+    StoreFacts,
+    WholeBatchReads,
+)
+from tyk_endpoint_stats_mongodb import inspection
 from tyk_endpoint_stats_mongodb.gate import Gate
 from tyk_endpoint_stats_mongodb.lanes import Lanes
 from tyk_endpoint_stats_mongodb.layout import Layout, lane_of
@@ -30,6 +40,7 @@ __all__ = ["MongoStore", "ReplicaSetStore", "StandaloneStore", "open_existing_mo
 CONNECT_TIMEOUT_S = 5.0
 MERGE_TIMEOUT_S = 120.0
 READ_TIMEOUT_S = 30.0
+INSPECTION_TIMEOUT_S = 86_400.0
 DATABASE = "tyk_endpoint_stats"
 PREFIX = "endpoint_stats."
 STATES_A_BATCH = 4_000
@@ -125,7 +136,7 @@ def store_in(
     return store
 
 
-class MongoStore(Copyable, Store):
+class MongoStore(Copyable, Inspectable, Store):
     """What both ways of merging have in common. Made by ``open_mongodb`` or ``store_in``."""
 
     most_states_a_batch = STATES_A_BATCH
@@ -193,6 +204,17 @@ class MongoStore(Copyable, Store):
         """See the contract. Reads every state's organisation: the deadline is that of a merge."""
         with self._call(self._merge_timeout_s):
             return self._from_one_snapshot(lambda session: outline(self._layout, session))
+
+    def facts(self) -> StoreFacts:
+        """See the contract."""
+        with self._call(INSPECTION_TIMEOUT_S):
+            return inspection.facts(self._layout)
+
+    def damage(self) -> Sequence[str]:
+        """See the contract. The server looks through its own files where the user may ask for it (``dbAdmin``)."""
+        with self._call(INSPECTION_TIMEOUT_S):
+            self._settle(None)
+            return inspection.damage(self._layout)
 
     @abstractmethod
     def _from_one_snapshot(self, ask: Callable[[Any], Result]) -> Result:

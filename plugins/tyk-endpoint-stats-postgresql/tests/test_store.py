@@ -20,7 +20,9 @@ from tyk_endpoint_stats.opening import open_readable_store, open_store
 from tyk_endpoint_stats.plugin_manager import load_plugins
 from tyk_endpoint_stats.testing import (
     CopyableConformance,
+    Damage,
     DurableStoreConformance,
+    InspectableConformance,
     WholeBatchReadsConformance,
     batch_of,
     hit,
@@ -28,8 +30,24 @@ from tyk_endpoint_stats.testing import (
 from tyk_endpoint_stats.testing.exam import ALL_DAYS
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 
+CONSUMER = f"consumer = '{digest('org-1', 'key', 'k1')}'"
+STATE = f"{CONSUMER} AND endpoint = '{digest('api-1', '/get')}' AND bucket = {FIRST_DAY}"
+DAMAGES = {
+    Damage.CHANGED_DAY: f"UPDATE days SET hits = hits + 1 WHERE {STATE}",
+    Damage.LOST_DAY: f"DELETE FROM days WHERE {STATE}",
+    Damage.LOST_QUARTER: f"DELETE FROM quarters WHERE {CONSUMER} AND bucket = {FIRST_DAY * 96}",
+    Damage.LOST_QUARTERS: f"DELETE FROM quarters WHERE {CONSUMER}",
+    Damage.IMPOSSIBLE_STATE: f"UPDATE days SET last_hit_us = first_hit_us - 1 WHERE {STATE}",
+    Damage.LOST_STATES: "DELETE FROM days; DELETE FROM quarters",
+    Damage.UNACCOUNTED: "UPDATE sources SET counts = replace(counts, '\"counted\":24', '\"counted\":23')",
+    Damage.NO_CODES: f"UPDATE days SET codes = '[]' WHERE {STATE}",
+    Damage.NO_KIND: f"UPDATE consumers SET kind = 'lamp' WHERE {CONSUMER}",
+}
 
-class TestPostgreSQLStore(CopyableConformance, DurableStoreConformance, WholeBatchReadsConformance):
+
+class TestPostgreSQLStore(
+    CopyableConformance, DurableStoreConformance, InspectableConformance, WholeBatchReadsConformance
+):
     max_examples = 5
 
     @pytest.fixture(autouse=True)
@@ -38,6 +56,9 @@ class TestPostgreSQLStore(CopyableConformance, DurableStoreConformance, WholeBat
 
     def open_store(self, place: Path) -> PostgreSQLStore:
         return PostgreSQLStore(f"{self.server.url}?schema={place.name}")
+
+    def plant(self, place: Path, damage: Damage) -> None:
+        self.server.execute(f"SET search_path = {place.name}; {DAMAGES[damage]}")
 
     def remove_store(self, place: Path) -> None:
         self.server.execute(f"DROP SCHEMA IF EXISTS {place.name} CASCADE")

@@ -14,6 +14,7 @@ from tyk_endpoint_stats_postgresql.connections import Connection
 
 __all__ = [
     "DEFAULT_SCHEMA",
+    "INDEXES",
     "MAXIMA",
     "MINIMA",
     "STATE_COLUMNS",
@@ -158,6 +159,13 @@ JOIN endpoints AS e USING (endpoint)
 LEFT JOIN apis AS a ON a.api_id = e.api_id AND a.org_id = c.org_id;
 """,
     "CREATE TABLE store (version integer NOT NULL)",
+)
+
+INDEXES = frozenset(
+    {
+        *(f"{table}_pkey" for table in ("consumers", "endpoints", "apis", "sources", "quarters", "days")),
+        *("consumers_id", "endpoints_api_id", "quarters_bucket", "days_bucket"),
+    }
 )
 
 

@@ -10,8 +10,17 @@ from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Batch, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PositionConflict, StoreClosed, StoreError, UnusableStore
-from tyk_endpoint_stats.stores.contract import Copyable, Outline, Pruned, SourceProgress, Store, WholeBatchReads
-from tyk_endpoint_stats_postgresql import reading, writing
+from tyk_endpoint_stats.stores.contract import (
+    Copyable,
+    Inspectable,
+    Outline,
+    Pruned,
+    SourceProgress,
+    Store,
+    StoreFacts,
+    WholeBatchReads,
+)
+from tyk_endpoint_stats_postgresql import inspection, reading, writing
 from tyk_endpoint_stats_postgresql.connections import Connection, Pool, connect, translated
 from tyk_endpoint_stats_postgresql.schema import DEFAULT_SCHEMA, check_name, is_ready, lock_key, prepare
 from tyk_endpoint_stats_postgresql.texts import digest, plain
@@ -21,6 +30,7 @@ __all__ = ["PostgreSQLStore", "open_existing_postgresql", "open_postgresql"]
 
 MERGE_TIMEOUT_S = 120.0
 READ_TIMEOUT_S = 30.0
+INSPECTION_TIMEOUT_S = 86_400.0
 READERS = 8
 READER_WAIT_S = 5.0
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -47,7 +57,7 @@ def open_existing_postgresql(url: str) -> "PostgreSQLStore":
     return PostgreSQLStore(url, existing=True)
 
 
-class PostgreSQLStore(Copyable, WholeBatchReads, Store):
+class PostgreSQLStore(Copyable, Inspectable, WholeBatchReads, Store):
     """States in one schema of a PostgreSQL database. Thread-safe; any number of processes may open the same.
 
     A merge is durable when it returns (``synchronous_commit``, whatever the database's default is). Merges of
@@ -155,6 +165,16 @@ class PostgreSQLStore(Copyable, WholeBatchReads, Store):
         with self._reading() as connection:
             return reading.outline(connection)
 
+    def facts(self) -> StoreFacts:
+        """See the contract."""
+        with self._inspecting() as connection:
+            return inspection.facts(connection)
+
+    def damage(self) -> Sequence[str]:
+        """See the contract. Where the extension amcheck is installed, indexes are looked through too."""
+        with self._inspecting() as connection:
+            return inspection.damage(connection)
+
     def prune(self, before: Instant) -> Pruned:
         """See the contract. Positions are kept: whether a source can come back can't be told from here."""
         before_day = before // DAY_US
@@ -174,9 +194,16 @@ class PostgreSQLStore(Copyable, WholeBatchReads, Store):
             self._writers.close()
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def _reading(self, within_s: float | None = None) -> Iterator[Connection]:
         self._check_usable()
-        with translated(self._place), self._readers.lend(_READ, READ_TIMEOUT_S) as connection:
+        within_s = READ_TIMEOUT_S if within_s is None else within_s
+        with translated(self._place), self._readers.lend(_READ, within_s) as connection:
+            yield connection
+
+    @contextmanager
+    def _inspecting(self) -> Iterator[Connection]:
+        with self._reading(INSPECTION_TIMEOUT_S) as connection:
+            connection.execute("SET LOCAL statement_timeout = 0")
             yield connection
 
     @contextmanager
