@@ -110,6 +110,17 @@ class SumsWithoutLimit(MemoryStore):
             return super()._merged_states(batch)
 
 
+class NamesTheConsumer(MemoryStore):
+    """Says whose state it is that can't be merged."""
+
+    def merge(self, batch):
+        try:
+            return super().merge(batch)
+        except StoreError as problem:
+            consumers = {series[2] for states in batch.states.values() for series in states}
+            raise StoreError(f"{problem} {consumers}") from problem
+
+
 class AnswersLessAfterPruning(MemoryStore):
     def _lacks_quarters(self, day, span):
         return False
@@ -206,6 +217,8 @@ def patched(module, name, value):
         (FoldsCase, "test_ids_of_every_ugly_kind_are_kept_and_kept_apart", ()),
         (SumsInFloats, "test_sums_are_exact_up_to_63_bits", ()),
         (SumsWithoutLimit, "test_a_sum_past_63_bits_refuses_the_batch_whole", ("total_latency_ms",)),
+        (NamesTheConsumer, "test_a_sum_past_63_bits_refuses_the_batch_whole", ("hits",)),
+        (NamesTheConsumer, "test_one_state_past_63_bits_is_refused", ()),
         (AnswersLessAfterPruning, "test_a_question_that_needs_pruned_quarters_is_an_error", ()),
         (PrunesWithTheDay, "test_a_day_is_pruned_when_it_has_ended", ()),
         (TakesLateQuarters, "test_late_records_of_pruned_time_are_merged_into_days", ()),

@@ -3,9 +3,11 @@
 import json
 import logging
 import sqlite3
+from urllib.parse import quote
 
 import pytest
 
+from tyk_endpoint_stats.core.fingerprint import fingerprint
 from tyk_endpoint_stats.errors import (
     EdgeInsideBucket,
     InvalidQuestion,
@@ -15,6 +17,8 @@ from tyk_endpoint_stats.errors import (
     StoreError,
 )
 from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.web import log_lines
+from tyk_endpoint_stats.web.log_lines import safe_target
 from tyk_endpoint_stats.web.routes import respond
 
 TARGET = "/api/activity/keys/endpoint/secret-key/13/10/2020/14/10/2020"
@@ -60,6 +64,30 @@ def test_a_failing_store_is_a_fixed_text_and_one_line_in_the_log(ask, caplog, pr
     assert "secret-key" not in text
     if problem.__cause__:
         assert "DatabaseError: malformed\\nimage" in text
+
+
+SECRET_TARGET = "/api/activity/keys/endpoint/%s/13/10/2020/14/10/2020"
+
+
+@pytest.mark.parametrize("secret", ["a-key-as-it-was-sent", "kéy 'of' \"someone\"\\", "ключ/ключ"])
+@pytest.mark.parametrize("kind", [StoreError, StoreBusy, KeyError])
+def test_what_a_driver_quotes_of_the_question_shows_as_in_the_access_log(ask, caplog, secret, kind):
+    problem = caused(kind(f"no answer to {secret}"), ValueError(f"command {{'consumer': {secret!r}}} failed"))
+    target = SECRET_TARGET % quote(secret, safe="")
+    assert ask(Failing(problem), target).status in (500, 503)
+    (line,) = caplog.records
+    text = line.getMessage()
+    assert secret not in text
+    assert secret.encode("unicode_escape").decode() not in text
+    assert text.count(fingerprint(secret)) == 2
+    assert fingerprint(secret) in safe_target(target)
+
+
+def test_that_test_catches_a_log_that_quotes_the_question(ask, caplog, monkeypatch):
+    """The broken twin."""
+    monkeypatch.setattr(log_lines, "_without_segments", lambda text, target: text)
+    with pytest.raises(AssertionError):
+        test_what_a_driver_quotes_of_the_question_shows_as_in_the_access_log(ask, caplog, "a-key", StoreError)
 
 
 def test_a_busy_store_is_a_503_that_says_when_to_come_back(ask, caplog):

@@ -5,9 +5,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 
 from tyk_endpoint_stats.cli.escaping import printable
+from tyk_endpoint_stats.core.fingerprint import fingerprint
 from tyk_endpoint_stats.core.instants import EPOCH
 from tyk_endpoint_stats.core.path_counts import MANY_PATHS, ManyPaths
 from tyk_endpoint_stats.ingest import IngestReport
@@ -98,7 +98,7 @@ def _shown_id(one: ManyPaths) -> str:
     """An id for a report, which may end up in a log: a key that is no hash is a secret, and shows as a digest."""
     if one.kind != "key" or _HASHED.fullmatch(one.consumer_id):
         return printable(one.consumer_id, keep_newlines=False)
-    return "~" + sha256(one.consumer_id.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return fingerprint(one.consumer_id)
 
 
 def _short(report: IngestReport) -> str:

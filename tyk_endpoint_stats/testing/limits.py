@@ -30,6 +30,8 @@ __all__ = ["LimitsExam"]
 
 MOST = 2**63 - 1
 
+PLAIN_KEY = "a-key-as-it-was-sent"
+
 SUMS = ("hits", "success", "error", "total_request_time_ms", "total_latency_ms", "total_upstream_latency_ms")
 
 
@@ -58,7 +60,7 @@ def _batch(states: dict[Series, EndpointStats], **rest: str | None) -> Batch:
 
 
 def _series(path: str) -> Series:
-    return ("org-1", Kind.KEY, "k1", "api-1", path)
+    return ("org-1", Kind.KEY, PLAIN_KEY, "api-1", path)
 
 
 class LimitsExam(StoreExam):
@@ -138,13 +140,14 @@ class LimitsExam(StoreExam):
             too_much = _batch(
                 {_series("/a"): _state(), _series("/full"): _state(**{overflowing: 1}), _series("/z"): _state()}
             )
-            too_much.aliases = {("org-1", Kind.KEY, "k1"): (1, "Zoe")}
+            too_much.aliases = {("org-1", Kind.KEY, PLAIN_KEY): (1, "Zoe")}
             too_much.api_names = {("org-1", "api-1"): (1, "Zwei")}
             too_much.counts.read = 5
             for source, begins, ends in (("s", "1", "2"), (None, None, None)):
                 too_much.source, too_much.begins, too_much.ends = source, begins, ends
-                with pytest.raises(StoreError):
+                with pytest.raises(StoreError) as refused:
                     store.merge(too_much)
+                assert PLAIN_KEY not in str(refused.value), "where keys are not hashed, it is one"
                 assert snapshot(store) == before
             assert store.merge(_batch({_series("/a"): _state()}, source="s", begins="1", ends="2"))
             assert store.position("s") == "2"
@@ -153,8 +156,9 @@ class LimitsExam(StoreExam):
         """Before it can turn into a float."""
         with self.open_store(new_place()) as store:
             before = snapshot(store)
-            with pytest.raises(StoreError):
+            with pytest.raises(StoreError) as refused:
                 store.merge(_batch({_series("/a"): _state(), _series("/b"): _state(total_latency_ms=MOST + 1)}))
+            assert PLAIN_KEY not in str(refused.value)
             assert snapshot(store) == before
 
     def test_an_answer_past_63_bits_is_exact_or_an_error(self, new_place: NewPlace) -> None:

@@ -6,6 +6,7 @@ An encoding and no hash, so it can be read back; base64 has no dot, so ``owner.k
 
 from base64 import b64decode, b64encode
 
+from tyk_endpoint_stats.core.fingerprint import fingerprint
 from tyk_endpoint_stats.core.selection import Endpoint
 
 __all__ = ["decode_endpoint_key", "encode_endpoint_key", "split_owner"]
@@ -22,15 +23,15 @@ def decode_endpoint_key(key: str) -> Endpoint:
     So two keys may stand for one endpoint: whoever reads both merges them.
 
     Raises:
-        ValueError: no base64, or no colon in it.
+        ValueError: no base64, or no colon in it. What is no endpoint's key may be an owner's: it is not shown.
     """
     try:
         text = b64decode(key + "=" * (-len(key) % 4), validate=True).decode("utf-8", "replace")
     except ValueError as problem:
-        raise ValueError(f"{key!r} is no endpoint key: {problem}") from problem
+        raise ValueError(f"{fingerprint(key)} is no endpoint key: {problem}") from problem
     api_id, colon, path = text.partition(":")
     if not colon:
-        raise ValueError(f"{key!r} is no endpoint key: it holds {text!r}, in which no colon ends the API's id")
+        raise ValueError(f"{fingerprint(key)} is no endpoint key: no colon in it ends the API's id")
     return Endpoint(api_id, path)
 
 
@@ -42,5 +43,5 @@ def split_owner(value: str) -> tuple[str, str]:
     """
     owner, dot, key = value.rpartition(".")
     if not dot:
-        raise ValueError(f"{value!r} has no dot between owner and endpoint key")
+        raise ValueError(f"{fingerprint(value)} has no dot between owner and endpoint key")
     return owner, key

@@ -7,10 +7,10 @@ first 8 hexadecimal digits of its SHA-256, which still tells equal from differen
 
 import logging
 import re
-from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
+from tyk_endpoint_stats.core.fingerprint import fingerprint
 from tyk_endpoint_stats.web.targets import path_and_query
 
 __all__ = ["LineFormatter", "one_line", "safe_target"]
@@ -19,6 +19,7 @@ _WORDS = frozenset({"", "api", "activity", "keys", "oauthid", "endpoint", "healt
 _NUMBER = re.compile("[0-9]{1,4}")
 _PAGE = re.compile("p=-?[0-9]{1,18}")
 _MOST_SEGMENTS = 24
+_LEAST_SECRET = 4
 _UNPRINTABLE = re.compile("[^ -~]")
 
 
@@ -33,8 +34,13 @@ class LineFormatter(logging.Formatter):
         return _UNPRINTABLE.sub(lambda found: _escaped(found[0]), super().format(record))
 
 
-def one_line(problem: BaseException) -> str:
-    """An exception, its causes and the place it came from, escaped, in one line. Never a traceback."""
+def one_line(problem: BaseException, target: str = "") -> str:
+    """An exception, its causes and the place it came from, escaped, in one line. Never a traceback.
+
+    Args:
+        problem: drivers put what they were asked into their messages.
+        target: the request's. What ``safe_target`` hides of its path is hidden here in the same way.
+    """
     parts = []
     seen: set[int] = set()
     current: BaseException | None = problem
@@ -47,7 +53,16 @@ def one_line(problem: BaseException) -> str:
         trace = trace.tb_next
     if trace is not None:
         parts.append(f"at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}")
-    return _escaped("; ".join(parts))
+    return _escaped(_without_segments("; ".join(parts), target))
+
+
+def _without_segments(text: str, target: str) -> str:
+    for segment in path_and_query(target)[0].split("/")[:_MOST_SEGMENTS]:
+        shown, secret = _safe(segment), unquote_to_bytes(segment).decode("utf-8", "replace")
+        # A shorter one is part of many words, and no secret.
+        if shown != segment and len(secret) >= _LEAST_SECRET:
+            text = text.replace(secret, shown).replace(repr(secret)[1:-1], shown)
+    return text
 
 
 def safe_target(target: str) -> str:
@@ -66,7 +81,7 @@ def safe_target(target: str) -> str:
 def _safe(segment: str) -> str:
     if segment in _WORDS or _NUMBER.fullmatch(segment):
         return segment
-    return "~" + sha256(unquote_to_bytes(segment)).hexdigest()[:8]
+    return fingerprint(unquote_to_bytes(segment))
 
 
 def _escaped(text: str) -> str:

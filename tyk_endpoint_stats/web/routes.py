@@ -76,10 +76,10 @@ def _answer(request: Request, store: ReadableStore, settings: Settings) -> Respo
             "fewer days, or for one API by ?api_id=",
         )
     except StoreBusy as problem:
-        _log.warning("store is busy: %s", one_line(problem))
+        _log.warning("store is busy: %s", one_line(problem, request.target))
         return error_response(503, "Busy, try again", (("Retry-After", "1"),))
     except Exception as problem:  # whatever a store or its driver raises, the client learns nothing of it
-        _log.error("question failed: %s", one_line(problem))
+        _log.error("question failed: %s", one_line(problem, request.target))
         return error_response(500, "Failed to fetch analytics.")
 
 

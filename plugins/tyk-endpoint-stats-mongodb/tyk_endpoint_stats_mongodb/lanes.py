@@ -176,7 +176,7 @@ class Lanes:
             for stored in self._layout.states.find({"_id": {"$in": ids}}, dict.fromkeys(SUMS, 1)):
                 key = tuple(stored["_id"].values())
                 if any(integer(stored[name]) + adding[key][name] > MOST for name in SUMS):
-                    raise StoreError(f"a sum of {key!r} would pass 63 bits; the batch was not merged")
+                    raise StoreError(f"a sum of {key[-2:]!r} would pass 63 bits; the batch was not merged")
 
 
 def _refused(collection: Documents, writes: Sequence[Write]) -> list[int]:

@@ -76,10 +76,14 @@ class Seam:
         except PyMongoError as problem:
             raise self._ours(problem, deadline_s) from problem
         except (BSONError, OverflowError, UnicodeEncodeError) as problem:
-            raise StoreError(f"{self.name}: a value can't be kept: {self.masked(str(problem))}") from problem
+            raise StoreError(f"{self.name}: a value can't be kept: {self._said(problem)}") from problem
+
+    def _said(self, problem: Exception) -> str:
+        """What the driver says, up to the document or command that it quotes: consumers' ids are in those."""
+        return self.masked(str(problem).partition("{")[0].rstrip(" :,"))
 
     def _ours(self, problem: PyMongoError, deadline_s: float) -> StoreError:
-        said = self.masked(str(problem))
+        said = self._said(problem)
         if problem.timeout:
             return StoreBusy(f"{self.name}: no answer within {deadline_s:g} s; try again ({said})")
         if isinstance(problem, InvalidOperation):

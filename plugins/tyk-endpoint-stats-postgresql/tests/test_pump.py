@@ -236,10 +236,13 @@ def test_a_hit_without_a_time_is_at_least_as_late_as_its_bucket(pump: Pump) -> N
         assert {found.last_hit for found in store.consumers()} == {datetime.fromtimestamp(NOON, UTC)}
 
 
-def test_a_row_that_cannot_be_read_is_an_error_and_no_smaller_number(pump: Pump) -> None:
-    pump.insert([row(), row(dimension_value="k.!!")])
-    with open_readable_store(pump.url) as store, pytest.raises(StoreError, match="'!!' is no endpoint key"):
-        hits_of(store, "k")
+@pytest.mark.parametrize("value", ["k.!!", "a-key-as-it-was-sent"])
+def test_a_row_that_cannot_be_read_is_an_error_and_no_smaller_number(pump: Pump, value: str) -> None:
+    pump.insert([row(), row(dimension_value=value)])
+    with open_readable_store(pump.url) as store:
+        with pytest.raises(StoreError, match=r"~[0-9a-f]{8} is no endpoint key") as problem:
+            store.read(Selection((Span(Width.DAY, 0, 10**6),), frozenset(Dimension)))
+        assert value not in str(problem.value)
 
 
 def test_a_database_without_pumps_table_says_what_is_missing(pump: Pump) -> None:
