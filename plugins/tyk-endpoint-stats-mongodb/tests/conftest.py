@@ -1,6 +1,7 @@
 """Servers for the tests, real ones; where the wheel with mongod is missing the tests fail."""
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 from mongo_servers import MongoServer, start_replica_set
@@ -31,6 +32,14 @@ def server(request: pytest.FixtureRequest) -> MongoServer:
     """Each kind of server in turn."""
     server: MongoServer = request.getfixturevalue(request.param)
     return server
+
+
+@pytest.fixture
+def url(server: MongoServer) -> Iterator[str]:
+    """A database for a test's own store, on each kind of server in turn."""
+    name = f"store_{uuid4().hex[:12]}"
+    yield server.database_url(name)
+    server.drop(name)
 
 
 @pytest.fixture

@@ -31,13 +31,6 @@ BY_ENDPOINT, BY_CONSUMER = frozenset({Dimension.ENDPOINT}), frozenset({Dimension
 
 
 @pytest.fixture
-def url(server: MongoServer) -> Iterator[str]:
-    name = f"store_{uuid4().hex[:12]}"
-    yield server.database_url(name)
-    server.drop(name)
-
-
-@pytest.fixture
 def standalone_url(standalone: MongoServer) -> Iterator[str]:
     name = f"store_{uuid4().hex[:12]}"
     yield standalone.database_url(name)

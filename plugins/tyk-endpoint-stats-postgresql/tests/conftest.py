@@ -1,9 +1,11 @@
 """A real server for the tests; where the wheel with PostgreSQL is missing they fail."""
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 from postgres_servers import PostgresServer
+from raw_tables import Raw
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +17,12 @@ def server() -> Iterator[PostgresServer]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def table(server: PostgresServer) -> Iterator[Raw]:
+    """Tyk Pump's raw table, empty."""
+    table = Raw(server, f"raw_{uuid4().hex[:16]}")
+    table.create()
+    yield table
+    table.drop()

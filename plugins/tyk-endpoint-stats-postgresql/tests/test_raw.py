@@ -1,32 +1,27 @@
 """Tyk Pump's raw tables: every row once, however late and out of order it comes."""
 
 import json
-import os
-import random
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from postgres_servers import PostgresServer
-from pump_rows import VECTORS, create_table, insert
-from tyk_endpoint_stats_postgresql import raw
+from pump_rows import VECTORS, insert
+from raw_tables import FROM_2020, Raw, not_waiting_for_open_transactions, raw_row
 from tyk_endpoint_stats_postgresql.raw_position import RawPosition, parse_position
 
 from tyk_endpoint_stats.cli.program import program
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Dimension, Selection
-from tyk_endpoint_stats.errors import PluginError, SourceError, StoreError
+from tyk_endpoint_stats.core.selection import Selection
+from tyk_endpoint_stats.errors import PluginError, SourceError
 from tyk_endpoint_stats.ingest import ingest
-from tyk_endpoint_stats.opening import open_sources, open_store
+from tyk_endpoint_stats.opening import open_sources
 from tyk_endpoint_stats.sources.contract import Source
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing import batch_of, hit
@@ -35,72 +30,6 @@ from tyk_endpoint_stats.testing.generators import FIRST_DAY
 from tyk_endpoint_stats.testing.sources import SourceConformance
 
 CASES = json.loads((VECTORS / "cases.json").read_bytes())["cases"]
-FROM_2020 = "late_days=36500"
-
-
-def raw_row(record: Record) -> dict[str, Any]:
-    """A record as Pump's SQL pump writes it."""
-    return {
-        "method": "GET",
-        "path": record.path,
-        "responsecode": record.response_code,
-        "apikey": record.api_key,
-        "timestamp": record.timestamp,
-        "api_name": record.api_name,
-        "apiid": record.api_id,
-        "orgid": record.org_id,
-        "oauthid": record.oauth_id,
-        "requesttime": record.request_time,
-        "latency_total": record.latency.total,
-        "latency_upstream": record.latency.upstream,
-        "alias": record.alias,
-        "trackpath": record.track_path,
-        "graphql_stats_is_graph_ql": record.graphql_stats.is_graphql,
-        "mcp_stats_is_mcp": record.mcp_stats.is_mcp,
-        "rawrequest": "c2VjcmV0",
-        "tags": "[]",
-    }
-
-
-@dataclass
-class Raw:
-    """A schema with Pump's raw table in it."""
-
-    server: PostgresServer
-    schema: str
-    table: str = "tyk_analytics"
-
-    @property
-    def url(self) -> str:
-        return f"tyk-raw+{self.server.url}?schema={self.schema}&{FROM_2020}"
-
-    @property
-    def name(self) -> str:
-        return f"{self.schema}.{self.table}"
-
-    def create(self) -> None:
-        self.server.execute(f"CREATE SCHEMA IF NOT EXISTS {self.schema}")
-        if not self.server.execute("SELECT to_regclass(%s)", (self.name,))[0][0]:
-            create_table(self.server.url, "raw", self.name)
-
-    def insert(self, records: Sequence[Record]) -> None:
-        self.create()
-        insert(self.server.url, self.name, map(raw_row, records))
-
-    def source(self) -> Source:
-        (source,) = open_sources(self.url)
-        return source
-
-    def drop(self) -> None:
-        self.server.execute(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE")
-
-
-@pytest.fixture
-def table(server: PostgresServer) -> Iterator[Raw]:
-    table = Raw(server, f"raw_{uuid4().hex[:16]}")
-    table.create()
-    yield table
-    table.drop()
 
 
 class TestRawTable(SourceConformance):
@@ -163,14 +92,8 @@ def test_a_reader_that_does_not_wait_for_open_transactions_loses_rows(
     table: Raw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The broken twin."""
-    look_at = raw.look_at
-    monkeypatch.setattr(raw, "look_at", lambda *given: not_waiting(look_at(*given)))
+    not_waiting_for_open_transactions(monkeypatch)
     assert late_commit(table)[-1] < 4
-
-
-def not_waiting(seen: Any) -> Any:
-    """Up to the newest transaction, open or not."""
-    return msgspec.structs.replace(seen, ends=seen.next_id + 1)
 
 
 def test_rows_that_come_late_and_in_any_order_are_read_once(table: Raw) -> None:
@@ -312,102 +235,6 @@ def test_what_cannot_be_read_says_why(table: Raw, server: PostgresServer) -> Non
         assert "hush" not in str(caught.value)
     with pytest.raises(PluginError, match="late_days"):
         open_sources("tyk-raw+postgresql://h/db?late_days=soon")
-
-
-def test_readers_killed_at_random_while_pumps_write_count_every_row_once(
-    table: Raw, tmp_path: Path, seed: int
-) -> None:
-    follow_and_kill(table, tmp_path, seed, rounds=6)
-
-
-def test_the_kills_catch_a_reader_that_does_not_wait_for_open_transactions(
-    table: Raw, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The broken twin."""
-    look_at = raw.look_at
-    monkeypatch.setattr(raw, "look_at", lambda *given: not_waiting(look_at(*given)))
-    with pytest.raises(AssertionError):
-        follow_and_kill(table, tmp_path, seed, rounds=6)
-
-
-@pytest.mark.torture
-def test_a_hundred_readers_killed(table: Raw, tmp_path: Path, seed: int) -> None:
-    follow_and_kill(table, tmp_path, seed, rounds=100)
-
-
-def follow_and_kill(table: Raw, folder: Path, seed: int, rounds: int) -> None:
-    """Two pumps write batches in transactions of different lengths; readers come and are killed."""
-    rng = random.Random(seed)
-    done = threading.Event()
-    written = [0, 0]
-    store_url = f"sqlite:///{folder / 'stats.db'}"
-    open_store(store_url).close()
-
-    def pump(number: int) -> None:
-        own = random.Random(seed + number)
-        row = raw_row(hit())
-        names, marks = ", ".join(f'"{name}"' for name in row), ", ".join(["%s"] * len(row))
-        statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"
-        with psycopg.connect(table.server.url) as connection, connection.cursor() as cursor:
-            while not done.is_set():
-                records = [hit(second=own.randrange(3600), path=f"/{number}") for _ in range(own.randrange(1, 400))]
-                batch = [raw_row(record) for record in records]
-                cursor.executemany(statement, [list(row.values()) for row in batch])
-                done.wait(own.uniform(0, 0.05))
-                connection.commit()
-                written[number] += len(batch)
-
-    def read() -> None:
-        with open_store(store_url) as store:
-            while True:
-                ingest(store, table.source())
-
-    pumps = [threading.Thread(target=pump, args=(number,), daemon=True) for number in range(2)]
-    children: list[int] = []
-    try:
-        for thread in pumps:
-            thread.start()
-        for _ in range(rounds):
-            before = rows_read(store_url)
-            children = [in_child(read) for _ in range(2)]
-            deadline = time.monotonic() + 20
-            while rows_read(store_url) == before and time.monotonic() < deadline:
-                time.sleep(rng.uniform(0, 0.2))  # a random moment after some were read
-            for child in children:
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-    finally:
-        done.set()
-        for thread in pumps:
-            thread.join(30)
-    with open_store(store_url) as store:
-        ingest(store, table.source())
-        paths = {path: stats.hits for path, stats in hits_by_path(store).items()}
-        assert paths == {f"/{number}": written[number] for number in range(2)}
-        (progress,) = store.sources()
-        assert progress.counts.read == sum(written)
-
-
-def rows_read(store_url: str) -> int:
-    with open_store(store_url) as store:
-        return sum(progress.counts.read for progress in store.sources())
-
-
-def hits_by_path(store: Any) -> dict[str, Any]:
-    selection = Selection(ALL_DAYS, frozenset({Dimension.ENDPOINT}))
-    return {group.endpoint.path: stats for group, stats in store.read(selection)}
-
-
-def in_child(work: Callable[[], object]) -> int:
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        work()
-    except (StoreError, SourceError):
-        time.sleep(60)  # until it is killed
-    finally:
-        os._exit(3)
 
 
 def test_behind_four_billion_transactions_rows_are_still_told_apart(table: Raw) -> None:
