@@ -131,6 +131,20 @@ def test_unaccounted_records_are_found(store: Store) -> None:
     assert problem.startswith(r"source 'file:b\x1b': 7 records were read, but 1 counted")
 
 
+@pytest.mark.parametrize("states_at_once", [1, 50, 10**6])
+def test_however_many_are_read_at_once_all_quarters_are(
+    monkeypatch: pytest.MonkeyPatch, states_at_once: int
+) -> None:
+    monkeypatch.setattr("tyk_endpoint_stats.verification._STATES_AT_ONCE", states_at_once)
+    with MemoryStore() as store:
+        fill(store)
+        assert problems(store) == []
+        batch = batch_of([hit(FIRST_DAY, 86_399, path="/stray")])
+        batch.states = {bucket: states for bucket, states in batch.states.items() if bucket.width is not Width.DAY}
+        store.merge(batch)
+        assert [problem.split(": ")[1] for problem in problems(store)] == ["quarters have it, the day has not"]
+
+
 def test_it_ends_after_many_problems(store: Store) -> None:
     batch = batch_of([hit(path=f"/{number}") for number in range(2 * MOST_PROBLEMS)])
     batch.states = {bucket: states for bucket, states in batch.states.items() if bucket.width is Width.DAY}

@@ -26,7 +26,8 @@ _EVER = Span(Width.DAY, -(2**40), 2**40)
 """Beyond the years 1 … 9999 too: nothing is to be there."""
 
 _TRIES = 5
-_QUARTERS_AT_ONCE = 4
+_STATES_AT_ONCE = 50_000
+_QUARTERS_AT_ONCE = 4  # of days of which nothing is known
 _SPANS_AT_ONCE = 50
 _SERIES = frozenset({Dimension.CONSUMER, Dimension.ENDPOINT})
 
@@ -125,7 +126,7 @@ def _problems_of_day(store: ReadableStore, day: int, verdict: Verdict) -> Iterat
     of_day = _states_of_day(store, day)
     for _ in range(_TRIES):
         try:
-            of_quarters, problems = _sum_of_quarters(store, day, name)
+            of_quarters, problems = _sum_of_quarters(store, day, name, len(of_day))
         except QuartersPruned:
             verdict.days_pruned += 1
             of_quarters, problems = of_day, []
@@ -143,13 +144,19 @@ def _problems_of_day(store: ReadableStore, day: int, verdict: Verdict) -> Iterat
             yield Problem(f"{name}, {_series_name(series)}", what)
 
 
-def _sum_of_quarters(store: ReadableStore, day: int, name: str) -> tuple[_States, list[Problem]]:
-    """What the quarters of a day come to, and what is wrong with each of them."""
+def _sum_of_quarters(
+    store: ReadableStore, day: int, name: str, states_a_quarter: int
+) -> tuple[_States, list[Problem]]:
+    """What the quarters of a day come to, and what is wrong with each of them.
+
+    Not more of them at once than memory holds; a batch that is merged between two questions shows in the day.
+    """
     added: _States = {}
     problems = []
-    for start in range(day * QUARTERS_PER_DAY, (day + 1) * QUARTERS_PER_DAY, _QUARTERS_AT_ONCE):
-        # An hour at a time, for the memory; a batch merged between two of them shows in the day.
-        spans = (Span(Width.QUARTER, start, start + _QUARTERS_AT_ONCE),)
+    at_once = max(1, _STATES_AT_ONCE // states_a_quarter) if states_a_quarter else _QUARTERS_AT_ONCE
+    end = (day + 1) * QUARTERS_PER_DAY
+    for start in range(day * QUARTERS_PER_DAY, end, at_once):
+        spans = (Span(Width.QUARTER, start, min(start + at_once, end)),)
         for group, stats in store.read(Selection(spans, _SERIES | {Dimension.BUCKET})):
             assert group.consumer is not None
             assert group.endpoint is not None
