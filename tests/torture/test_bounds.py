@@ -1,8 +1,11 @@
 """Memory stays bounded, whatever comes in."""
 
+import socket
 import subprocess
 import sys
 import threading
+import time
+from contextlib import ExitStack
 from http.client import HTTPConnection
 
 import pytest
@@ -122,6 +125,22 @@ def test_no_question_fills_the_memory(start, many_endpoints):
     assert ask_at_once(server, "all") == {400}
     assert ask_at_once(server, "all", "?p=1") == {400}
     assert ask_at_once(server, "some") == {200}
+    assert server.peak_mb() < 256
+
+
+@pytest.mark.torture
+def test_clients_that_ask_for_much_and_take_nothing_do_not_fill_it_either(start, many_endpoints):
+    server = start("serve", "--port", "0", "--store", many_endpoints)
+    target = "/api/activity/keys/endpoint/some/13/10/2026/13/10/2026"
+    with ExitStack() as stack:
+        for _ in range(200):
+            sock = stack.enter_context(socket.socket())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            sock.connect(server.address)
+            sock.sendall(f"GET {target} HTTP/1.1\r\nHost: h\r\nAuthorization: {TOKEN}\r\n\r\n".encode())
+        deadline = time.monotonic() + 30
+        while ask_at_once(server, "nobody") != {200}:
+            assert time.monotonic() < deadline
     assert server.peak_mb() < 256
 
 

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 
 import pytest
 
+from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.web.room import Room
 from tyk_endpoint_stats.web.server import make_server
 
 HEAD = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -92,6 +94,93 @@ def test_the_cap_is_lowered_to_fit_the_descriptors(store, settings, monkeypatch)
     monkeypatch.setattr(resource, "getrlimit", lambda which: (200, 4096))
     with make_server(store, settings=settings, port=0) as server:
         assert 50 <= server.most_connections <= 150
+
+
+DAY = "13/10/2020/13/10/2020"
+
+
+def question(consumer, token, method="GET"):
+    target = f"/api/activity/keys/endpoint/{consumer}/{DAY}"
+    return f"{method} {target} HTTP/1.1\r\nHost: h\r\nAuthorization: {token}\r\nConnection: close\r\n\r\n".encode()
+
+
+def test_without_room_large_answers_are_busy_and_small_ones_are_given(
+    make_store, make_record, settings, serve, exchange, token
+):
+    large = [make_record(api_key="large", path=f"/{number}") for number in range(300)]
+    server = serve(make_store([*large, make_record(api_key="small")]), settings, unsent_bytes=200_000)
+    whole = exchange(server, question("large", token))
+    assert whole.startswith(b"HTTP/1.1 200 ")
+    assert 65_536 < len(whole) < 200_000
+    with server._unsent.taken(100_000):  # by a client that takes nothing
+        refused = exchange(server, question("large", token))
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nRetry-After: 1\r\n" in refused
+        assert refused.endswith(b'{"Status":"Error","Message":"Busy, try again","Meta":null}')
+        assert exchange(server, question("small", token)).startswith(b"HTTP/1.1 200 ")
+        assert exchange(server, question("large", token, "HEAD")).startswith(b"HTTP/1.1 200 ")
+    assert exchange(server, question("large", token))[-100_000:] == whole[-100_000:]
+
+
+def test_that_test_catches_a_room_without_an_end(
+    make_store, make_record, settings, serve, exchange, token, monkeypatch
+):
+    """The broken twin."""
+    monkeypatch.setattr(Room, "taken", lambda room, size: nullcontext(True))
+    with pytest.raises(AssertionError):
+        test_without_room_large_answers_are_busy_and_small_ones_are_given(
+            make_store, make_record, settings, serve, exchange, token
+        )
+
+
+class Waiting(ReadableStore):
+    """Answers when it is told to."""
+
+    def __init__(self):
+        self.asked, self.may_answer = threading.Semaphore(0), threading.Event()
+
+    def read(self, selection):
+        self.asked.release()
+        assert self.may_answer.wait(20)
+        return []
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(("questions", "status"), [(2, 503), (3, None)], ids=["two at once", "the broken twin"])
+def test_no_more_questions_are_asked_at_once_than_may_be(
+    settings, serve, exchange, token, questions, status, caplog
+):
+    waiting = Waiting()
+    server = serve(waiting, settings, questions=questions, wait_s=0.1)
+    answers = []
+
+    def ask():
+        answers.append(int(exchange(server, question("k", token), timeout_s=30)[9:12]))
+
+    threads = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
+    try:
+        for thread in threads:
+            thread.start()
+            assert waiting.asked.acquire(timeout=10)
+        third = threading.Thread(target=ask, daemon=True)
+        threads.append(third)
+        third.start()
+        if status is None:
+            assert waiting.asked.acquire(timeout=10), "one more than two is asked"
+        else:
+            third.join(10)
+            assert answers == [503]
+            assert exchange(server, question("k", token, "HEAD")).endswith(b"\r\n\r\n")
+            assert "2 questions are being answered" in caplog.text
+        assert asked(server.server_address[:2]) == 200, "whether it lives can be asked at any time"
+    finally:
+        waiting.may_answer.set()
+        for thread in threads:
+            thread.join(10)
+    assert sorted(answers) == ([200, 200, 503] if status else [200] * 3)
+    assert exchange(server, question("k", token)).startswith(b"HTTP/1.1 200 ")
 
 
 CHILD = """

@@ -10,9 +10,10 @@ from msgspec import Struct
 
 from tyk_endpoint_stats.web.head import MAX_HEAD_BYTES, Head, Refused, read_head
 from tyk_endpoint_stats.web.log_lines import safe_target
-from tyk_endpoint_stats.web.messages import Request, Response, error_response
+from tyk_endpoint_stats.web.messages import Request, Response, busy_response, error_response
+from tyk_endpoint_stats.web.room import SMALL_BYTES, Room
 
-__all__ = ["Connection", "Limits", "wire_bytes"]
+__all__ = ["Connection", "Limits", "wire_head"]
 
 Respond = Callable[[Request], Response]
 
@@ -29,6 +30,9 @@ class Limits(Struct, frozen=True, kw_only=True):
         linger_s, linger_bytes: what is read and thrown away after the last answer, so that a reset does not
             overtake it.
         drain_s: how long ``shutdown`` waits for requests in flight.
+        questions: how many are asked at once; the next ones wait, and get a 503 after ``wait_s``.
+        wait_s: see there.
+        unsent_bytes: what large answers may take together until clients have taken them; the next ones get a 503.
         connections: how many are served at once; the next ones get a 503. Lowered to fit the process's
             limit of descriptors.
         requests: after so many a connection is closed.
@@ -41,6 +45,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     linger_s: float = 1.0
     linger_bytes: int = 65_536
     drain_s: float = 8.0
+    questions: int = 8
+    wait_s: float = 5.0
+    unsent_bytes: int = 64 * 2**20
     connections: int = 1_024
     requests: int = 1_000
     backlog: int = 256
@@ -49,11 +56,12 @@ class Limits(Struct, frozen=True, kw_only=True):
 class Connection:
     """One client's connection, run by one thread; ``stop`` may be called from another."""
 
-    def __init__(self, sock: socket.socket, peer: str, respond: Respond, limits: Limits) -> None:
+    def __init__(self, sock: socket.socket, peer: str, respond: Respond, limits: Limits, unsent: Room) -> None:
         self.peer = peer
         self._sock = sock
         self._respond = respond
         self._limits = limits
+        self._unsent = unsent
         self._buffer = bytearray()
         self._stopping = False
         self._idle = True
@@ -93,7 +101,10 @@ class Connection:
         began = time.monotonic()
         response = self._respond(Request(head.method, head.target, head.headers))
         close = last or self._stopping or not head.keep_alive
-        self._send(response, close, head, began)
+        with self._unsent.taken(len(response.body)) as there_is_room:
+            if not there_is_room:
+                response = busy_response()
+            self._send(response, close, head, began)
         if close:
             self._linger()
         return not close
@@ -132,9 +143,13 @@ class Connection:
     def _send(self, response: Response, close: bool, head: Head | None, began: float) -> None:
         """Send an answer and log it, one that nobody took too. ``head``: ``None`` where it was refused."""
         note = ", not taken"
+        deadline = time.monotonic() + self._limits.write_s
+        start, body = wire_head(response, close, head.minor if head else 1), response.body
         try:
-            self._sock.settimeout(self._limits.write_s)  # sendall makes it a total
-            self._sock.sendall(wire_bytes(response, close, head.minor if head else 1))
+            # In one piece, or each would go out in a packet of its own; but a large body is not copied for that.
+            for piece in (start + body,) if len(body) <= SMALL_BYTES else (start, body):
+                self._sock.settimeout(max(0.001, deadline - time.monotonic()))  # sendall makes it a total
+                self._sock.sendall(piece)
             note = ""
         finally:
             _log_access(self.peer, head, response, time.monotonic() - began, note)
@@ -151,15 +166,15 @@ class Connection:
             return
 
 
-def wire_bytes(response: Response, close: bool, minor: int = 1) -> bytes:
-    """A response as it goes over the wire, in one piece."""
+def wire_head(response: Response, close: bool, minor: int = 1) -> bytes:
+    """What goes over the wire before a response's body."""
     lines = [f"HTTP/1.1 {response.status} {response.reason}", f"Date: {formatdate(usegmt=True)}"]
     lines += [f"{name}: {value}" for name, value in response.headers]
     if close:
         lines.append("Connection: close")
     elif minor == 0:
         lines.append("Connection: keep-alive")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + response.body
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def _log_access(peer: str, head: Head | None, response: Response, took_s: float, note: str) -> None:

@@ -7,7 +7,7 @@ from msgspec import Struct, structs
 
 from tyk_endpoint_stats.web.tyk_json import error_body
 
-__all__ = ["Request", "Response", "error_response", "json_response"]
+__all__ = ["Request", "Response", "busy_response", "error_response", "json_response"]
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -57,3 +57,8 @@ def json_response(status: int, body: bytes, extra: Headers = ()) -> Response:
 def error_response(status: int, message: str, extra: Headers = ()) -> Response:
     """A response with the error envelope of Tyk's Dashboard in it."""
     return json_response(status, error_body(message), extra)
+
+
+def busy_response() -> Response:
+    """What a client gets that may come back in a second."""
+    return error_response(503, "Busy, try again", (("Retry-After", "1"),))

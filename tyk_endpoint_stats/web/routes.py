@@ -14,7 +14,7 @@ from tyk_endpoint_stats.core.selection import Consumer, Kind, Selection
 from tyk_endpoint_stats.errors import AnswerTooLarge, EdgeInsideBucket, InvalidQuestion, QuartersPruned, StoreBusy
 from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.web.log_lines import one_line
-from tyk_endpoint_stats.web.messages import Request, Response, error_response, json_response
+from tyk_endpoint_stats.web.messages import Request, Response, busy_response, error_response, json_response
 from tyk_endpoint_stats.web.openapi import openapi_document
 from tyk_endpoint_stats.web.settings import Settings
 from tyk_endpoint_stats.web.targets import BadTarget, day_range, parameters, path_and_query, segments
@@ -77,7 +77,7 @@ def _answer(request: Request, store: ReadableStore, settings: Settings) -> Respo
         )
     except StoreBusy as problem:
         _log.warning("store is busy: %s", one_line(problem, request.target))
-        return error_response(503, "Busy, try again", (("Retry-After", "1"),))
+        return busy_response()
     except Exception as problem:  # whatever a store or its driver raises, the client learns nothing of it
         _log.error("question failed: %s", one_line(problem, request.target))
         return error_response(500, "Failed to fetch analytics.")

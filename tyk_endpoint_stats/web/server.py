@@ -13,11 +13,13 @@ from functools import partial
 from typing import Any
 
 from tyk_endpoint_stats.stores.contract import ReadableStore
-from tyk_endpoint_stats.web.connection import Connection, Limits, wire_bytes
+from tyk_endpoint_stats.web.connection import Connection, Limits, wire_head
 from tyk_endpoint_stats.web.log_lines import one_line
-from tyk_endpoint_stats.web.messages import Request, Response, error_response
-from tyk_endpoint_stats.web.routes import respond
+from tyk_endpoint_stats.web.messages import Request, Response, busy_response
+from tyk_endpoint_stats.web.room import Room
+from tyk_endpoint_stats.web.routes import OPEN_ROUTES, respond
 from tyk_endpoint_stats.web.settings import Settings
+from tyk_endpoint_stats.web.targets import path_and_query
 
 __all__ = ["Server", "make_server"]
 
@@ -76,7 +78,8 @@ class Server(socketserver.TCPServer):
         self._open: set[Connection] = set()
         self._stopping = False
         self._serving_thread: threading.Thread | None = None
-        self._overloaded = error_response(503, "Busy, try again", (("Retry-After", "1"),))
+        self._asking = threading.BoundedSemaphore(limits.questions)
+        self._unsent = Room(limits.unsent_bytes)
         self._turned_away: deque[tuple[float, socket.socket]] = deque()
         self._said_at: dict[str, float] = {}
         self.request_queue_size = limits.backlog
@@ -169,7 +172,7 @@ class Server(socketserver.TCPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give a connection a thread, or turn it away."""
         peer = str(client_address[0])
-        connection = Connection(request, peer, partial(self._respond_to, peer), self.limits)
+        connection = Connection(request, peer, partial(self._respond_to, peer), self.limits, self._unsent)
         with self._changed:
             if has_room := len(self._open) < self.most_connections:
                 self._open.add(connection)
@@ -195,10 +198,23 @@ class Server(socketserver.TCPServer):
             _log.error("connection failed: %s", one_line(problem))
 
     def _respond_to(self, peer: str, request: Request) -> Response:
-        response = self.respond(request)
+        response = self._respond_in_turn(request)
         if response.status == 401 and self._may_say(f"401 {peer}"):
             _log.warning("wrong or missing token from %s", peer)
         return response
+
+    def _respond_in_turn(self, request: Request) -> Response:
+        """No more questions at once than their answers have room for; whether we live can be asked at any time."""
+        if path_and_query(request.target)[0] in OPEN_ROUTES:
+            return self.respond(request)
+        if not self._asking.acquire(timeout=self.limits.wait_s):
+            if self._may_say("questions"):
+                _log.warning("%d questions are being answered, others are turned away", self.limits.questions)
+            return busy_response().without_body() if request.method == "HEAD" else busy_response()
+        try:
+            return self.respond(request)
+        finally:
+            self._asking.release()
 
     def _run(self, connection: Connection, sock: socket.socket) -> None:
         try:
@@ -221,7 +237,8 @@ class Server(socketserver.TCPServer):
             _log.warning("%d connections are open, others are turned away", self.most_connections)
         with suppress(OSError):
             sock.setblocking(False)
-            sock.send(wire_bytes(self._overloaded, close=True))
+            response = busy_response()
+            sock.send(wire_head(response, close=True) + response.body)
             sock.shutdown(socket.SHUT_WR)
         self._turned_away.append((time.monotonic() + self.limits.linger_s, sock))
         if len(self._turned_away) > _TURNED_AWAY_AT_ONCE:
