@@ -1,6 +1,7 @@
 """The aggregator: its fast loop beside the plain twin, and the laws of batches."""
 
 from itertools import pairwise, permutations
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -55,8 +56,18 @@ def merged(some):
     return states, api_names, aliases, counts
 
 
-@given(ANY_RECORDS, RULES)
-def test_the_loop_is_what_the_plain_twin_says(some, rules):
+@given(ANY_RECORDS, RULES, st.sampled_from((0, 1, 2**18)), st.sampled_from((0, 2, 32)))
+def test_the_loop_is_what_the_plain_twin_says(some, rules, most_uncounted, most_cells):
+    with (
+        patch("tyk_endpoint_stats.core.aggregator.MOST_UNCOUNTED", most_uncounted),
+        patch("tyk_endpoint_stats.core.aggregator.PIECE", 3),
+        patch("tyk_endpoint_stats.core.hits.MOST_CELLS", most_cells),
+        patch("tyk_endpoint_stats.core.cells.MOST_CELLS", most_cells),
+    ):
+        the_loop_is_what_the_plain_twin_says(some, rules)
+
+
+def the_loop_is_what_the_plain_twin_says(some, rules):
     aggregator = Aggregator(rules)
     malformed = aggregator.add(some)
     states = len(aggregator)
@@ -253,7 +264,7 @@ def test_an_id_that_is_too_long_is_malformed_and_named():
     ]
 
 
-def test_memory_grows_with_states_and_not_with_records():
+def test_the_size_is_the_states_and_not_the_records():
     aggregator = Aggregator()
     for _ in range(50):
         aggregator.add([hit(latency_ms=n) for n in range(20)])

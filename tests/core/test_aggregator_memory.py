@@ -1,50 +1,66 @@
-"""What a closed batch took is free again: nothing holds its states but the batch."""
+"""A batch's memory grows with its states, not with its hits; and what a closed one took is free again."""
 
 import gc
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 
 from tyk_endpoint_stats import Aggregator
 from tyk_endpoint_stats.core import aggregator as module
-from tyk_endpoint_stats.core.running import Running
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, hit
 
 RECORDS = [hit(FIRST_DAY, quarter * 900, path=f"/{path}") for quarter in range(20) for path in range(20)]
+HOT = [hit(FIRST_DAY, second, latency_ms=second) for second in range(500)]
 
 
-def bytes_left_by_batches(count: int) -> int:
-    aggregator = Aggregator()
-
-    def run() -> None:
-        aggregator.add(RECORDS)
-        aggregator.close()
-
-    run()
+def bytes_held(run: Callable[[], object]) -> tuple[int, int]:
+    """What is still held after ``run``, and the most that was."""
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
-        for _ in range(count):
-            run()
+        tracemalloc.reset_peak()
+        run()
         gc.collect()
-        return tracemalloc.get_traced_memory()[0] - before
+        after, peak = tracemalloc.get_traced_memory()
+        return after - before, peak - before
     finally:
         tracemalloc.stop()
 
 
 def test_batches_leave_nothing_behind() -> None:
-    assert bytes_left_by_batches(10) < 100_000
+    aggregator = Aggregator()
+
+    def run() -> None:
+        for _ in range(10):
+            aggregator.add(RECORDS)
+            aggregator.close()
+
+    run()
+    left, _ = bytes_held(run)
+    assert left < 100_000
 
 
-class HoldsItsList(Running, gc=False):
-    """A state that can't be parted from the list of the earlier ones that it stands in."""
+def most_bytes_of_hot_traffic() -> int:
+    aggregator = Aggregator()
 
-    def __setattr__(self, name: str, value: object) -> None:
-        if name != "earlier":
-            super().__setattr__(name, value)
+    def run() -> None:
+        for _ in range(100):
+            aggregator.add(HOT)
+
+    _, peak = bytes_held(run)
+    (segment,) = aggregator.close().segments
+    assert segment.quarters.hits == 100 * len(HOT)
+    return peak
 
 
-def test_that_test_catches_states_that_hold_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The broken twin: the collector knows nothing of these states, so it can't free their circles."""
-    monkeypatch.setattr(module, "Running", HoldsItsList)
-    assert bytes_left_by_batches(10) > 100_000
+def test_memory_grows_with_states_and_not_with_hits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_UNCOUNTED", 5_000)
+    assert most_bytes_of_hot_traffic() < 500_000
+
+
+def test_that_test_catches_cells_that_are_never_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broken twin keeps every cell until the batch closes."""
+    monkeypatch.setattr(module, "MOST_UNCOUNTED", 5_000)
+    monkeypatch.setattr(module, "count_cells", lambda hits: None)
+    assert most_bytes_of_hot_traffic() > 500_000

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 from tyk_endpoint_stats.core.buckets import Bucket, Width
 from tyk_endpoint_stats.core.consistency import contradictions_in_state
 from tyk_endpoint_stats.core.instants import DAY_US
-from tyk_endpoint_stats.core.segments import Packed, Quarters, Segment, packed, state_of
+from tyk_endpoint_stats.core.rows import state_of
+from tyk_endpoint_stats.core.segments import Packed, Quarters, Segment, packed
 from tyk_endpoint_stats.core.soundness import quarters_come_to, rows_are_sound, states_of_day_are_sound
 from tyk_endpoint_stats.testing import batch_of, hit, records
 from tyk_endpoint_stats.testing.generators import FIRST_DAY

@@ -4,20 +4,21 @@ Memory is bounded by the states of the running batch, never by the records: whoe
 the batch when ``len(aggregator)`` says it is large enough.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY
+from tyk_endpoint_stats.core.cells import BIN_BITS
+from tyk_endpoint_stats.core.closing import batch_of
 from tyk_endpoint_stats.core.histogram import SMALL_BINS, bin_of
+from tyk_endpoint_stats.core.hits import Hits, Quarter, count_cells, first_sums
 from tyk_endpoint_stats.core.instants import EPOCH, QUARTER_US, from_datetime, parse_rfc3339
 from tyk_endpoint_stats.core.limits import too_long
 from tyk_endpoint_stats.core.normalise import path_normaliser
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.running import NONE_YET, Quarter, Running, batch_of
-from tyk_endpoint_stats.core.segments import BIN_BITS
 from tyk_endpoint_stats.core.selection import Batch, Counts, add_counts
 
 __all__ = ["Aggregator", "Rules"]
@@ -26,8 +27,14 @@ _DAY = timedelta(days=1)
 _QUARTER = timedelta(microseconds=QUARTER_US)
 _GO_ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 _LAST_QUARTER = datetime(9999, 12, 31, 23, 45, tzinfo=UTC)
-_NO_QUARTER = Quarter(_GO_ZERO_TIME, _GO_ZERO_TIME, 0, _GO_ZERO_TIME, 0)
+_NO_QUARTER = Quarter(_GO_ZERO_TIME, _GO_ZERO_TIME, 0)
 _SMALL = len(SMALL_BINS)
+
+PIECE = 1024
+"""How many records are counted at a time."""
+
+MOST_UNCOUNTED = 2**18
+"""How many hits may wait with their cells, at some 36 bytes each, before those are counted."""
 
 
 class Rules(Struct, frozen=True):
@@ -62,15 +69,14 @@ class Aggregator:
         self._start()
 
     def _start(self) -> None:
-        self._running: dict[str, Running] = {}
-        self._tabbed: dict[str, tuple[str, ...]] = {}
+        self._hits = Hits()
+        self._uncounted = 0
         self._quarters: dict[int, Quarter] = {}
-        self._earlier = 0
         self.counts = Counts()
 
     def __len__(self) -> int:
         """How many states the running batch has: what its memory grows with."""
-        return len(self._running) + self._earlier
+        return len(self._hits.quarters)
 
     def reason_to_skip(self, record: Record) -> str:
         """Why a record is no hit under the rules: ``tcp``, ``graphql``, …; ``""`` if it is one."""
@@ -100,15 +106,32 @@ class Aggregator:
             The malformed ones: index and reason.
         """
         malformed: list[tuple[int, str]] = []
+        records = iter(records)
+        first = 0
+        while piece := list(islice(records, PIECE)):
+            self._add(piece, first, instant_of, malformed)
+            first += len(piece)
+        return malformed
+
+    def _add(
+        self,
+        records: Sequence[Record],
+        first: int,
+        instant_of: Callable[[Any], datetime],
+        malformed: list[tuple[int, str]],
+    ) -> None:
         skipped: dict[str, int] = {}
+        unusable = len(malformed)
+        hits = self._hits
+        newest, identities, quarters, sums = hits.newest, hits.identities, hits.quarters, hits.sums
+        moments, latencies, upstreams = hits.moments, hits.latencies, hits.upstreams
+        request_times, cells = hits.request_times, hits.cells
+        get = newest.get
         tracked_only = self.rules.tracked_only
-        running = self._running
-        get = running.get
         quarter = _NO_QUARTER
         low = high = _GO_ZERO_TIME  # no quarter yet
         bins, small = SMALL_BINS, _SMALL
-        index = -1
-        for index, record in enumerate(records):
+        for index, record in enumerate(records, first):
             code = record.response_code
             if (
                 code == -1
@@ -156,74 +179,61 @@ class Aggregator:
                 if key.count("\t") != 6:
                     key = self._key_with_tabs(record)
                     state = get(key)
-            if state is None or state.quarter is not quarter:
-                earlier = None
-                if state is not None:
-                    earlier = state.earlier
-                    if earlier is None:
-                        earlier = []
-                    earlier.append(state)
-                    # Or the list would hold a state that holds the list, and the collector, which knows nothing
-                    # of these states, could never free either.
-                    state.earlier = None
-                    self._earlier += 1
-                error = code >= 400
-                running[key] = Running(
-                    quarter,
-                    earlier,
-                    moment,
-                    moment,
-                    record.request_time,
-                    latency,
-                    upstream,
-                    latency,
-                    upstream,
-                    NONE_YET if error else latency,
-                    NONE_YET if error else upstream,
-                    latency if error else NONE_YET,
-                    upstream if error else NONE_YET,
-                    cell,
-                )
+            if state is None or quarters[state] is not quarter:
+                identities.append(len(newest) if state is None else identities[state])
+                newest[key] = len(quarters)
+                quarters.append(quarter)
+                moments.append(moment)
+                latencies.append(latency)
+                upstreams.append(upstream)
+                request_times.append(record.request_time)
+                cells.append(cell)
+                sums.append(None)
                 continue
-            if moment > state.last:
-                state.last = moment
-            elif moment < state.first:
-                state.first = moment
-            state.request_time += record.request_time
-            state.latency += latency
-            state.upstream += upstream
-            if latency > state.max_latency:
-                state.max_latency = latency
-            if upstream > state.max_upstream:
-                state.max_upstream = upstream
+            known = sums[state]
+            if known is None:
+                known = sums[state] = first_sums(hits, state)
+            # Their places are those that ``Hits`` describes; a list's items are the cheapest to change.
+            if moment > known[1]:
+                known[1] = moment
+            elif moment < known[0]:
+                known[0] = moment
+            known[2] += record.request_time
+            known[3] += latency
+            known[4] += upstream
+            if latency > known[5]:
+                known[5] = latency
+            if upstream > known[6]:
+                known[6] = upstream
             if code < 400:
-                if latency < state.min_latency:
-                    state.min_latency = latency
-                if upstream < state.min_upstream:
-                    state.min_upstream = upstream
+                if latency < known[7]:
+                    known[7] = latency
+                if upstream < known[8]:
+                    known[8] = upstream
             else:
-                if latency < state.min_error_latency:
-                    state.min_error_latency = latency
-                if upstream < state.min_error_upstream:
-                    state.min_error_upstream = upstream
-            cells = state.cells
-            if cells is None:
-                cells = state.cells = {state.cell: 1}
-            cells[cell] = cells.get(cell, 0) + 1
+                if latency < known[9]:
+                    known[9] = latency
+                if upstream < known[10]:
+                    known[10] = upstream
+            known.append(cell)
+        counted = len(records) - sum(skipped.values()) - (len(malformed) - unusable)
         counts = self.counts
-        counts.read += index + 1
-        counts.counted += index + 1 - sum(skipped.values()) - len(malformed)
+        counts.read += len(records)
+        counts.counted += counted
         add_counts(counts.skipped, skipped)
-        for _, reason in malformed:
+        for _, reason in malformed[unusable:]:
             add_counts(counts.malformed, {reason: 1})
-        return malformed
+        self._uncounted += counted
+        if self._uncounted > MOST_UNCOUNTED:
+            count_cells(hits)
+            self._uncounted = 0
 
     def close(self, source: str | None = None, begins: str | None = None, ends: str | None = None) -> Batch:
         """The batch so far; the aggregator starts the next one empty.
 
         Its states are to be read, not changed: several of them may share codes and histogram.
         """
-        batch = batch_of(self._running, self._tabbed, self._path_of)
+        batch = batch_of(self._hits, self._path_of)
         batch.counts = self.counts
         batch.source, batch.begins, batch.ends = source, begins, ends
         self._start()
@@ -237,8 +247,7 @@ class Aggregator:
             # Nothing takes the short way into the quarter of the zero time, which is no hit, nor into the last
             # one, behind whose end there is no datetime.
             end = start + _QUARTER if _GO_ZERO_TIME < start < _LAST_QUARTER else start
-            day, of_day = divmod(number, QUARTERS_PER_DAY)
-            quarter = self._quarters[number] = Quarter(start, end, day, EPOCH + day * _DAY, of_day)
+            quarter = self._quarters[number] = Quarter(start, end, number)
         return quarter
 
     def _key_with_tabs(self, record: Record) -> str:
@@ -254,7 +263,7 @@ class Aggregator:
             record.api_name,
         )
         key = repr(parts)
-        self._tabbed[key] = parts
+        self._hits.tabbed[key] = parts
         return key
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Bucket, Width
-from tyk_endpoint_stats.core.segments import Row, Segment, packed, row_of, state_of
+from tyk_endpoint_stats.core.rows import Row, row_of, state_of
+from tyk_endpoint_stats.core.segments import Segment, packed
 from tyk_endpoint_stats.core.stats import EndpointStats
 
 if TYPE_CHECKING:

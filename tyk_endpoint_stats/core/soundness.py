@@ -7,14 +7,15 @@ well, and what is not can be looked at again.
 from collections.abc import Iterable, Sequence
 
 from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY
+from tyk_endpoint_stats.core.cells import BIN_BITS, BIN_MASK, counts_in
 from tyk_endpoint_stats.core.histogram import SMALL_BINS, bin_of
 from tyk_endpoint_stats.core.instants import DAY_US, QUARTER_US
-from tyk_endpoint_stats.core.segments import BIN_BITS, NO_HIT, Quarters, Row, row_of, state_of
+from tyk_endpoint_stats.core.rows import NO_HIT, Row, row_of, state_of
+from tyk_endpoint_stats.core.segments import Quarters
 from tyk_endpoint_stats.core.stats import EndpointStats
 
 __all__ = ["quarters_come_to", "rows_are_sound", "states_of_day_are_sound"]
 
-_BIN_MASK = (1 << BIN_BITS) - 1
 _SMALL = len(SMALL_BINS)
 
 
@@ -42,7 +43,7 @@ def rows_are_sound(rows: Iterable[Row], width_us: int = QUARTER_US) -> bool:
                 and error == (code >= 400)
                 and good == (NO_HIT if error else least)
                 and upstream_good == (NO_HIT if error else upstream_least)
-                and cell & _BIN_MASK == (SMALL_BINS[least] if least < _SMALL else bin_of(least))
+                and cell & BIN_MASK == (SMALL_BINS[least] if least < _SMALL else bin_of(least))
             ):
                 return False
         elif not (
@@ -50,9 +51,9 @@ def rows_are_sound(rows: Iterable[Row], width_us: int = QUARTER_US) -> bool:
             and request >= 0
             and _are_sound(hits, error, total, least, good, most)
             and _are_sound(hits, error, upstream_total, upstream_least, upstream_good, upstream_most)
-            and _counts_are_sound(hits, success, error, *cell)
-            and min(cell[1]) == bin_of(least)
-            and max(cell[1]) == bin_of(most)
+            and _counts_are_sound(hits, success, error, *(counts := counts_in(cell)))
+            and min(counts[1]) == bin_of(least)
+            and max(counts[1]) == bin_of(most)
         ):
             return False
     return True

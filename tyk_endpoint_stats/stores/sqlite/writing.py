@@ -7,8 +7,10 @@ from typing import Any
 
 from msgspec import json
 
+from tyk_endpoint_stats.core.cells import BIN_BITS, BIN_MASK, Cells, counts_in
 from tyk_endpoint_stats.core.instants import DAY_US
-from tyk_endpoint_stats.core.segments import NO_HIT, Segment, counts_in
+from tyk_endpoint_stats.core.rows import NO_HIT
+from tyk_endpoint_stats.core.segments import Segment
 from tyk_endpoint_stats.core.selection import Batch, Counts
 from tyk_endpoint_stats.stores.sqlite.schema import (
     MAXIMA,
@@ -176,7 +178,7 @@ def _rows(segment: Segment, consumer: int, endpoints: Sequence[int]) -> Iterator
     start_us = segment.day * DAY_US
     numbers = [endpoints[number] for number in segment.days.endpoints]
     _, *plain, good, good_upstream, first, last, cells = segment.days.table()
-    counts = [counts_in(cell) for cell in cells]
+    texts = [_texts(each) for each in cells]
     return zip(
         repeat(segment.day),
         repeat(consumer),
@@ -186,10 +188,17 @@ def _rows(segment: Segment, consumer: int, endpoints: Sequence[int]) -> Iterator
         [None if least == NO_HIT else least for least in good_upstream],
         [start_us + offset for offset in first],
         [start_us + offset for offset in last],
-        [_text(codes) for codes, _ in counts],
-        [_text(histogram) for _, histogram in counts],
+        [codes for codes, _ in texts],
+        [histogram for _, histogram in texts],
         strict=False,
     )
+
+
+def _texts(cells: Cells) -> tuple[str, str]:
+    if type(cells) is int:  # of one hit, as most are: a third of the time
+        return f'{{"{cells >> BIN_BITS}":1}}', f'{{"{cells & BIN_MASK}":1}}'
+    codes, histogram = counts_in(cells)
+    return _text(codes), _text(histogram)
 
 
 def write_names(connection: Connection, batch: Batch) -> None:
