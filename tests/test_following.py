@@ -163,7 +163,7 @@ def test_every_record_once_whatever_happens_to_the_files(tmp_path, seed, form):
 @pytest.mark.torture
 @pytest.mark.parametrize("form", FORMS)
 def test_every_record_once_in_many_more_histories(tmp_path, seed, form):
-    for number in range(2000):
+    for number in range(1000):
         folder = tmp_path / str(number)
         assert is_exact(folder, form, f"torture {seed} {number}"), number
         shutil.rmtree(folder)

@@ -74,3 +74,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Program]]:
             return program
 
         yield started
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that all others run beside it and not before it."""
+    items.sort(key=lambda item: item.path.name != "test_soak.py")

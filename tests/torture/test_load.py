@@ -11,7 +11,7 @@ import pytest
 from tyk_endpoint_stats import Record, open_store
 from tyk_endpoint_stats.core.record import Latency
 
-pytestmark = pytest.mark.torture
+pytestmark = [pytest.mark.torture, pytest.mark.alone]
 
 TOKEN = "7a7b140f-2480-4d5a-4e78-24049e3ba7f8"
 CONSUMERS, ENDPOINTS, DAYS = 200, 50, 30

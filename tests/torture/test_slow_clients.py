@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-pytestmark = pytest.mark.torture
+pytestmark = [pytest.mark.torture, pytest.mark.alone]
 
 HEAD = b"GET /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 DRIP = b"GET /health HTTP/1.1\r\nX: " + b"a" * 1_000

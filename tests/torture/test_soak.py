@@ -17,7 +17,7 @@ from tyk_endpoint_stats.verification import verify
 pytestmark = pytest.mark.torture
 
 TOKEN = "7a7b140f-2480-4d5a-4e78-24049e3ba7f8"
-FOR_S = 240.0
+FOR_S = 600.0
 KEYS = 20
 
 

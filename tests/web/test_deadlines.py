@@ -108,6 +108,7 @@ def test_a_deadline_per_receive_would_let_dripping_clients_stay(store, settings,
 
 
 @pytest.mark.torture
+@pytest.mark.alone
 def test_a_thousand_slow_clients_go_and_others_are_served(store, settings, serve):
     server = serve(store, settings, idle_s=2, head_s=2)
     statuses, stay = slow_and_others(server, 500, 500, for_s=8, every_s=0.1, drip_s=0.5)
