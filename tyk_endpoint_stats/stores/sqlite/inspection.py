@@ -18,12 +18,15 @@ _CHECKS = (
     ),
     *(
         (
-            f"SELECT count(*) FROM {table} WHERE json_valid({column}) IS NOT 1 OR json_type({column}) <> 'object'",
+            f"SELECT count(*) FROM {table}"
+            f" WHERE CASE WHEN json_valid({column}) THEN json_type({column}) <> 'object'"
+            f" OR EXISTS (SELECT 1 FROM json_each({column}) WHERE type <> 'integer' OR key GLOB {no_key})"
+            " ELSE 1 END",
             f"{{:,}} rows of {table} have no counts in {column}",
         )
-        for table, columns in (
-            ("days", ("codes", "histogram")),
-            ("sources", ("skipped", "malformed")),
+        for table, columns, no_key in (
+            ("days", ("codes", "histogram"), "'*[^0-9-]*'"),
+            ("sources", ("skipped", "malformed"), "NULL"),
         )
         for column in columns
     ),
