@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, tzinfo
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["ConsumerRow", "EndpointRow", "consumers", "endpoints", "page_of"]
 
 Row = TypeVar("Row")
+
+_ORDER = itemgetter(0, 1, 2, 3)
 
 
 class EndpointRow(Struct, frozen=True, kw_only=True):
@@ -116,7 +119,7 @@ def endpoints(
         answer.append(
             (-stats.hits, -_last(stats), group.endpoint.api_id, group.endpoint.path, group.api_name, stats)
         )
-    answer.sort(key=lambda row: row[:4])
+    answer.sort(key=_ORDER)
     return [_endpoint_row(api_id, path, name, stats, zone) for _, _, api_id, path, name, stats in answer]
 
 

@@ -54,6 +54,8 @@ def to_datetime(instant: Instant, zone: tzinfo = UTC) -> datetime:
         OverflowError: the instant itself is outside of them.
     """
     moment = EPOCH + timedelta(microseconds=instant)
+    if zone is UTC:
+        return moment
     try:
         return moment.astimezone(zone)
     except OverflowError:

@@ -117,4 +117,4 @@ def _rfc3339(moment: datetime) -> str:
 
 def _mean(mean: int | float) -> int | float:
     """Without a fraction where there is none: a nearest double may be whole where the exact mean is not."""
-    return int(mean) if isinstance(mean, float) and mean.is_integer() else mean
+    return int(mean) if type(mean) is float and mean.is_integer() else mean
