@@ -11,7 +11,7 @@
     │   ├── StoreClosed                   the store was closed, or inherited through a fork
     │   ├── QuartersPruned                the answer needs quarter states that were pruned
     │   ├── EdgeInsideBucket              the answer needs a part of what is stored as one number
-    │   ├── AnswerTooLarge                the answer has more groups than whoever asked wants to have
+    │   ├── AnswerTooLarge                the answer is larger than whoever asks allows for
     │   └── UnusableStore                 not our file, a newer schema, a directory, read-only, …
     ├── SourceError                       a source can't be read (missing, corrupt, not a file, …)
     └── PluginError                       a plugin, a URL or a scheme that can't be used
@@ -95,17 +95,15 @@ class EdgeInsideBucket(StoreError):
 
 
 class AnswerTooLarge(StoreError):
-    """The answer has more groups than the question allows for; one that is silently too short is never given.
+    """The answer is larger than whoever asks allows for; one that is silently too short is never given.
 
     Attributes:
-        max_groups: how many would have been answered.
+        limit: how large it might have been, in words: ``10,000 rows``.
     """
 
-    def __init__(self, max_groups: int) -> None:
-        self.max_groups = max_groups
-        super().__init__(
-            f"the answer has more than {max_groups:,} rows; ask for fewer days or for one API, or allow for more"
-        )
+    def __init__(self, limit: str) -> None:
+        self.limit = limit
+        super().__init__(f"the answer has more than {limit}; ask for fewer days or for one API, or allow for more")
 
 
 class UnusableStore(StoreError):

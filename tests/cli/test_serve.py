@@ -86,6 +86,16 @@ def test_a_store_is_served_in_the_zone_and_pages_asked_for(run, store, traffic, 
     assert page["pages"] == -(-len(answer["data"]) // 3)
 
 
+def test_an_answer_of_more_rows_than_is_said_is_refused(store, traffic, tmp_path):
+    from tyk_endpoint_stats import Kind
+
+    asked = f"/api/activity/keys/endpoint/{traffic.busiest(Kind.KEY).id}/1/10/2026/31/10/2026"
+    with serving(tmp_path, "--store", store, "--token", TOKEN, "--max-rows", "3") as (_, first):
+        status, answer = get(re.search("http://[^,]+", first)[0] + asked, TOKEN)
+    assert status == 400
+    assert answer["Message"].startswith("The answer has more than 3 rows, ")
+
+
 def test_the_last_day_can_be_left_out(store, traffic, tmp_path):
     from tyk_endpoint_stats import Kind
 
@@ -150,6 +160,7 @@ def test_a_port_that_is_taken_is_a_clear_error(tmp_path, run):
         (("--timezone", "Mars/Olympus"), "'Mars/Olympus' is not known"),
         (("--port", "99999"), "0<=x<=65535"),
         (("--page-size", "0"), "x>=1"),
+        (("--max-rows", "0"), "x>=1"),
         (("--token-file", "missing"), "token file missing can't be read: No such file"),
         (("--token", "with space"), "token 1 has white space"),
         (("--token", ""), "token 1 is empty"),

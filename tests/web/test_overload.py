@@ -122,6 +122,14 @@ def test_without_room_large_answers_are_busy_and_small_ones_are_given(
     assert exchange(server, question("large", token))[-100_000:] == whole[-100_000:]
 
 
+def test_a_body_that_is_larger_than_all_the_room_goes_alone():
+    room = Room(100_000)
+    with room.taken(200_000) as first, room.taken(70_000) as second, room.taken(10) as small:
+        assert (first, second, small) == (True, False, True)
+    with room.taken(70_000) as first, room.taken(200_000) as second:
+        assert (first, second) == (True, False)
+
+
 def test_that_test_catches_a_room_without_an_end(
     make_store, make_record, settings, serve, exchange, token, monkeypatch
 ):

@@ -16,7 +16,6 @@ import pytest
 
 from tyk_endpoint_stats.web import connection
 from tyk_endpoint_stats.web.connection import Connection, Limits
-from tyk_endpoint_stats.web.room import Room
 from tyk_endpoint_stats.web.server import make_server
 
 TOKEN = b"7a7b140f-2480-4d5a-4e78-24049e3ba7f8"
@@ -250,7 +249,7 @@ def alone():
                 client.shutdown(socket.SHUT_WR)
                 accepted, (peer, _) = listening.accept()
                 with accepted:
-                    Connection(accepted, peer, server.respond, server.limits, Room(0)).run()
+                    Connection(accepted, peer, lambda request, _: server.respond(request), server.limits).run()
                 answer = b""
                 while piece := client.recv(65_536):
                     answer += piece

@@ -251,12 +251,19 @@ def test_page_size_is_a_setting(paged, ask):
 @pytest.mark.parametrize("query", ["", "?p=1", "?p=0", "?api_id=api-1"])
 def test_an_answer_of_more_rows_than_the_server_gives_is_refused_and_a_page_of_it_too(paged, ask, query):
     assert message(ask(paged, f"{K}/k/{DAYS}{query}", max_rows=24), 400) == (
-        "The answer has more than 24 rows, which is as many as this server gives: ask for fewer days, or for one "
+        "The answer has more than 24 rows, which is as much as this server gives: ask for fewer days, or for one "
         "API by ?api_id="
     )
     answer = ask(paged, f"{K}/k/{DAYS}{query}", max_rows=25)
     assert answer == ask(paged, f"{K}/k/{DAYS}{query}", max_rows=None)
     assert answer.status == 200
+
+
+def test_rows_with_paths_of_extreme_length_are_refused_before_there_are_so_many(make_store, make_record, ask):
+    store = make_store([make_record(path=f"/{number}/" + "é" * 1_000) for number in range(500)])
+    assert message(ask(store, f"{K}/k/{DAYS}", max_rows=1_000), 400).startswith("The answer has more than 1 MB, ")
+    assert len(rows(ask(store, f"{K}/k/{DAYS}?p=1", max_rows=1_000, page_size=250))) == 250
+    assert len(rows(ask(store, f"{K}/k/{DAYS}", max_rows=2_000))) == 500
 
 
 def test_fewer_rows_of_one_api_are_given(make_store, make_record, ask):

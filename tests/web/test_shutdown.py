@@ -73,7 +73,7 @@ def refuses(address):
 
 def test_requests_in_flight_are_answered_and_idle_connections_closed(started):
     store = Waiting()
-    server = started(store, idle_s=60)
+    server = started(store, idle_s=60, questions=5)
     address = server.server_address[:2]
     with ExitStack() as stack:
         idle = [connect(stack, address) for _ in range(3)]
@@ -228,7 +228,7 @@ class Waiting(ReadableStore):
 
 threading.Thread(target=lambda: (sys.stdin.readline(), go.set()), daemon=True).start()
 settings = Settings(tokens=Tokens(["7a7b140f-2480-4d5a-4e78-24049e3ba7f8"]))
-with make_server(Waiting(), settings=settings, port=0, limits=Limits(linger_s=0.1)) as server:
+with make_server(Waiting(), settings=settings, port=0, limits=Limits(linger_s=0.1, questions=5)) as server:
     print(server.server_address[1], flush=True)
     print("ended by", serve_until_signalled(server), flush=True)
 """

@@ -190,7 +190,7 @@ class Selection(Struct, frozen=True):
             AnswerTooLarge: so many are more than ``max_groups``.
         """
         if self.max_groups is not None and groups > self.max_groups:
-            raise AnswerTooLarge(self.max_groups)
+            raise AnswerTooLarge(f"{self.max_groups:,} rows")
 
 
 class Group(Struct, frozen=True):

@@ -4,18 +4,20 @@ import logging
 import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from email.utils import formatdate
 
 from msgspec import Struct
 
 from tyk_endpoint_stats.web.head import MAX_HEAD_BYTES, Head, Refused, read_head
 from tyk_endpoint_stats.web.log_lines import safe_target
-from tyk_endpoint_stats.web.messages import Request, Response, busy_response, error_response
-from tyk_endpoint_stats.web.room import SMALL_BYTES, Room
+from tyk_endpoint_stats.web.messages import Request, Response, error_response
+from tyk_endpoint_stats.web.room import SMALL_BYTES
 
 __all__ = ["Connection", "Limits", "wire_head"]
 
-Respond = Callable[[Request], Response]
+Respond = Callable[[Request, ExitStack], Response]
+"""Gives the answer, and into the stack what is to be held until that is sent."""
 
 _access = logging.getLogger("tyk_endpoint_stats.access")
 
@@ -45,9 +47,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     linger_s: float = 1.0
     linger_bytes: int = 65_536
     drain_s: float = 8.0
-    questions: int = 8
+    questions: int = 4
     wait_s: float = 5.0
-    unsent_bytes: int = 64 * 2**20
+    unsent_bytes: int = 32 * 2**20
     connections: int = 1_024
     requests: int = 1_000
     backlog: int = 256
@@ -56,12 +58,11 @@ class Limits(Struct, frozen=True, kw_only=True):
 class Connection:
     """One client's connection, run by one thread; ``stop`` may be called from another."""
 
-    def __init__(self, sock: socket.socket, peer: str, respond: Respond, limits: Limits, unsent: Room) -> None:
+    def __init__(self, sock: socket.socket, peer: str, respond: Respond, limits: Limits) -> None:
         self.peer = peer
         self._sock = sock
         self._respond = respond
         self._limits = limits
-        self._unsent = unsent
         self._buffer = bytearray()
         self._stopping = False
         self._idle = True
@@ -99,11 +100,9 @@ class Connection:
         if head is None:
             return False
         began = time.monotonic()
-        response = self._respond(Request(head.method, head.target, head.headers))
-        close = last or self._stopping or not head.keep_alive
-        with self._unsent.taken(len(response.body)) as there_is_room:
-            if not there_is_room:
-                response = busy_response()
+        with ExitStack() as until_sent:
+            response = self._respond(Request(head.method, head.target, head.headers), until_sent)
+            close = last or self._stopping or not head.keep_alive
             self._send(response, close, head, began)
         if close:
             self._linger()

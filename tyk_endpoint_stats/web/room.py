@@ -11,14 +11,14 @@ SMALL_BYTES = 65_536
 
 
 class Room:
-    """So many bytes of large bodies may be in memory at once. Thread-safe.
+    """So many bytes of large bodies may be in memory at once; one that is larger than that, alone. Thread-safe.
 
     Args:
         size: in bytes.
     """
 
     def __init__(self, size: int) -> None:
-        self._left = size
+        self._size = self._left = size
         self._lock = Lock()
 
     @contextmanager
@@ -28,7 +28,7 @@ class Room:
             yield True
             return
         with self._lock:
-            if there_is := size <= self._left:
+            if there_is := size <= self._left or self._left == self._size:
                 self._left -= size
         try:
             yield there_is

@@ -72,8 +72,8 @@ def _answer(request: Request, store: ReadableStore, settings: Settings) -> Respo
     except AnswerTooLarge as problem:
         return error_response(
             400,
-            f"The answer has more than {problem.max_groups:,} rows, which is as many as this server gives: ask for "
-            "fewer days, or for one API by ?api_id=",
+            f"The answer has more than {problem.limit}, which is as much as this server gives: ask for fewer days, "
+            "or for one API by ?api_id=",
         )
     except StoreBusy as problem:
         _log.warning("store is busy: %s", one_line(problem, request.target))
@@ -105,7 +105,7 @@ def _endpoints(path: str, query: str, access: Access, store: ReadableStore, sett
         max_rows=settings.max_rows,
     )
     page, pages = reports.page_of(rows, asked.page, settings.page_size)
-    return json_response(200, endpoints_body(page, pages))
+    return json_response(200, endpoints_body(page, pages, max_bytes=settings.max_bytes))
 
 
 def _health(store: ReadableStore) -> Response:

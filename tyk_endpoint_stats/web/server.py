@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any
 
@@ -172,7 +172,7 @@ class Server(socketserver.TCPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give a connection a thread, or turn it away."""
         peer = str(client_address[0])
-        connection = Connection(request, peer, partial(self._respond_to, peer), self.limits, self._unsent)
+        connection = Connection(request, peer, partial(self._respond_to, peer), self.limits)
         with self._changed:
             if has_room := len(self._open) < self.most_connections:
                 self._open.add(connection)
@@ -197,13 +197,13 @@ class Server(socketserver.TCPServer):
         if problem is not None:
             _log.error("connection failed: %s", one_line(problem))
 
-    def _respond_to(self, peer: str, request: Request) -> Response:
-        response = self._respond_in_turn(request)
+    def _respond_to(self, peer: str, request: Request, until_sent: ExitStack) -> Response:
+        response = self._respond_in_turn(request, until_sent)
         if response.status == 401 and self._may_say(f"401 {peer}"):
             _log.warning("wrong or missing token from %s", peer)
         return response
 
-    def _respond_in_turn(self, request: Request) -> Response:
+    def _respond_in_turn(self, request: Request, until_sent: ExitStack) -> Response:
         """No more questions at once than their answers have room for; whether we live can be asked at any time."""
         if path_and_query(request.target)[0] in OPEN_ROUTES:
             return self.respond(request)
@@ -212,7 +212,10 @@ class Server(socketserver.TCPServer):
                 _log.warning("%d questions are being answered, others are turned away", self.limits.questions)
             return busy_response().without_body() if request.method == "HEAD" else busy_response()
         try:
-            return self.respond(request)
+            response = self.respond(request)
+            # Before the next question's turn, or bodies that have no room yet would come together.
+            there_is_room = until_sent.enter_context(self._unsent.taken(len(response.body)))
+            return response if there_is_room else busy_response()
         finally:
             self._asking.release()
 

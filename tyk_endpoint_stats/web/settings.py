@@ -18,7 +18,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         page_size: rows on a page where ``?p=`` asks for one.
         end_date_exclusive: the older Dashboard's reading: the last day is not part of the range.
         max_rows: a question with more rows in its answer is refused, also where it asks for a page of them: the
-            memory that it takes must have a bound. ``None``: there is none.
+            memory that it takes must have a bound. So is one with so many bytes in it as if paths were several
+            times as long as usual. ``None``: there is no bound.
 
     Raises:
         ValueError: ``page_size`` or ``max_rows`` is below 1.
@@ -29,6 +30,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     page_size: int = 10
     end_date_exclusive: bool = False
     max_rows: int | None = 10_000
+
+    @property
+    def max_bytes(self) -> int | None:
+        """How long a body may be. A usual row has some 400 bytes, one with the longest path over 12,000."""
+        return None if self.max_rows is None else 65_536 + 1_600 * self.max_rows
 
     def __post_init__(self) -> None:
         if self.page_size < 1:
