@@ -99,6 +99,7 @@ def _states(file: Path, what: str, full: bool, rounds: int) -> Iterator[Goal]:
     decoded = [ours.decode(block) for block in blocks]
     sides = {
         "ours": lambda: ours.decode_and_aggregate(blocks),
+        "ours, two processes": lambda: ours.two_processes(file),
         "decoding": lambda: ours.decode_alone(blocks) and hits,  # it knows of records alone
         "aggregating": lambda: ours.aggregate(decoded),
         "duckdb 1": lambda: peers.duckdb_states(file, 1),
@@ -121,6 +122,12 @@ def _states(file: Path, what: str, full: bool, rounds: int) -> Iterator[Goal]:
         f"… to DuckDB, the same contents, 2 threads ({what})", ratio(seconds, "duckdb, same contents", "ours")
     )
     yield Goal(f"… to Polars, sums alone ({what})", ratio(seconds, "polars", "ours"))
+    yield Goal(
+        f"lines into states, two processes, to DuckDB, sums alone, 2 threads ({what})",
+        ratio(seconds, "duckdb 2", "ours, two processes"),
+        least=1.2 if full else 1.0,
+    )
+    yield Goal(f"… to one process ({what})", ratio(seconds, "ours", "ours, two processes"))
 
 
 def _into_a_database(file: Path, folder: Path, shape: str, rounds: int) -> Iterator[Goal]:

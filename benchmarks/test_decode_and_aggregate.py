@@ -15,6 +15,10 @@ def test_ours(benchmark, file, counted):
     assert benchmark(ours.decode_and_aggregate, ours.blocks_of(file.read_bytes())) == counted
 
 
+def test_ours_in_two_processes(benchmark, file, counted):
+    assert benchmark.pedantic(ours.two_processes, (file,), rounds=3) == counted
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("contents", ["sums alone", "the same contents"])
 def test_duckdb(benchmark, file, counted, threads, contents):
