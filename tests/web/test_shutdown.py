@@ -88,6 +88,8 @@ def test_requests_in_flight_are_answered_and_idle_connections_closed(started):
             assert everything(sock) == b""  # closed while the others still wait
         assert refuses(address)
         assert stopper.is_alive()
+        while not all(connection._stopping for connection in list(server._open)):
+            time.sleep(0.01)  # they are told one after the other
         store.go.set()
         for sock in busy:
             answer = everything(sock)
