@@ -88,13 +88,16 @@ def verify(store: ReadableStore) -> Verdict:
 
 
 def _problems(store: ReadableStore, verdict: Verdict) -> Iterator[Problem]:
+    looked = LookedThrough()
     if isinstance(store, Inspectable):
         verdict.structure = True
         damage = store.damage()
+        if not damage:
+            looked = store.look_through()
+            damage = looked.damage
         yield from (Problem("structure", what) for what in damage)
         if damage:
-            return  # answers from damaged pages say nothing
-    looked = store.look_through() if isinstance(store, Inspectable) else LookedThrough()
+            return  # answers from damaged pages and rows say nothing
     counted = 0
     if isinstance(store, Store):
         for source in store.sources():

@@ -66,7 +66,7 @@ STATEMENTS = {
 @pytest.mark.parametrize(
     ("twin", "test", "arguments"),
     [
-        (LooksAtNothing, "test_damage_is_named", (Damage.NO_CODES,)),
+        (TrustsItsDays, "test_damage_is_named", (Damage.NO_CODES,)),
         (LooksAtNothing, "test_damage_is_named", (Damage.NO_KIND,)),
         (TrustsItsDays, "test_damage_is_named", (Damage.CHANGED_DAY,)),
         (TrustsItsDays, "test_damage_is_named", (Damage.LOST_DAY,)),

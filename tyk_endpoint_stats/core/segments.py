@@ -123,9 +123,10 @@ class Quarters:
         """The states from ``low`` to ``high - 1``, merged."""
         return state_of(self._day, fold([column[low:high] for column in self._columns]))
 
-    def rows(self) -> Iterator[Row]:
-        """All of the states, with codes and histograms."""
-        return zip(*self._columns, strict=True)
+    @property
+    def columns(self) -> Sequence[Sequence[Any]]:
+        """Those of the rows, with that of codes and histograms if it is wanted."""
+        return self._columns
 
     def number(self, at: int) -> int:
         """The quarter of a state, since 1970."""

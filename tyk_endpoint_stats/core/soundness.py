@@ -26,9 +26,24 @@ def rows_are_sound(rows: Iterable[Row], width_us: int = QUARTER_US) -> bool:
         rows: of quarters; or of days, with quarter 0 and a day's width.
         width_us: the width of their buckets.
     """
-    for row in rows:
-        quarter, hits, success, error, request, total, upstream_total, most, upstream_most, *rest = row
-        least, upstream_least, good, upstream_good, first, last, cell = rest
+    for (  # as one pattern: the row need not be kept, and is not made anew for each state
+        quarter,
+        hits,
+        success,
+        error,
+        request,
+        total,
+        upstream_total,
+        most,
+        upstream_most,
+        least,
+        upstream_least,
+        good,
+        upstream_good,
+        first,
+        last,
+        cell,
+    ) in rows:
         if not quarter * width_us <= first <= last < (quarter + 1) * width_us:
             return False
         if type(cell) is int:  # one hit, as most rows are
@@ -92,17 +107,17 @@ def quarters_come_to(
     """
     merged: dict[int, EndpointStats] = {}
     for endpoints, lengths, quarters in parts:
-        rows = list(quarters.rows())
-        if len(rows) != sum(lengths) or not rows_are_sound(rows):
+        columns = quarters.columns
+        if {sum(lengths)} != set(map(len, columns)) or not rows_are_sound(zip(*columns, strict=True)):
             return None
         high = 0
         for endpoint, length in zip(endpoints, lengths, strict=True):
             low, high = high, high + length
             if length == 1:
-                (quarter, *_), state = rows[low], state_of(day, rows[low])
-                in_order = 0 <= quarter < QUARTERS_PER_DAY
+                row = tuple([column[low] for column in columns])
+                in_order, state = 0 <= row[0] < QUARTERS_PER_DAY, state_of(day, row)
             elif length > 1:
-                its = [row[0] for row in rows[low:high]]
+                its = columns[0][low:high]
                 in_order = its[0] >= 0 and its[-1] < QUARTERS_PER_DAY and all(map(int.__lt__, its, its[1:]))
                 state = quarters.state(low, high)
             else:

@@ -80,11 +80,13 @@ class LookedThrough(Struct):
         days: how many states it has of each; days since 1970.
         pruned: those whose quarters were pruned.
         suspects: those in which a state has a contradiction, or that their quarters do not come to.
+        damage: states that can't even be read, so that no answer can be made from them; a sentence each.
     """
 
     days: dict[int, int] = field(default_factory=dict)
     pruned: set[int] = field(default_factory=set)
     suspects: set[int] = field(default_factory=set)
+    damage: list[str] = field(default_factory=list)
 
 
 class Outline(Struct, frozen=True):
@@ -279,8 +281,8 @@ class Inspectable(ABC):
     def look_through(self) -> LookedThrough:
         """Look at every state, and compare each day with its quarters, at less cost than by questions.
 
-        Days that are not in the answer are looked at by questions, as suspects are: so a store that has no such way
-        leaves this as it is.
+        Asked where ``damage`` found nothing. Days that are not in the answer are looked at by questions, as
+        suspects are: so a store that has no such way leaves this as it is.
 
         Raises:
             StoreError: the store can't be looked through.

@@ -1,11 +1,9 @@
 """What the file says of itself: its size, its rows, and damage below the answers."""
 
-from itertools import islice
 from sqlite3 import Connection
 
 from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.stores.contract import StoreFacts
-from tyk_endpoint_stats.stores.sqlite.quarters import damaged_quarters
 from tyk_endpoint_stats.stores.sqlite.stretches import damaged_stretches
 
 __all__ = ["damage", "facts"]
@@ -18,17 +16,12 @@ _CHECKS = (
     ),
     *(
         (
-            f"SELECT count(*) FROM {table}"
+            "SELECT count(*) FROM sources"
             f" WHERE CASE WHEN json_valid({column}) THEN json_type({column}) <> 'object'"
-            f" OR EXISTS (SELECT 1 FROM json_each({column}) WHERE type <> 'integer' OR key GLOB {no_key})"
-            " ELSE 1 END",
-            f"{{:,}} rows of {table} have no counts in {column}",
+            f" OR EXISTS (SELECT 1 FROM json_each({column}) WHERE type <> 'integer') ELSE 1 END",
+            f"{{:,}} rows of sources have no counts in {column}",
         )
-        for table, columns, no_key in (
-            ("days", ("codes", "histogram"), "'*[^0-9-]*'"),
-            ("sources", ("skipped", "malformed"), "NULL"),
-        )
-        for column in columns
+        for column in ("skipped", "malformed")
     ),
     (
         "SELECT count(*) FROM consumers WHERE kind NOT IN ('key', 'oauth')",
@@ -67,7 +60,6 @@ def damage(connection: Connection) -> list[str]:
         (count,) = connection.execute(sql).fetchone()
         if count:
             found.append(text.format(count))
-    found += islice(damaged_quarters(connection), 20)
     count = damaged_stretches(connection)
     if count:
         found.append(f"{count:,} stretches are not what their days come to")

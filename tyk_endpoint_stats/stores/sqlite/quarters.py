@@ -14,12 +14,11 @@ from msgspec.structs import replace
 from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Span
 from tyk_endpoint_stats.core.segments import Packed, Quarters, Segment, compacted
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.stores.sqlite.schema import STATE_COLUMNS
 
 __all__ = [
     "FAN_IN",
     "FULL",
-    "damaged_quarters",
+    "MOST_HITS",
     "endpoints_in",
     "prune_quarters",
     "read_quarters",
@@ -32,7 +31,7 @@ FULL = 8_192
 
 _FULL_LEVEL = 99
 
-_MOST = 2**63 - 1
+MOST_HITS = 2**63 - 1
 _encode = msgpack.Encoder().encode
 endpoints_in = msgpack.Decoder(tuple[list[int], list[int]]).decode
 _PARTS = "SELECT hits, endpoints, columns, cells FROM quarters"
@@ -68,7 +67,7 @@ def _append(connection: Connection, part: Packed, key: tuple[int, int, int]) -> 
     if is_full:
         key = (*key[:2], _FULL_LEVEL)
     # The sum of hits is for people; those of the days are what refuses sums past 63 bits.
-    sums = (sum(part.lengths), min(part.hits, _MOST))
+    sums = (sum(part.lengths), min(part.hits, MOST_HITS))
     packed = (_encode((part.endpoints, part.lengths)), part.columns, part.cells)
     connection.execute("INSERT INTO quarters VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*key, *sums, *packed))
     if is_full:
@@ -108,25 +107,6 @@ def read_quarters(
                     yield consumer, numbers[index], quarters.number(at), quarters.state(at, at + 1)
             else:
                 yield consumer, numbers[index], None, quarters.state(low, high)
-
-
-def damaged_quarters(connection: Connection) -> Iterator[str]:
-    """What is wrong with each segment that none of our statements writes."""
-    known = {number for (number,) in connection.execute("SELECT number FROM endpoints")}
-    rows = connection.execute("SELECT rowid, states, hits, endpoints, columns, cells FROM quarters")
-    for rowid, states, *row in rows:
-        try:
-            part = _part(tuple(row))
-            _, hits, *others = part.table()
-        except ValueError:  # MessagePack's errors too
-            yield f"segment {rowid} of quarters can't be unpacked"
-            continue
-        if len(others) != len(STATE_COLUMNS) - 2:
-            yield f"segment {rowid} of quarters has not the columns of states"
-        elif {len(hits), *map(len, others), sum(part.lengths)} != {states} or min(sum(hits), _MOST) != part.hits:
-            yield f"segment {rowid} of quarters has not the states and hits that it says"
-        if not known.issuperset(part.endpoints):
-            yield f"segment {rowid} of quarters refers to an endpoint that does not exist"
 
 
 def prune_quarters(connection: Connection, before_day: int) -> int:

@@ -1,5 +1,6 @@
 """All days and quarters looked through in one pass, in the order in which days lie in the file."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from heapq import merge
 from itertools import groupby
@@ -7,59 +8,86 @@ from operator import itemgetter
 from sqlite3 import Connection
 from typing import Any
 
-from msgspec import json
+from msgspec import DecodeError, json
 
 from tyk_endpoint_stats.core.segments import Quarters
 from tyk_endpoint_stats.core.soundness import quarters_come_to, states_of_day_are_sound
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.stores.contract import LookedThrough
-from tyk_endpoint_stats.stores.sqlite.quarters import endpoints_in
+from tyk_endpoint_stats.stores.sqlite.quarters import MOST_HITS, endpoints_in
 from tyk_endpoint_stats.stores.sqlite.schema import STATE_COLUMNS
 
 __all__ = ["look_through"]
 
 _DAYS = f"SELECT bucket, consumer, 0, endpoint, {', '.join(STATE_COLUMNS)} FROM days ORDER BY bucket, consumer"
 _SEGMENTS = "SELECT day, consumer, 1, rowid FROM quarters ORDER BY day, consumer"
-_SEGMENT = "SELECT endpoints, columns, cells FROM quarters WHERE rowid = ?"
+_SEGMENT = "SELECT states, hits, endpoints, columns, cells FROM quarters WHERE rowid = ?"
 
 _decode = json.Decoder(dict[int, int]).decode
+
+_Part = tuple[Sequence[int], Sequence[int], Quarters]
+
+
+class _Unreadable(Exception):
+    """What none of our statements writes; its text says which."""
 
 
 def look_through(connection: Connection) -> LookedThrough:
     """Compare each day with its quarters, and look at every state, in the caller's read transaction."""
     (pruned_before,) = connection.execute("SELECT max(before_day) FROM pruned").fetchone()
+    known = {number for (number,) in connection.execute("SELECT number FROM endpoints")}
     found = LookedThrough()
+    unreadable: Counter[str] = Counter()
     # Both in the same order, so that no more than one consumer's day is in memory.
     entries: Iterator[Any] = merge(connection.execute(_DAYS), connection.execute(_SEGMENTS))
     for (day, _), group in groupby(entries, itemgetter(0, 1)):
         states: dict[int, EndpointStats] = {}
-        segments: list[int] = []
+        parts: list[_Part] = []
         for _, _, is_segment, number, *columns in group:
-            if is_segment:
-                segments.append(number)
-            else:
-                states[number] = _state(columns)
+            try:
+                if is_segment:
+                    parts.append(_part(connection, day, number, known))
+                else:
+                    states[number] = _state(columns)
+            except _Unreadable as problem:
+                unreadable[str(problem)] += 1
         found.days[day] = found.days.get(day, 0) + len(states)
         if pruned_before is not None and day < pruned_before:
             found.pruned.add(day)
             is_sound = states_of_day_are_sound(day, states.values())
         else:
-            is_sound = states == quarters_come_to(day, _parts(connection, day, segments))
+            is_sound = states == quarters_come_to(day, parts)
         if not is_sound:
             found.suspects.add(day)
+    found.damage += (f"{count:,} {what}" for what, count in unreadable.items())
     return found
 
 
 def _state(columns: Sequence[Any]) -> EndpointStats:
     *plain, codes, histogram = columns
     make: Callable[..., EndpointStats] = EndpointStats
-    return make(*plain, _decode(codes), _decode(histogram))
+    return make(*plain, _counts("codes", codes), _counts("histogram", histogram))
 
 
-def _parts(
-    connection: Connection, day: int, segments: Sequence[int]
-) -> Iterator[tuple[Sequence[int], Sequence[int], Quarters]]:
-    for rowid in segments:
-        endpoints, columns, cells = connection.execute(_SEGMENT, (rowid,)).fetchone()
-        numbers, lengths = endpoints_in(endpoints)
-        yield numbers, lengths, Quarters(day, lengths, columns, cells)
+def _counts(column: str, encoded: str) -> dict[int, int]:
+    try:
+        return _decode(encoded)
+    except DecodeError:
+        raise _Unreadable(f"rows of days have no counts in {column}") from None
+
+
+def _part(connection: Connection, day: int, rowid: int, known: set[int]) -> _Part:
+    states, hits, encoded, columns, cells = connection.execute(_SEGMENT, (rowid,)).fetchone()
+    try:
+        endpoints, lengths = endpoints_in(encoded)
+        quarters = Quarters(day, lengths, columns, cells)
+    except DecodeError:
+        raise _Unreadable("segments of quarters can't be unpacked") from None
+    table = quarters.columns
+    if len(table) != len(STATE_COLUMNS):
+        raise _Unreadable("segments of quarters have not the columns of states")
+    if {sum(lengths), *map(len, table)} != {states} or min(sum(table[1]), MOST_HITS) != hits:
+        raise _Unreadable("segments of quarters have not the states and hits that they say")
+    if not known.issuperset(endpoints):
+        raise _Unreadable("segments of quarters refer to endpoints that do not exist")
+    return endpoints, lengths, quarters
