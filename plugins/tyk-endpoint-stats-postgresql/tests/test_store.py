@@ -29,6 +29,7 @@ from tyk_endpoint_stats.testing import (
 )
 from tyk_endpoint_stats.testing.exam import ALL_DAYS
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
+from tyk_endpoint_stats.verification import verify
 
 CONSUMER = f"consumer = '{digest('org-1', 'key', 'k1')}'"
 STATE = f"{CONSUMER} AND endpoint = '{digest('api-1', '/get')}' AND bucket = {FIRST_DAY}"
@@ -161,6 +162,8 @@ def test_a_role_that_may_only_read_can_serve(url: str, server: PostgresServer) -
     )
     with open_store(url.replace("postgres@", "reader@")) as store:
         assert [stats.hits for _, stats in store.read(Selection(ALL_DAYS))] == [1]
+        assert store.facts().day_states == 1
+        assert verify(store).problems == []
         with pytest.raises(UnusableStore, match="permission denied"):
             store.merge(batch_of([hit()]))
     server.execute(f"DROP SCHEMA {schema} CASCADE; DROP ROLE reader")
