@@ -198,8 +198,9 @@ class Aggregator:
                 known[1] = moment
             elif moment < known[0]:
                 known[0] = moment
-            known[2] += record.request_time
-            known[3] += latency
+            known[2] += latency
+            if record.request_time != latency:
+                known[3] += record.request_time - latency
             known[4] += upstream
             if latency > known[5]:
                 known[5] = latency

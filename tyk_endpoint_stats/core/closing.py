@@ -81,7 +81,7 @@ def _us_of_day(since_epoch: timedelta) -> int:
 def _row_of(sums: list[Any], quarter: int) -> Row:
     """The row of a state of several hits."""
     (
-        first, last, request_time, latency, upstream, top, top_upstream,
+        first, last, latency, more_request_time, upstream, top, top_upstream,
         good, good_upstream, bad, bad_upstream, counted, *cells,
     ) = sums  # fmt: skip
     cells.sort()
@@ -98,7 +98,7 @@ def _row_of(sums: list[Any], quarter: int) -> Row:
         hits,
         success,
         error,
-        request_time,
+        latency + more_request_time,
         latency,
         upstream,
         top,
@@ -129,7 +129,7 @@ def _batch_of(hits: Hits, rows: list[Row], path_of: Callable[[str], str]) -> Bat
             endpoint = endpoints.setdefault((api_id, path_of(path)), len(endpoints))
             recorded[api_id, path] = endpoint
         days = _days_of(states, numbers, rows)
-        last_day = max(days)
+        last_day = next(reversed(days))
         last_us = last_day * DAY_US + days[last_day][-1][LAST]
         if api_name:
             _see(batch.api_names, (org_id, api_id), last_us, api_name)
@@ -166,7 +166,7 @@ def _by_identity(hits: Hits) -> list[list[int]]:
 
 
 def _days_of(states: list[int], numbers: list[int], rows: list[Row]) -> dict[int, list[Row]]:
-    """The days of an identity, and its quarters in each, in order and each of them once.
+    """The days of an identity, in order, and its quarters in each, in order and each of them once.
 
     Args:
         states: of the identity.
@@ -194,11 +194,10 @@ def _sorted_out(numbers: list[int], rows: list[Row]) -> dict[int, list[Row]]:
     days: dict[int, list[Row]] = {}
     for number, row in zip(numbers, rows, strict=True):
         days.setdefault(number // QUARTERS_PER_DAY, []).append(row)
-    return {day: distinct(of_day) for day, of_day in days.items()}
+    return {day: distinct(days[day]) for day in sorted(days)}
 
 
 def _see(names: dict[Any, NameSeen], key: Any, last_us: int, name: str) -> None:
-    seen = (last_us, cut_name(name))
     known = names.get(key)
-    if known is None or seen > known:
-        names[key] = seen
+    if known is None or last_us >= known[0]:
+        names[key] = max(known or (last_us, ""), (last_us, cut_name(name)))

@@ -56,9 +56,10 @@ class Hits(Struct):
         upstreams: the upstream's part of them.
         request_times: of each state's first hit, in milliseconds.
         cells: of each state's first hit, its response code and latency bin together.
-        sums: of each state, ``None`` as long as it has one hit; then first and last moment, sums of request times,
-            latencies and upstreams' latencies, maxima of both latencies, minima of both over non-error hits, minima
-            of both over errors, hits by cell (or ``None``), and then the cell of each hit that is not in there.
+        sums: of each state, ``None`` as long as it has one hit; then first and last moment; sums of latencies, of
+            what request times have beyond them (nothing, nearly always) and of upstreams' latencies; maxima of both
+            latencies; minima of both over non-error hits; minima of both over errors; hits by cell (or ``None``);
+            and then the cell of each hit that is not in there.
     """
 
     newest: dict[str, int] = field(default_factory=dict)
@@ -76,9 +77,13 @@ class Hits(Struct):
 def first_sums(hits: Hits, state: int) -> list[Any]:
     """What a state's first hit comes to."""
     moment, latency, upstream = hits.moments[state], hits.latencies[state], hits.upstreams[state]
-    cell = hits.cells[state]
-    minima = [NONE_YET, NONE_YET, latency, upstream] if cell >= _ERROR else [latency, upstream, NONE_YET, NONE_YET]
-    return [moment, moment, hits.request_times[state], latency, upstream, latency, upstream, *minima, None, cell]
+    more, cell = hits.request_times[state] - latency, hits.cells[state]
+    sums = [moment, moment, latency, more, upstream, latency, upstream]
+    if cell < _ERROR:
+        sums += (latency, upstream, NONE_YET, NONE_YET, None, cell)
+    else:
+        sums += (NONE_YET, NONE_YET, latency, upstream, None, cell)
+    return sums
 
 
 def count_cells(hits: Hits) -> None:
