@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tyk_endpoint_stats"
 
 LAYERS = (
-    {"errors", "urls"},
+    {"errors", "kept", "urls"},
     {"core"},
     {"tyk", "demo"},
     {"sources.contract"},
@@ -149,7 +149,18 @@ def test_a_store_is_opened_by_its_url_and_never_named_by_the_faces():
             assert named <= {"tyk_endpoint_stats.stores.contract"}, module
 
 
-FOR_OUTSIDERS = {"", "errors", "urls", "core", "tyk", "hookspecs", "sources.contract", "stores.contract", "testing"}
+FOR_OUTSIDERS = {
+    "",
+    "errors",
+    "kept",
+    "urls",
+    "core",
+    "tyk",
+    "hookspecs",
+    "sources.contract",
+    "stores.contract",
+    "testing",
+}
 
 
 def test_stores_that_are_built_in_import_what_an_outsider_may():

@@ -46,7 +46,7 @@ def test_a_question_is_worked_out_once_and_again_after_each_change(
 def test_that_test_catches_answers_that_outlive_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The broken twin: a version that never changes."""
     find = answers.Answers.find
-    monkeypatch.setattr(answers.Answers, "find", lambda kept, _, asked: find(kept, kept._version, asked))
+    monkeypatch.setattr(answers.Answers, "find", lambda kept, _, asked: find(kept, kept._kept._version, asked))
     with pytest.raises(AssertionError):
         test_a_question_is_worked_out_once_and_again_after_each_change(tmp_path, monkeypatch)
 

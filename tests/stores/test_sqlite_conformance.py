@@ -10,6 +10,7 @@ from tyk_endpoint_stats.testing import (
     Damage,
     DurableStoreConformance,
     InspectableConformance,
+    VersionedConformance,
     WholeBatchReadsConformance,
 )
 
@@ -28,7 +29,11 @@ DAMAGES = {
 
 
 class TestSQLiteStore(
-    CopyableConformance, DurableStoreConformance, InspectableConformance, WholeBatchReadsConformance
+    CopyableConformance,
+    DurableStoreConformance,
+    InspectableConformance,
+    VersionedConformance,
+    WholeBatchReadsConformance,
 ):
     def open_store(self, place: Path) -> SQLiteStore:
         return SQLiteStore(place / "stats.db")

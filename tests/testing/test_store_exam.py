@@ -11,7 +11,7 @@ from tyk_endpoint_stats.core.selection import Batch, Counts
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.stores.contract import SourceProgress
 from tyk_endpoint_stats.stores.memory import MemoryStore
-from tyk_endpoint_stats.testing import DurableStoreConformance, WholeBatchReadsConformance
+from tyk_endpoint_stats.testing import DurableStoreConformance, VersionedConformance, WholeBatchReadsConformance
 from tyk_endpoint_stats.testing.exam import NewPlace
 
 
@@ -187,6 +187,27 @@ class CountsAtTheEnd(MemoryStore):
         return answer
 
 
+class ForgetsThatItPruned(MemoryStore):
+    """Its version is the number of batches."""
+
+    def prune(self, before):
+        version = self._version
+        pruned = super().prune(before)
+        self._version = version
+        return pruned
+
+
+class SaysItEarly(MemoryStore):
+    """Has a batch's version before it has its states."""
+
+    def merge(self, batch):
+        self._version += 1
+        time.sleep(0.001)
+        merged = super().merge(batch)
+        self._version -= 1
+        return merged
+
+
 class HasNoBound(MemoryStore):
     def read(self, selection):
         return super().read(replace(selection, max_groups=None))
@@ -228,6 +249,8 @@ def patched(module, name, value):
         (CountsToTheLast, "test_an_answer_of_more_groups_than_are_wanted_is_refused", ()),
         (CountsAtTheEnd, "test_too_large_an_answer_is_never_in_memory", ()),
         (HasNoBound, "test_an_answer_of_more_groups_than_are_wanted_is_refused", ()),
+        (ForgetsThatItPruned, "test_the_version_grows_with_every_change", ()),
+        (SaysItEarly, "test_an_answer_is_never_older_than_the_version_before_it", ()),
         (LeavesOutTheLastBucket, "test_any_history_answers_as_its_records_do", ()),
         (MemoryStore, "test_reopening_keeps_everything", ()),
         (MemoryStore, "test_a_second_handle_sees_what_the_first_has_merged", ()),
@@ -235,7 +258,7 @@ def patched(module, name, value):
     ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
 def test_the_exam_catches(new_place: NewPlace, twin, test: str, arguments) -> None:
-    class Exam(DurableStoreConformance, WholeBatchReadsConformance):
+    class Exam(DurableStoreConformance, VersionedConformance, WholeBatchReadsConformance):
         def open_store(self, place):
             return twin()
 

@@ -34,6 +34,7 @@ __all__ = [
     "SourceProgress",
     "Store",
     "StoreFacts",
+    "Versioned",
     "WholeBatchReads",
 ]
 
@@ -242,6 +243,20 @@ class WholeBatchReads:
 
     Memory, SQLite and MongoDB on a replica set have it; a standalone MongoDB can't.
     """
+
+
+class Versioned(ABC):
+    """An ability, as a type: the store tells at little cost whether its answers may have changed."""
+
+    @abstractmethod
+    def version(self) -> int:
+        """A number that grows with every change; as long as it stays, every answer stays.
+
+        An answer that is asked for afterwards is of this version or of a later one.
+
+        Raises:
+            StoreError: the store can't answer.
+        """
 
 
 class Copyable(ABC):

@@ -24,7 +24,15 @@ from tyk_endpoint_stats.core.selection import (
 )
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PositionConflict, QuartersPruned, StoreClosed, StoreError
-from tyk_endpoint_stats.stores.contract import Copyable, Outline, Pruned, SourceProgress, Store, WholeBatchReads
+from tyk_endpoint_stats.stores.contract import (
+    Copyable,
+    Outline,
+    Pruned,
+    SourceProgress,
+    Store,
+    Versioned,
+    WholeBatchReads,
+)
 
 __all__ = ["MemoryStore", "open_memory"]
 
@@ -37,7 +45,7 @@ def open_memory(url: str = "memory://") -> "MemoryStore":
     return MemoryStore()
 
 
-class MemoryStore(Copyable, WholeBatchReads, Store):
+class MemoryStore(Copyable, Versioned, WholeBatchReads, Store):
     """States in a dict, for tests, demos, and questions over a file that need no database."""
 
     def __init__(self) -> None:
@@ -49,6 +57,7 @@ class MemoryStore(Copyable, WholeBatchReads, Store):
         self._aliases: dict[tuple[str, str, str], NameSeen] = {}
         self._positions: dict[str, tuple[str | None, Counts]] = {}
         self._pruned_before_day: int | None = None
+        self._version = 0
 
     def merge(self, batch: Batch) -> bool:
         """See the contract."""
@@ -61,6 +70,7 @@ class MemoryStore(Copyable, WholeBatchReads, Store):
                         return False
                     raise PositionConflict(batch.source, batch.begins, stored)
             merged = self._merged_states(batch)  # may raise, so before anything changes
+            self._version += 1
             for bucket, states in merged.items():
                 self._states.setdefault(bucket, {}).update(states)
             _see_all(self._api_names, batch.api_names)
@@ -69,6 +79,12 @@ class MemoryStore(Copyable, WholeBatchReads, Store):
                 counts.merge(batch.counts)
                 self._positions[batch.source] = (batch.ends, counts)
             return True
+
+    def version(self) -> int:
+        """See the contract."""
+        with self._lock:
+            self._check_usable()
+            return self._version
 
     def _merged_states(self, batch: Batch) -> dict[Bucket, dict[Series, EndpointStats]]:
         merged: dict[Bucket, dict[Series, EndpointStats]] = {}
@@ -165,6 +181,7 @@ class MemoryStore(Copyable, WholeBatchReads, Store):
         """See the contract. Positions are kept: what a source is can't be told from here."""
         with self._lock:
             self._check_usable()
+            self._version += 1
             day, known = before // DAY_US, self._pruned_before_day
             self._pruned_before_day = day if known is None else max(day, known)
             gone = [bucket for bucket in self._states if self._is_pruned(bucket)]

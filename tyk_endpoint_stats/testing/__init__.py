@@ -42,6 +42,7 @@ from tyk_endpoint_stats.testing.conformance import (  # noqa: E402 - asserts are
     InspectableConformance,
     ReadableStoreConformance,
     StoreConformance,
+    VersionedConformance,
     WholeBatchReadsConformance,
 )
 from tyk_endpoint_stats.testing.generators import batch_of, hit, records, selections  # noqa: E402
@@ -59,6 +60,7 @@ __all__ = [
     "ReadableStoreConformance",
     "SourceConformance",
     "StoreConformance",
+    "VersionedConformance",
     "WholeBatchReadsConformance",
     "batch_of",
     "hit",

@@ -9,6 +9,7 @@ from tyk_endpoint_stats.testing.limits import LimitsExam
 from tyk_endpoint_stats.testing.positions import PositionsExam
 from tyk_endpoint_stats.testing.pruning import PruningExam
 from tyk_endpoint_stats.testing.reading import ReadingExam
+from tyk_endpoint_stats.testing.versions import VersionExam
 
 __all__ = [
     "CopyableConformance",
@@ -16,6 +17,7 @@ __all__ = [
     "InspectableConformance",
     "ReadableStoreConformance",
     "StoreConformance",
+    "VersionedConformance",
     "WholeBatchReadsConformance",
 ]
 
@@ -71,6 +73,10 @@ class DurableStoreConformance(DurabilityExam, StoreConformance):
 
 class WholeBatchReadsConformance(WholeBatchExam, StoreConformance):
     """The exam of stores whose readers see a batch whole or not at all (``stores.contract.WholeBatchReads``)."""
+
+
+class VersionedConformance(VersionExam, StoreConformance):
+    """The exam of stores that tell whether their answers may have changed (``stores.contract.Versioned``)."""
 
 
 class CopyableConformance(CopyingExam, StoreConformance):

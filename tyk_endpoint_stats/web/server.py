@@ -14,6 +14,7 @@ from typing import Any
 
 from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.web.connection import Connection, Limits, wire_head
+from tyk_endpoint_stats.web.kept_answers import KeptAnswers
 from tyk_endpoint_stats.web.log_lines import one_line
 from tyk_endpoint_stats.web.messages import Request, Response, busy_response
 from tyk_endpoint_stats.web.room import Room
@@ -73,6 +74,7 @@ class Server(socketserver.TCPServer):
         self.settings = settings
         self.limits = limits
         self._store = store
+        self._kept = KeptAnswers(store, settings)
         self.most_connections = _fitting_descriptors(limits.connections)
         self._changed = threading.Condition()
         self._open: set[Connection] = set()
@@ -198,7 +200,11 @@ class Server(socketserver.TCPServer):
             _log.error("connection failed: %s", one_line(problem))
 
     def _respond_to(self, peer: str, request: Request, until_sent: ExitStack) -> Response:
-        response = self._respond_in_turn(request, until_sent)
+        response = self._kept.respond(
+            request,
+            ask=lambda asked: self._respond_in_turn(asked, until_sent),
+            give=lambda kept: self._if_there_is_room(kept, until_sent),
+        )
         if response.status == 401 and self._may_say(f"401 {peer}"):
             _log.warning("wrong or missing token from %s", peer)
         return response
@@ -212,12 +218,13 @@ class Server(socketserver.TCPServer):
                 _log.warning("%d questions are being answered, others are turned away", self.limits.questions)
             return busy_response().without_body() if request.method == "HEAD" else busy_response()
         try:
-            response = self.respond(request)
             # Before the next question's turn, or bodies that have no room yet would come together.
-            there_is_room = until_sent.enter_context(self._unsent.taken(len(response.body)))
-            return response if there_is_room else busy_response()
+            return self._if_there_is_room(self.respond(request), until_sent)
         finally:
             self._asking.release()
+
+    def _if_there_is_room(self, response: Response, until_sent: ExitStack) -> Response:
+        return response if until_sent.enter_context(self._unsent.taken(len(response.body))) else busy_response()
 
     def _run(self, connection: Connection, sock: socket.socket) -> None:
         try:

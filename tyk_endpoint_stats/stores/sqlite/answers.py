@@ -1,12 +1,11 @@
 """Answers that are kept as long as the file stays as it is: people ask the same again, and pages one by one."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from sys import getsizeof
-from threading import Lock
 
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.kept import Kept
 
 __all__ = ["Answers"]
 
@@ -29,36 +28,18 @@ class Answers:
     """
 
     def __init__(self) -> None:
-        self._lock = Lock()
-        self._version = -1
-        self._bytes = 0
-        self._answers: OrderedDict[Selection, tuple[Answer, int]] = OrderedDict()
+        self._kept: Kept[Selection, Answer] = Kept(MOST_BYTES)
 
     def find(self, version: int, selection: Selection) -> Answer | None:
         """The answer, if it was kept; its states are the caller's own."""
-        with self._lock:
-            found = self._answers.get(selection) if version == self._version else None
-            if found is None:
-                return None
-            self._answers.move_to_end(selection)
-        return [(group, _copy_of(stats)) for group, stats in found[0]]
+        found = self._kept.find(version, selection)
+        return None if found is None else [(group, _copy_of(stats)) for group, stats in found]
 
     def keep(self, version: int, selection: Selection, answer: Answer) -> None:
         """Keep an answer, unless it is too large or of an older version than others."""
         size = _bytes_of(answer)
-        if size > MOST_BYTES or version < self._version:
-            return
-        kept = [(group, _copy_of(stats)) for group, stats in answer]
-        with self._lock:
-            if version > self._version:
-                self._version, self._bytes = version, 0
-                self._answers.clear()
-            if version == self._version and selection not in self._answers:
-                self._answers[selection] = (kept, size)
-                self._bytes += size
-                while self._bytes > MOST_BYTES:
-                    _, (_, oldest) = self._answers.popitem(last=False)
-                    self._bytes -= oldest
+        if size <= MOST_BYTES:
+            self._kept.keep(version, selection, [(group, _copy_of(stats)) for group, stats in answer], size)
 
 
 def _bytes_of(answer: Answer) -> int:

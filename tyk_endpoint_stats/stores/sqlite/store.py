@@ -22,6 +22,7 @@ from tyk_endpoint_stats.stores.contract import (
     SourceProgress,
     Store,
     StoreFacts,
+    Versioned,
     WholeBatchReads,
 )
 from tyk_endpoint_stats.stores.sqlite import inspection, reading, soundness, writing
@@ -71,7 +72,7 @@ def open_existing_sqlite(url: str) -> "SQLiteStore":
     return SQLiteStore(path)
 
 
-class SQLiteStore(Copyable, Inspectable, WholeBatchReads, Store):
+class SQLiteStore(Copyable, Inspectable, Versioned, WholeBatchReads, Store):
     """States in one SQLite file. Thread-safe; any number of processes may open the same file.
 
     A merge is durable when it returns (``synchronous = FULL``). ``warnings`` says what to know about the
@@ -129,12 +130,17 @@ class SQLiteStore(Copyable, Inspectable, WholeBatchReads, Store):
     def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
         """See the contract."""
         with self._reading() as connection:
-            (version,) = connection.execute("SELECT number FROM version").fetchone()
+            version = _version(connection)
             answer = self._answers.find(version, selection)
             if answer is None:
                 answer = reading.answer(connection, selection)
                 self._answers.keep(version, selection, answer)
             return answer
+
+    def version(self) -> int:
+        """See the contract."""
+        with self._reading() as connection:
+            return _version(connection)
 
     def prune(self, before: Instant) -> Pruned:
         """See the contract. Positions are kept: whether a file can come back can't be told from here."""
@@ -248,6 +254,11 @@ class SQLiteStore(Copyable, Inspectable, WholeBatchReads, Store):
 def _position(connection: sqlite3.Connection, source: str) -> str | None:
     found = connection.execute("SELECT position FROM sources WHERE source = ?", (source,)).fetchone()
     return found[0] if found else None
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    number: int = connection.execute("SELECT number FROM version").fetchone()[0]
+    return number
 
 
 def _version_warnings() -> tuple[str, ...]:

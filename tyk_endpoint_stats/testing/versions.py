@@ -1,0 +1,69 @@
+"""The exam of stores that tell whether their answers may have changed."""
+
+import threading
+from bisect import bisect_right
+
+from tyk_endpoint_stats.core.instants import DAY_US
+from tyk_endpoint_stats.core.selection import Selection
+from tyk_endpoint_stats.stores.contract import Store, Versioned
+from tyk_endpoint_stats.testing.exam import ALL_DAYS, NewPlace, StoreExam, answer_of, run_together
+from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
+
+__all__ = ["VersionExam"]
+
+MERGES = 40
+
+
+def _version(store: Store) -> int:
+    assert isinstance(store, Versioned)
+    return store.version()
+
+
+def _hits(store: Store) -> int:
+    return sum(stats.hits for stats in answer_of(store, Selection(ALL_DAYS)).values())
+
+
+class VersionExam(StoreExam):
+    """``version`` grows with every change, and before an answer shows it."""
+
+    def test_the_version_grows_with_every_change(self, new_place: NewPlace) -> None:
+        """With a source and without, and when quarters are pruned; not with a question."""
+        with self.open_store(new_place()) as store:
+            seen = [_version(store)]
+            for change in (
+                lambda: store.merge(batch_of([hit()], "s", None, "1")),
+                lambda: store.merge(batch_of([hit()])),
+                lambda: store.merge(batch_of([hit(path="/another")])),
+                lambda: store.prune((FIRST_DAY + 1) * DAY_US),
+            ):
+                change()
+                _hits(store)
+                seen += [_version(store), _version(store)]
+            assert seen[1::2] == seen[2::2]
+            assert seen[::2] == sorted(set(seen))
+
+    def test_an_answer_is_never_older_than_the_version_before_it(self, new_place: NewPlace) -> None:
+        """While another thread merges."""
+        done = threading.Event()
+        versions, read = [], []
+
+        with self.open_store(new_place()) as store:
+            versions.append(_version(store))
+
+            def write() -> None:
+                try:
+                    for _ in range(MERGES):
+                        store.merge(batch_of([hit()]))
+                        versions.append(_version(store))
+                finally:
+                    done.set()
+
+            def ask() -> None:
+                while not done.is_set():
+                    version = _version(store)
+                    read.append((version, _hits(store)))
+
+            run_together(write, ask)
+            for version, hits in read:
+                assert hits >= bisect_right(versions, version) - 1, "as many merges as the version knows of"
+            assert _hits(store) == MERGES
