@@ -13,11 +13,14 @@ def answers_a_second(port: int, target: str, token: str, connections: int, secon
     end = time.monotonic() + seconds
 
     def run(index: int) -> None:
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-            while time.monotonic() < end:
-                connection.sendall(request)
-                read_answer(connection)
-                counts[index] += 1
+        while time.monotonic() < end:
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+                is_last = False  # the server closes a connection after so many requests
+                while not is_last and time.monotonic() < end:
+                    connection.sendall(request)
+                    head, _ = read_answer(connection)
+                    is_last = b"connection: close" in head
+                    counts[index] += 1
 
     threads = [Thread(target=run, args=(index,)) for index in range(connections)]
     began = time.monotonic()
@@ -28,17 +31,24 @@ def answers_a_second(port: int, target: str, token: str, connections: int, secon
     return sum(counts) / (time.monotonic() - began)
 
 
-def read_answer(connection: socket.socket) -> bytes:
-    """The body of one answer; it has to be a 200."""
+def read_answer(connection: socket.socket) -> tuple[bytes, bytes]:
+    """The head in lower case and the body of one answer; it has to be a 200."""
     data = b""
     while b"\r\n\r\n" not in data:
-        data += connection.recv(65536)
+        data += _some(connection)
     head, _, body = data.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200"), head
-    length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+    head = head.lower()
+    assert head.startswith(b"http/1.1 200"), head
+    length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
     while len(body) < length:
-        body += connection.recv(65536)
-    return body
+        body += _some(connection)
+    return head, body
+
+
+def _some(connection: socket.socket) -> bytes:
+    received = connection.recv(65536)
+    assert received, "the server hung up within an answer"
+    return received
 
 
 if __name__ == "__main__":

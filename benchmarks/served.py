@@ -28,13 +28,20 @@ class Served:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self._connection = self._connected()
         self._request = f"GET {TARGET} HTTP/1.1\r\nHost: localhost\r\nauthorization: {TOKEN}\r\n\r\n".encode()
 
     def ask(self) -> bytes:
         """One answer over a connection that is kept."""
         self._connection.sendall(self._request)
-        return http_client.read_answer(self._connection)
+        head, body = http_client.read_answer(self._connection)
+        if b"connection: close" in head:  # after so many requests
+            self._connection.close()
+            self._connection = self._connected()
+        return body
+
+    def _connected(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self._port), timeout=10)
 
     def answers_a_second(self, seconds: float) -> float:
         """With eight connections of another process."""
