@@ -197,7 +197,7 @@ def test_writers_may_go_on(store: Store) -> None:
         ("DELETE FROM endpoints WHERE number = 2", "a row of days refers to a row of endpoints"),
         (
             "DELETE FROM endpoints WHERE number = 2; DELETE FROM days WHERE endpoint = 2;"
-            "DELETE FROM stretches WHERE endpoint = 2",
+            "DELETE FROM stretches_of_4 WHERE endpoint = 2; DELETE FROM stretches_of_16 WHERE endpoint = 2",
             "6 segments of quarters refer to endpoints that do not exist",
         ),
         ("UPDATE consumers SET kind = 'lamp' WHERE number = 1", "1 consumers are of no kind"),

@@ -228,7 +228,7 @@ SEGMENTS_OF_ONE = "SEARCH quarters USING INDEX quarters_of_consumer (consumer=? 
 
 def plans(path: Path, asked: Selection, summed_before: int = 0) -> list[str]:
     """How SQLite goes about each of a selection's statements."""
-    statements = [queries.days_query(asked, summed_before)]
+    statements = [queries.days_query(asked, dict.fromkeys(schema.LENGTHS, summed_before))]
     statements += [queries.quarters_query(asked, span) for span in asked.spans if span.width is Width.QUARTER]
     with SQLiteStore(path) as store, store._reading() as connection:
         explained = [connection.execute(f"EXPLAIN QUERY PLAN {sql}", values) for sql, values in statements]
@@ -245,8 +245,9 @@ def test_a_question_about_a_consumer_scans_no_table_of_states(path: Path) -> Non
 def test_a_question_about_a_year_reads_stretches_that_were_summed_up(path: Path) -> None:
     plan = plans(path, selection(kind=Kind.KEY, consumer_id="k", distributions=False), summed_before=500)
     assert not [step for step in plan if step.startswith("SCAN") and re.search("days|stretches|quarters", step)]
-    assert sum("SEARCH states USING PRIMARY KEY (bucket=? AND consumer=?)" in step for step in plan) == 2
-    assert sum("SEARCH stretches USING PRIMARY KEY (bucket>? AND bucket<?)" in step for step in plan) == 2
+    assert sum("SEARCH states USING PRIMARY KEY (bucket=? AND consumer=?)" in step for step in plan) == 3
+    for table in ("days", "stretches_of_16"):
+        assert sum(f"SEARCH {table} USING PRIMARY KEY (bucket>? AND bucket<?)" in step for step in plan) == 2
 
 
 def test_a_question_about_everybody_reads_its_range_alone(path: Path) -> None:
@@ -321,13 +322,14 @@ def test_every_table_is_strict(path: Path) -> None:
     with SQLiteStore(path) as store, store._reading() as connection:
         tables = connection.execute("SELECT name, strict FROM pragma_table_list WHERE type = 'table'").fetchall()
     ours = {name: strict for name, strict in tables if not name.startswith(("sqlite_", "_sqlite"))}
-    states = {"days", "quarters", "stretches"}
+    states = {"days", "quarters", "stretches_of_4", "stretches_of_16"}
     assert set(ours) == {"apis", "consumers", "endpoints", "pruned", "sources", "summed", "version", *states}
     assert all(ours.values())
 
 
 def test_the_columns_are_those_of_a_state(path: Path) -> None:
     with SQLiteStore(path) as store, store._reading() as connection:
-        for table, expected in (("days", schema.STATE_COLUMNS), ("stretches", schema.PLAIN_COLUMNS)):
+        stretches = [(schema.table_of(length), schema.PLAIN_COLUMNS) for length in schema.LENGTHS]
+        for table, expected in (("days", schema.STATE_COLUMNS), *stretches):
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
             assert columns == ["bucket", "consumer", "endpoint", *expected]

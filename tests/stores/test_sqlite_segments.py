@@ -9,7 +9,7 @@ import pytest
 from tyk_endpoint_stats import Record
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.selection import Dimension, Kind, Selection
-from tyk_endpoint_stats.stores.sqlite import SQLiteStore, quarters, stretches, writing
+from tyk_endpoint_stats.stores.sqlite import SQLiteStore, quarters, writing
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTERS, EVERYTHING, answer_of, check_answers
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
 from tyk_endpoint_stats.testing.plain import plain_hits
@@ -75,7 +75,7 @@ def test_that_test_catches_segments_that_are_left_out(tmp_path: Path, monkeypatc
 def test_a_long_range_is_the_same_from_stretches_and_from_days(tmp_path: Path) -> None:
     rng = random.Random(2)
     merged: list[Record] = []
-    first = FIRST_DAY - FIRST_DAY % stretches.STRETCH_DAYS - 40
+    first = FIRST_DAY - FIRST_DAY % 16 - 40
     with SQLiteStore(tmp_path / "s.db") as store:
         for newest in range(first, first + 100, 5):
             # Most of them are new, a few are older than what was summed up.
@@ -96,14 +96,16 @@ def test_a_long_range_is_the_same_from_stretches_and_from_days(tmp_path: Path) -
         ]
         check_answers(store, plain_hits(merged), questions)
         with store._reading() as connection:
-            assert connection.execute("SELECT count(*) FROM stretches").fetchone()[0] > 5
+            for table in ("stretches_of_4", "stretches_of_16"):
+                assert connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > 5
 
 
+@pytest.mark.parametrize("length", [4, 16])
 def test_that_test_catches_late_hits_that_miss_their_stretch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
 ) -> None:
     """The broken twin: what comes in after a stretch was summed up goes into days alone."""
-    monkeypatch.setattr(writing, "stretches_end", lambda _: -(10**6))
+    monkeypatch.setattr(writing, "summed_before", lambda _: {length: -(10**6)})
     with pytest.raises(AssertionError):
         test_a_long_range_is_the_same_from_stretches_and_from_days(tmp_path)
 
@@ -117,5 +119,7 @@ def test_stretches_before_1970_end_where_days_do(tmp_path: Path) -> None:
             store, plain_hits(records), [Selection(spans, kind=Kind.KEY, consumer_id="k1", distributions=False)]
         )
         with store._reading() as connection:
-            found = connection.execute("SELECT bucket, hits FROM stretches ORDER BY bucket").fetchall()
-        assert found == [(-3, 8), (-2, 16), (-1, 16)]
+            found = connection.execute("SELECT bucket, hits FROM stretches_of_16 ORDER BY bucket").fetchall()
+            assert found == [(-3, 8), (-2, 16), (-1, 16)]
+            found = connection.execute("SELECT bucket, hits FROM stretches_of_4 ORDER BY bucket").fetchall()
+        assert found == [(bucket, 4) for bucket in range(-10, 0)]

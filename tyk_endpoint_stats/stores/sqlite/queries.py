@@ -1,11 +1,12 @@
 """The SQL of a selection: seeks by bucket, sums in the database. All of it is constant text and ``?``."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Span, Width
 from tyk_endpoint_stats.core.selection import Dimension, Selection
-from tyk_endpoint_stats.stores.sqlite.schema import AGGREGATES, PLAIN_COLUMNS
-from tyk_endpoint_stats.stores.sqlite.stretches import STRETCH_DAYS, whole_stretches
+from tyk_endpoint_stats.stores.sqlite.schema import AGGREGATES, LENGTHS, PLAIN_COLUMNS
+from tyk_endpoint_stats.stores.sqlite.stretches import tables_of
 
 __all__ = ["Query", "consumers_where", "days_query", "endpoints_where", "quarters_query", "where"]
 
@@ -53,7 +54,7 @@ def endpoints_where(selection: Selection) -> Query:
     return where(("api_id = ?", selection.api_id), ("path = ?", selection.path))
 
 
-def days_query(selection: Selection, summed_before: int) -> Query:
+def days_query(selection: Selection, summed: Mapping[int, int]) -> Query:
     """The SQL for the days of a selection; ``""`` if it has none.
 
     Rows are a consumer's number, an endpoint's number and a day, each ``NULL`` where it is not kept apart, and then
@@ -62,7 +63,7 @@ def days_query(selection: Selection, summed_before: int) -> Query:
 
     Args:
         selection: what is asked.
-        summed_before: the first stretch that is not summed up.
+        summed: by the length of stretches, the first one that is not summed up.
     """
     ctes: list[str] = []
     cte_parameters: list[Any] = []
@@ -76,7 +77,7 @@ def days_query(selection: Selection, summed_before: int) -> Query:
     columns = f"states.bucket, states.consumer, states.endpoint, {_PLAIN}"
     if selection.distributions:
         columns += ", states.codes, states.histogram"
-    for number, (table, first, end) in enumerate(_ranges(selection, summed_before)):
+    for number, (table, first, end) in enumerate(_ranges(selection, summed)):
         names = {"alias": f"stored_{number}", "table": table, "columns": columns}
         if one_consumer:
             ctes.append(_STORED.format(**names))
@@ -111,24 +112,11 @@ def days_query(selection: Selection, summed_before: int) -> Query:
     return sql, [*cte_parameters, *part_parameters, *filter_parameters]
 
 
-def _ranges(selection: Selection, summed_before: int) -> list[tuple[str, int, int]]:
+def _ranges(selection: Selection, summed: Mapping[int, int]) -> list[tuple[str, int, int]]:
     """Tables and ranges of buckets that have the days: whole stretches where nothing but their sum is wanted."""
-    ranges = []
-    for span in selection.spans:
-        if span.width is not Width.DAY:
-            continue
-        ranges.append(("days", span.first, span.end))
-        if selection.distributions or Dimension.BUCKET in selection.group_by:
-            continue
-        first, end = whole_stretches(span.first, span.end)
-        end = min(end, summed_before)
-        if first < end:
-            ranges[-1:] = [
-                ("days", span.first, first * STRETCH_DAYS),
-                ("stretches", first, end),
-                ("days", end * STRETCH_DAYS, span.end),
-            ]
-    return [(table, first, end) for table, first, end in ranges if first < end]
+    lengths = () if selection.distributions or Dimension.BUCKET in selection.group_by else LENGTHS
+    spans = [span for span in selection.spans if span.width is Width.DAY]
+    return [each for span in spans for each in tables_of(span.first, span.end, summed, lengths)]
 
 
 def quarters_query(selection: Selection, span: Span) -> Query:

@@ -21,7 +21,7 @@ from tyk_endpoint_stats.stores.sqlite.queries import (
     where,
 )
 from tyk_endpoint_stats.stores.sqlite.schema import PLAIN_COLUMNS
-from tyk_endpoint_stats.stores.sqlite.stretches import stretches_end
+from tyk_endpoint_stats.stores.sqlite.stretches import summed_before
 
 __all__ = ["answer", "outline"]
 
@@ -83,7 +83,7 @@ def outline(connection: Connection) -> Outline:
 
 
 def _days(connection: Connection, selection: Selection) -> Iterator[tuple[_NumberedGroup, EndpointStats]]:
-    sql, parameters = days_query(selection, stretches_end(connection))
+    sql, parameters = days_query(selection, summed_before(connection))
     if not sql:
         return
     make: Callable[..., EndpointStats] = EndpointStats

@@ -2,7 +2,7 @@
 
 Days are rows, for SQL and Datasette. Their key is (bucket, consumer, endpoint): time comes in nearly ordered, so
 writing appends (2 µs a row; 5 with the consumer first), and a question seeks once for each bucket that is stored.
-Stretches are days summed up, for questions about long ranges. Quarters, which
+Stretches are four or sixteen days summed up, for questions about long ranges. Quarters, which
 only the edges of a range need, lie packed in segments: rows of them took three quarters of an ingest's time.
 """
 
@@ -16,6 +16,7 @@ from tyk_endpoint_stats.errors import UnusableStore
 __all__ = [
     "AGGREGATES",
     "APPLICATION_ID",
+    "LENGTHS",
     "MAXIMA",
     "MINIMA",
     "PLAIN_COLUMNS",
@@ -23,6 +24,7 @@ __all__ = [
     "SUMS",
     "check_ours",
     "migrate",
+    "table_of",
 ]
 
 APPLICATION_ID = 0x54594B45  # "TYKE"; `file` and sqlite3 show it
@@ -63,6 +65,15 @@ AGGREGATES = {
     **{column: f"min({column})" for column in MINIMA},
 }
 """How SQL sums a plain column up."""
+
+LENGTHS = (16, 4)
+"""Of stretches, in days, longest first; each is a multiple of the next."""
+
+
+def table_of(length: int) -> str:
+    """The table of the stretches of so many days."""
+    return f"stretches_of_{length}"
+
 
 _STATE_TABLE = """
 CREATE TABLE {table} (
@@ -155,10 +166,11 @@ CREATE TABLE pruned (
 """,
     """
 CREATE TABLE summed (
-    before_stretch INTEGER NOT NULL             -- days of earlier stretches are summed up
+    days INTEGER PRIMARY KEY,                   -- the length of stretches
+    before_stretch INTEGER NOT NULL             -- earlier ones are summed up
 ) STRICT
 """,
-    "INSERT INTO summed VALUES (-1000000)",
+    *(f"INSERT INTO summed VALUES ({length}, -10000000)" for length in LENGTHS),
     """
 CREATE TABLE version (
     number INTEGER NOT NULL                     -- how often this file was changed
@@ -196,9 +208,11 @@ def _migrations() -> Migrations:
     def states(db: Database) -> None:
         for statement in _NAMES_AND_SOURCES:
             db.execute(statement)
-        days, stretches = "days since 1970-01-01T00:00Z", "sixteen days each, since 1970-01-01T00:00Z"
-        db.execute(_STATE_TABLE.format(table="days", bucket=days, distributions=_DISTRIBUTIONS))
-        db.execute(_STATE_TABLE.format(table="stretches", bucket=stretches, distributions=""))
+        bucket = "days since 1970-01-01T00:00Z"
+        db.execute(_STATE_TABLE.format(table="days", bucket=bucket, distributions=_DISTRIBUTIONS))
+        for length in LENGTHS:
+            bucket = f"{length} days each, since 1970-01-01T00:00Z"
+            db.execute(_STATE_TABLE.format(table=table_of(length), bucket=bucket, distributions=""))
         for statement in _QUARTERS:
             db.execute(statement)
         db.execute(_VIEW)

@@ -13,13 +13,15 @@ from tyk_endpoint_stats.core.rows import NO_HIT
 from tyk_endpoint_stats.core.segments import Segment
 from tyk_endpoint_stats.core.selection import Batch, Counts
 from tyk_endpoint_stats.stores.sqlite.schema import (
+    LENGTHS,
     MAXIMA,
     MINIMA,
     PLAIN_COLUMNS,
     STATE_COLUMNS,
     SUMS,
+    table_of,
 )
-from tyk_endpoint_stats.stores.sqlite.stretches import STRETCH_DAYS, stretches_end
+from tyk_endpoint_stats.stores.sqlite.stretches import summed_before
 
 __all__ = [
     "CONSUMERS",
@@ -54,7 +56,7 @@ def _merge(table: str, columns: Sequence[str], updates: Sequence[str]) -> str:
 
 
 _MERGE_DAYS = _merge("days", STATE_COLUMNS, [*_PLAIN_UPDATES, *_COUNTS_UPDATES])
-_MERGE_STRETCHES = _merge("stretches", PLAIN_COLUMNS, _PLAIN_UPDATES)
+_MERGE_STRETCHES = {length: _merge(table_of(length), PLAIN_COLUMNS, _PLAIN_UPDATES) for length in LENGTHS}
 
 
 def add_merge_function(connection: Connection) -> None:
@@ -169,9 +171,9 @@ def write_days(
     ]
     rows.sort()
     connection.executemany(_MERGE_DAYS, rows)
-    end = stretches_end(connection)
-    late = ((day // STRETCH_DAYS, *row[: len(PLAIN_COLUMNS) + 2]) for day, *row in rows if day < end * STRETCH_DAYS)
-    connection.executemany(_MERGE_STRETCHES, late)
+    for length, end in summed_before(connection).items():
+        late = ((day // length, *row[: len(PLAIN_COLUMNS) + 2]) for day, *row in rows if day < end * length)
+        connection.executemany(_MERGE_STRETCHES[length], late)
 
 
 def _rows(segment: Segment, consumer: int, endpoints: Sequence[int]) -> Iterator[tuple[Any, ...]]:
