@@ -98,6 +98,7 @@ def _problems(store: ReadableStore, verdict: Verdict) -> Iterator[Problem]:
         yield from (Problem("structure", what) for what in damage)
         if damage:
             return  # answers from damaged pages and rows say nothing
+        yield from (Problem("structure", what) for what in looked.beside)
     counted = 0
     if isinstance(store, Store):
         for source in store.sources():

@@ -96,11 +96,11 @@ def test_a_long_range_is_the_same_from_stretches_and_from_days(tmp_path: Path) -
         ]
         check_answers(store, plain_hits(merged), questions)
         with store._reading() as connection:
-            for table in ("stretches_of_4", "stretches_of_16"):
+            for table in ("stretches_of_1", "stretches_of_4", "stretches_of_16"):
                 assert connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > 5
 
 
-@pytest.mark.parametrize("length", [4, 16])
+@pytest.mark.parametrize("length", [1, 4, 16])
 def test_that_test_catches_late_hits_that_miss_their_stretch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
 ) -> None:
@@ -122,4 +122,6 @@ def test_stretches_before_1970_end_where_days_do(tmp_path: Path) -> None:
             found = connection.execute("SELECT bucket, hits FROM stretches_of_16 ORDER BY bucket").fetchall()
             assert found == [(-3, 8), (-2, 16), (-1, 16)]
             found = connection.execute("SELECT bucket, hits FROM stretches_of_4 ORDER BY bucket").fetchall()
-        assert found == [(bucket, 4) for bucket in range(-10, 0)]
+            assert found == [(bucket, 4) for bucket in range(-10, 0)]
+            found = connection.execute("SELECT bucket, hits FROM stretches_of_1 ORDER BY bucket").fetchall()
+        assert found == [(bucket, 1) for bucket in range(-40, 1)]

@@ -82,12 +82,14 @@ class LookedThrough(Struct):
         pruned: those whose quarters were pruned.
         suspects: those in which a state has a contradiction, or that their quarters do not come to.
         damage: states that can't even be read, so that no answer can be made from them; a sentence each.
+        beside: what is wrong with what the store keeps beside days and quarters; a sentence each.
     """
 
     days: dict[int, int] = field(default_factory=dict)
     pruned: set[int] = field(default_factory=set)
     suspects: set[int] = field(default_factory=set)
     damage: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
 
 
 class Outline(Struct, frozen=True):

@@ -4,7 +4,6 @@ from sqlite3 import Connection
 
 from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.stores.contract import StoreFacts
-from tyk_endpoint_stats.stores.sqlite.stretches import damaged_stretches
 
 __all__ = ["damage", "facts"]
 
@@ -60,7 +59,4 @@ def damage(connection: Connection) -> list[str]:
         (count,) = connection.execute(sql).fetchone()
         if count:
             found.append(text.format(count))
-    count = damaged_stretches(connection)
-    if count:
-        found.append(f"{count:,} stretches are not what their days come to")
     return found

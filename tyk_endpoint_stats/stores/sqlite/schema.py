@@ -2,8 +2,8 @@
 
 Days are rows, for SQL and Datasette. Their key is (bucket, consumer, endpoint): time comes in nearly ordered, so
 writing appends (2 µs a row; 5 with the consumer first), and a question seeks once for each bucket that is stored.
-Stretches are four or sixteen days summed up, for questions about long ranges. Quarters, which
-only the edges of a range need, lie packed in segments: rows of them took three quarters of an ingest's time.
+Stretches are one, four or sixteen days summed up, for questions that want no codes and no histograms. Quarters,
+which only the edges of a range need, lie packed in segments: rows of them took three quarters of an ingest's time.
 """
 
 from sqlite3 import Connection
@@ -66,7 +66,7 @@ AGGREGATES = {
 }
 """How SQL sums a plain column up."""
 
-LENGTHS = (16, 4)
+LENGTHS = (16, 4, 1)
 """Of stretches, in days, longest first; each is a multiple of the next."""
 
 

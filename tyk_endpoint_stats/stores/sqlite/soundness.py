@@ -16,6 +16,7 @@ from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.stores.contract import LookedThrough
 from tyk_endpoint_stats.stores.sqlite.quarters import MOST_HITS, endpoints_in
 from tyk_endpoint_stats.stores.sqlite.schema import STATE_COLUMNS
+from tyk_endpoint_stats.stores.sqlite.stretches import damaged_stretches
 
 __all__ = ["look_through"]
 
@@ -60,6 +61,8 @@ def look_through(connection: Connection) -> LookedThrough:
         if not is_sound:
             found.suspects.add(day)
     found.damage += (f"{count:,} {what}" for what, count in unreadable.items())
+    if count := damaged_stretches(connection):
+        found.beside.append(f"{count:,} stretches are not what their days come to")
     return found
 
 

@@ -1,7 +1,8 @@
-"""Stretches: days summed up four and sixteen at a time: a month is read from some 7 buckets and not from 30.
+"""Stretches: days summed up one, four and sixteen at a time: a month is read from some 9 buckets and not from 30.
 
 A stretch has no codes and no histogram: few questions about long ranges want them, and merging them would cost more
-than all the rest. It is a fraction of its days' size for that, too, and the size does not grow with traffic.
+than all the rest. So it does not grow with traffic, as a day does: of a busy key's, five sixths are its histogram.
+That is why there are stretches of a single day.
 """
 
 from collections.abc import Mapping
