@@ -12,12 +12,12 @@ from msgspec import Struct, field
 
 from tyk_endpoint_stats.core.cells import BIN_BITS, MOST_CELLS
 
-__all__ = ["CELLS", "COUNTED", "NONE_YET", "Hits", "Quarter", "count_cells", "first_sums"]
+__all__ = ["NONE_YET", "Hits", "Quarter", "count_cells", "first_sums"]
 
 NONE_YET = 1 << 62
 """A minimum before there is one."""
 
-COUNTED, CELLS = 11, 12
+_COUNTED, _CELLS = 11, 12
 """Where in a state's sums the counted cells are, and where those begin that are not."""
 
 _ERROR = 400 << BIN_BITS
@@ -90,9 +90,9 @@ def first_sums(hits: Hits, state: int) -> list[Any]:
 def count_cells(hits: Hits) -> None:
     """Count the cells of states that have many of them, so that memory grows with states and not with hits."""
     for sums in hits.sums:
-        if sums is not None and len(sums) > CELLS + MOST_CELLS:
-            counted = sums[COUNTED] or {}
-            for cell in sums[CELLS:]:
+        if sums is not None and len(sums) > _CELLS + MOST_CELLS:
+            counted = sums[_COUNTED] or {}
+            for cell in sums[_CELLS:]:
                 counted[cell] = counted.get(cell, 0) + 1
-            sums[COUNTED] = counted
-            del sums[CELLS:]
+            sums[_COUNTED] = counted
+            del sums[_CELLS:]

@@ -32,8 +32,10 @@ FULL = 8_192
 _FULL_LEVEL = 99
 
 MOST_HITS = 2**63 - 1
+"""What the column of hits can hold; a segment of more says so many."""
 _encode = msgpack.Encoder().encode
 endpoints_in = msgpack.Decoder(tuple[list[int], list[int]]).decode
+"""The column of endpoints: their numbers, and how many states each has."""
 _PARTS = "SELECT hits, endpoints, columns, cells FROM quarters"
 _AT = "day = ? AND consumer = ? AND level = ?"
 
