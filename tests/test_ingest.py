@@ -2,6 +2,7 @@
 
 import json
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -148,6 +149,21 @@ def test_records_of_memory_that_can_not_be_read_are_named_by_their_number():
         ("record 3", "path is no text"),
         ("record 5", "not a Record"),
     }
+
+
+@pytest.mark.parametrize("name", ["analytics.jsonl", b"analytics.jsonl", Path("analytics.jsonl")])
+@pytest.mark.parametrize("take_in", [MemoryStore.ingest, ingest])
+def test_a_name_is_no_source_and_the_error_says_what_is(take_in, name):
+    with MemoryStore() as store:
+        with pytest.raises(TypeError, match=r'store\.ingest\(read_records\("analytics\.jsonl"\)\)'):
+            take_in(store, name)
+        assert snapshot(store) == snapshot(MemoryStore())
+
+
+def test_a_url_with_a_password_is_not_in_the_error():
+    with MemoryStore() as store, pytest.raises(TypeError, match="open_sources") as raised:
+        store.ingest("tyk-raw+mongodb://user:s3cret@host/tyk")
+    assert "s3cret" not in str(raised.value)
 
 
 def test_a_malformed_record_can_end_an_ingest_and_its_batch_is_not_merged(file):

@@ -3,6 +3,7 @@
 ``read = counted + skipped + malformed + duplicate`` holds for every report.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -81,9 +82,19 @@ class IngestReport(Struct):
 
 
 class RecordsSource(Source):
-    """Records that are already in memory or come from an iterator. Not resumable: every call counts them."""
+    """Records that are already in memory or come from an iterator. Not resumable: every call counts them.
+
+    Raises:
+        TypeError: ``records`` is one text, or the name of a file.
+    """
 
     def __init__(self, records: Iterable[Record], label: str = "records") -> None:
+        if isinstance(records, str | bytes | os.PathLike):
+            # Without what was given: it may be a URL with a password, or records with keys in them.
+            raise TypeError(
+                f"records are wanted, not a {type(records).__name__}; "
+                'of a file: store.ingest(read_records("analytics.jsonl")); of a URL: each of open_sources(url)'
+            )
         self.label = label
         self._records = records
 
@@ -159,6 +170,7 @@ def ingest(
             comes for a while.
 
     Raises:
+        TypeError: ``source`` is the name of one: see ``read_records`` and ``open_sources``.
         SourceError: the source can't be read (on); what was merged before stays merged.
         StoreError: the store can't merge.
     """
