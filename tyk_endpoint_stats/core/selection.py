@@ -7,6 +7,7 @@ from typing import TypeAlias
 from msgspec import Struct, field
 
 from tyk_endpoint_stats.core.buckets import Bucket, Span
+from tyk_endpoint_stats.core.counts import add_counts
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.packing import pack, unpack
 from tyk_endpoint_stats.core.segments import Segment
@@ -87,12 +88,6 @@ class Counts(Struct):
         self.repaired += other.repaired
         add_counts(self.skipped, other.skipped)
         add_counts(self.malformed, other.malformed)
-
-
-def add_counts(mine: dict[str, int], theirs: dict[str, int]) -> None:
-    """Add ``theirs`` to ``mine``, reason by reason."""
-    for reason, count in theirs.items():
-        mine[reason] = mine.get(reason, 0) + count
 
 
 class Batch(Struct):

@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from tyk_endpoint_stats.core.counts import add_counts
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.stats import EndpointStats
 
@@ -57,8 +58,7 @@ class PumpCounter(Struct):
         self.min_latency_ms = _smaller(self.min_latency_ms, other.min_latency_ms)
         self.min_upstream_latency_ms = _smaller(self.min_upstream_latency_ms, other.min_upstream_latency_ms)
         self.last_hit_us = _larger(self.last_hit_us, other.last_hit_us)
-        for code, count in other.error_codes.items():
-            self.error_codes[code] = self.error_codes.get(code, 0) + count
+        add_counts(self.error_codes, other.error_codes)
 
     def stats(self, *, distributions: bool = True) -> EndpointStats:
         """The state that says what the counter says and no more. It is to be read, not merged further.
