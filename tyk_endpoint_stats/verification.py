@@ -72,8 +72,8 @@ def verify(store: ReadableStore) -> Verdict:
     - every state by itself, and that the quarters of a day come to the day, field by field. Quarters that were
       pruned are no problem.
 
-    It reads everything: expect half a minute for a million states, a tenth of that from a store that looks through
-    its days by itself (SQLite): of those only what is not sound is asked for. On a store whose readers may see a
+    It reads everything: expect half a minute for a million states, a half to a tenth of that from a store that looks
+    through its days by itself (PostgreSQL, SQLite): of those only what is not sound is asked for. On a store whose readers may see a
     part of a batch (not ``WholeBatchReads``) run it while nobody writes.
 
     Raises:

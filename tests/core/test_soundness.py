@@ -5,11 +5,18 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.buckets import Bucket, Width
+from tyk_endpoint_stats.core.cells import counts_in
 from tyk_endpoint_stats.core.consistency import contradictions_in_state
 from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.rows import state_of
 from tyk_endpoint_stats.core.segments import Packed, Quarters, Segment, packed
-from tyk_endpoint_stats.core.soundness import quarters_come_to, rows_are_sound, states_of_day_are_sound
+from tyk_endpoint_stats.core.soundness import (
+    day_is_sound,
+    quarters_come_to,
+    rows_are_sound,
+    states_of_day_are_sound,
+)
+from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.testing import batch_of, hit, records
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 
@@ -32,7 +39,7 @@ def damaged(draw, row):
         return (*row[:at], draw(st.sampled_from((value, row[at] + value))), *row[at + 1 :])
     if type(row[CELL]) is int:
         return (*row[:CELL], row[CELL] + draw(st.sampled_from((-2048, -1, 1, 2048, 200 * 2048))))
-    codes, histogram = map(dict, row[CELL])
+    codes, histogram = map(dict, counts_in(row[CELL]))
     some = draw(st.sampled_from((codes, histogram)))
     some[draw(st.sampled_from(sorted(some)))] = draw(st.integers(-1, 3))
     if draw(st.booleans()):
@@ -77,6 +84,42 @@ def test_it_sees_it_in_a_state_of_a_day_too(batch, data):
     other = replace(stats, **{name: data.draw(st.sampled_from((-1, 0, 1, 55)))})
     bucket = Bucket(Width.DAY, segment.day)
     assert states_of_day_are_sound(segment.day, [stats, other]) == (not contradictions_in_state(other, bucket))
+
+
+@given(few_records, st.data())
+def test_a_day_is_sound_as_long_as_no_value_of_it_or_of_its_quarters_is_another(batch, data):
+    segment: Segment = data.draw(st.sampled_from(batch.segments))
+    days = {endpoint: (0, *row[1:]) for endpoint, (row,) in segment.days.rows()}
+    endpoint, rows = data.draw(st.sampled_from(list(segment.quarters.rows())))
+    quarters, day = list(rows), days[endpoint]
+    assert day_is_sound(day, quarters)
+    of_1970 = [since_1970(segment.day, row, Width.QUARTER) for row in quarters]
+    assert day_is_sound(since_1970(segment.day, day, Width.DAY), of_1970)
+    assert day_is_sound(day, None), "where they were pruned"
+    assert not day_is_sound(None, quarters)
+    assert not day_is_sound(day, quarters[1:])
+    for _ in range(5):
+        other = data.draw(damaged(day))
+        assert day_is_sound(other, quarters) == (state_of(0, other) == state_of(0, day))
+        at = data.draw(st.integers(0, len(quarters) - 1))
+        changed = [*quarters[:at], data.draw(damaged(quarters[at])), *quarters[at + 1 :]]
+        sound = all(is_sound(segment.day, row, Width.QUARTER) for row in changed)
+        assert day_is_sound(day, changed) == (sound and sum_of(changed) == state_of(0, day))
+
+
+def since_1970(day, row, width):
+    """With bucket and instants that count from there."""
+    bucket, *numbers, first, last, cells = row
+    bucket += day if width is Width.DAY else day * 96
+    return (bucket, *numbers, first + day * DAY_US, last + day * DAY_US, cells)
+
+
+def sum_of(rows):
+    """The plain twin: what states come to, one by one."""
+    total = EndpointStats()
+    for row in rows:
+        total.merge(state_of(0, row))
+    return total
 
 
 def test_quarters_out_of_order_twice_or_of_another_day_are_not_sound():

@@ -10,11 +10,11 @@ from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY
 from tyk_endpoint_stats.core.cells import BIN_BITS, BIN_MASK, counts_in
 from tyk_endpoint_stats.core.histogram import SMALL_BINS, bin_of
 from tyk_endpoint_stats.core.instants import DAY_US, QUARTER_US
-from tyk_endpoint_stats.core.rows import NO_HIT, Row, row_of, state_of
+from tyk_endpoint_stats.core.rows import NO_HIT, Row, folded, row_of, state_of
 from tyk_endpoint_stats.core.segments import Quarters
 from tyk_endpoint_stats.core.stats import EndpointStats
 
-__all__ = ["quarters_come_to", "rows_are_sound", "states_of_day_are_sound"]
+__all__ = ["day_is_sound", "quarters_come_to", "rows_are_sound", "states_of_day_are_sound"]
 
 _SMALL = len(SMALL_BINS)
 
@@ -23,7 +23,7 @@ def rows_are_sound(rows: Iterable[Row], width_us: int = QUARTER_US) -> bool:
     """Whether none of the states has a contradiction.
 
     Args:
-        rows: of quarters; or of days, with quarter 0 and a day's width.
+        rows: of quarters; or of days, with the day in place of the quarter, and a day's width.
         width_us: the width of their buckets.
     """
     for (  # as one pattern: the row need not be kept, and is not made anew for each state
@@ -92,6 +92,25 @@ def _counts_are_sound(
         and success == sum(count for code, count in codes.items() if 200 <= code <= 299)
         and error == sum(count for code, count in codes.items() if code >= 400)
     )
+
+
+def day_is_sound(of_day: Row | None, of_quarters: Sequence[Row] | None) -> bool:
+    """Whether one series' state of a day is what its quarters come to, and none of them has a contradiction.
+
+    Args:
+        of_day: in place of a quarter it has its day; ``None``: there is no state of it.
+        of_quarters: those of the day; ``None``: they were pruned. Days, quarters and instants count from one day,
+            whichever that is: all from this one, or all from 1970.
+    """
+    if of_day is None:
+        return False
+    if of_quarters is None:
+        return rows_are_sound([of_day], DAY_US)
+    if not of_quarters or not rows_are_sound(of_quarters):
+        return False
+    _, *numbers, cells = folded(of_quarters)
+    _, *expected, expected_cells = of_day
+    return numbers == expected and counts_in(cells) == counts_in(expected_cells)
 
 
 def quarters_come_to(

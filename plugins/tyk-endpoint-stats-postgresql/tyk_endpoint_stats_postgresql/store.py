@@ -13,6 +13,7 @@ from tyk_endpoint_stats.errors import PositionConflict, StoreClosed, StoreError,
 from tyk_endpoint_stats.stores.contract import (
     Copyable,
     Inspectable,
+    LookedThrough,
     Outline,
     Pruned,
     SourceProgress,
@@ -20,7 +21,7 @@ from tyk_endpoint_stats.stores.contract import (
     StoreFacts,
     WholeBatchReads,
 )
-from tyk_endpoint_stats_postgresql import inspection, reading, writing
+from tyk_endpoint_stats_postgresql import inspection, reading, soundness, writing
 from tyk_endpoint_stats_postgresql.connections import Connection, Pool, connect, translated
 from tyk_endpoint_stats_postgresql.schema import DEFAULT_SCHEMA, check_name, is_ready, lock_key, prepare
 from tyk_endpoint_stats_postgresql.texts import digest, plain
@@ -174,6 +175,11 @@ class PostgreSQLStore(Copyable, Inspectable, WholeBatchReads, Store):
         """See the contract. Where the extension amcheck is installed, indexes are looked through too."""
         with self._inspecting() as connection:
             return inspection.damage(connection)
+
+    def look_through(self) -> LookedThrough:
+        """See the contract."""
+        with self._inspecting() as connection:
+            return soundness.look_through(connection)
 
     def prune(self, before: Instant) -> Pruned:
         """See the contract. Positions are kept: whether a source can come back can't be told from here."""
