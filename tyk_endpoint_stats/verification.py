@@ -72,9 +72,9 @@ def verify(store: ReadableStore) -> Verdict:
     - every state by itself, and that the quarters of a day come to the day, field by field. Quarters that were
       pruned are no problem.
 
-    It reads everything: expect half a minute for a million states, a half to a tenth of that from a store that looks
-    through its days by itself (PostgreSQL, SQLite): of those only what is not sound is asked for. On a store whose readers may see a
-    part of a batch (not ``WholeBatchReads``) run it while nobody writes.
+    It reads everything: expect half a minute for a million states, less from a store that looks through its days by
+    itself (SQLite: a tenth of that): of those only what is not sound is asked for. On a store whose readers may see
+    a part of a batch (not ``WholeBatchReads``) run it while nobody writes.
 
     Raises:
         StoreError: the store can't answer.
