@@ -75,7 +75,7 @@ class StoreFacts(Struct, frozen=True, kw_only=True):
 
 
 class LookedThrough(Struct):
-    """What a store found in the days that it has looked through by itself, all of one snapshot.
+    """What a store found in the days that it has looked through by itself, each of one snapshot.
 
     Attributes:
         days: how many states it has of each; days since 1970.

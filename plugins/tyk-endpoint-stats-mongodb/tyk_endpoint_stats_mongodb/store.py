@@ -18,6 +18,7 @@ from tyk_endpoint_stats.errors import PluginError, UnusableStore
 from tyk_endpoint_stats.stores.contract import (
     Copyable,
     Inspectable,
+    LookedThrough,
     Outline,
     Pruned,
     SourceProgress,
@@ -25,7 +26,7 @@ from tyk_endpoint_stats.stores.contract import (
     StoreFacts,
     WholeBatchReads,
 )
-from tyk_endpoint_stats_mongodb import inspection
+from tyk_endpoint_stats_mongodb import inspection, soundness
 from tyk_endpoint_stats_mongodb.gate import Gate
 from tyk_endpoint_stats_mongodb.lanes import Lanes
 from tyk_endpoint_stats_mongodb.layout import Layout, lane_of
@@ -216,6 +217,12 @@ class MongoStore(Copyable, Inspectable, Store):
             self._settle(None)
             return inspection.damage(self._layout)
 
+    def look_through(self) -> LookedThrough:
+        """See the contract."""
+        with self._call(INSPECTION_TIMEOUT_S):
+            self._settle(None)
+            return soundness.look_through(self._layout, self._from_one_snapshot)
+
     @abstractmethod
     def _from_one_snapshot(self, ask: Callable[[Any], Result]) -> Result:
         """What ``ask`` finds in a session whose reads all see one state that can't be rolled back."""
@@ -262,6 +269,14 @@ class StandaloneStore(MongoStore):
         """See the contract: the lane fence."""
         with self._call(self._merge_timeout_s):
             return self._lanes.merge(batch)
+
+    def look_through(self) -> LookedThrough:
+        """See the contract. A day that may have been seen amid a merge is left to questions, which ask again."""
+        found = super().look_through()
+        for day in found.suspects:
+            del found.days[day]
+        found.suspects.clear()
+        return found
 
     def _settle(self, source: str | None) -> None:
         if source is None:
