@@ -17,12 +17,8 @@ _AT_ONCE = 10_000
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    server = MongoServer(tmp_path_factory.mktemp("mongod") / "data")
-    try:
-        server.start()
+    with MongoServer(tmp_path_factory.mktemp("mongod") / "data") as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="module")

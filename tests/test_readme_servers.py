@@ -29,23 +29,15 @@ HITS = [hit(api_key=KEY), hit(api_key=KEY, code=404), hit(api_key="another")]
 
 @pytest.fixture(scope="module")
 def mongo(tmp_path_factory):
-    server = MongoServer(tmp_path_factory.mktemp("mongo") / "data")
-    try:
-        server.start()
+    with MongoServer(tmp_path_factory.mktemp("mongo") / "data") as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="module")
 def postgres():
-    server = PostgresServer()
-    try:
-        server.start()
+    with PostgresServer() as server:
         server.execute("CREATE ROLE tyk LOGIN")
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture

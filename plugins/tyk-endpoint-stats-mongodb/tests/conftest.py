@@ -19,12 +19,8 @@ def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServe
 @pytest.fixture(scope="session")
 def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
     """A server by itself: it has none."""
-    server = MongoServer(tmp_path_factory.mktemp("standalone") / "data")
-    try:
-        server.start()
+    with MongoServer(tmp_path_factory.mktemp("standalone") / "data") as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(params=["replica_set", "standalone"])

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pymongo
 
@@ -40,7 +40,7 @@ def _die_with_parent() -> None:
 
 
 class MongoServer:
-    """One mongod. ``kill`` and ``start`` again are what a crash looks like.
+    """One mongod; a context manager. ``kill`` and ``start`` again are what a crash looks like.
 
     Attributes:
         url: for clients; has no database in it.
@@ -54,6 +54,17 @@ class MongoServer:
         self._lifetime_limit_s = lifetime_limit_s
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> None:
         """Start it, and wait until it answers."""

@@ -11,12 +11,8 @@ from raw_tables import Raw
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgresServer]:
     """A server that lives as long as the tests. What crashes one starts its own."""
-    server = PostgresServer()
-    try:
-        server.start()
+    with PostgresServer() as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 
@@ -75,7 +75,7 @@ def _die_with_parent() -> None:
 
 
 class PostgresServer:
-    """One server. ``kill`` and ``start`` again are what a crash looks like.
+    """One server; a context manager. ``kill`` and ``start`` again are what a crash looks like.
 
     PostgreSQL refuses to run as root, so root starts it as another user, from a copy if this user can't get at it.
 
@@ -109,6 +109,17 @@ class PostgresServer:
             cwd=self.folder,
             **self._user,
         )
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> None:
         """Start it, and wait until it answers; after a crash that is when it has recovered."""
