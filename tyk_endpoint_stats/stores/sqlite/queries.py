@@ -1,12 +1,10 @@
 """The SQL of a selection: seeks by bucket, sums in the database. All of it is constant text and ``?``."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Span, Width
 from tyk_endpoint_stats.core.selection import Dimension, Selection
-from tyk_endpoint_stats.stores.sqlite.schema import AGGREGATES, LENGTHS, PLAIN_COLUMNS
-from tyk_endpoint_stats.stores.sqlite.stretches import tables_of
+from tyk_endpoint_stats.stores.sqlite.schema import AGGREGATES, PLAIN_COLUMNS
 
 __all__ = ["Query", "consumers_where", "days_query", "endpoints_where", "quarters_query", "where"]
 
@@ -22,18 +20,18 @@ _PLAIN = ", ".join(f"states.{column}" for column in PLAIN_COLUMNS)
 
 # Which buckets of a span are stored at all: one seek each, however wide the span is.
 _STORED = """
-{alias}(bucket) AS (
-    SELECT min(bucket) FROM {table} WHERE bucket >= ? AND bucket < ?
+stored_{number}(bucket) AS (
+    SELECT min(bucket) FROM days WHERE bucket >= ? AND bucket < ?
     UNION ALL
-    SELECT (SELECT min(bucket) FROM {table} WHERE bucket > {alias}.bucket AND bucket < ?)
-    FROM {alias} WHERE {alias}.bucket IS NOT NULL
+    SELECT (SELECT min(bucket) FROM days WHERE bucket > stored_{number}.bucket AND bucket < ?)
+    FROM stored_{number} WHERE stored_{number}.bucket IS NOT NULL
 )"""
 # CROSS JOIN keeps SQLite to this order: bucket, then consumer, then the states of both.
 _OF_ONE_CONSUMER = """
-SELECT {columns} FROM {alias} CROSS JOIN asked
-CROSS JOIN {table} AS states ON states.bucket = {alias}.bucket AND states.consumer = asked.number"""
+SELECT {columns} FROM stored_{number} CROSS JOIN asked
+CROSS JOIN days AS states ON states.bucket = stored_{number}.bucket AND states.consumer = asked.number"""
 _OF_ALL = """
-SELECT {columns} FROM {table} AS states WHERE states.bucket >= ? AND states.bucket < ?"""
+SELECT {columns} FROM days AS states WHERE states.bucket >= ? AND states.bucket < ?"""
 
 
 def where(*filters: tuple[str, Any]) -> Query:
@@ -54,16 +52,12 @@ def endpoints_where(selection: Selection) -> Query:
     return where(("api_id = ?", selection.api_id), ("path = ?", selection.path))
 
 
-def days_query(selection: Selection, summed: Mapping[int, int]) -> Query:
+def days_query(selection: Selection) -> Query:
     """The SQL for the days of a selection; ``""`` if it has none.
 
     Rows are a consumer's number, an endpoint's number and a day, each ``NULL`` where it is not kept apart, and then
     the state's columns. They are grouped by numbers, and whoever reads them puts names to what comes out: a join
     for every state that goes in would cost more than the sums.
-
-    Args:
-        selection: what is asked.
-        summed: by the length of stretches, the first one that is not summed up.
     """
     ctes: list[str] = []
     cte_parameters: list[Any] = []
@@ -77,15 +71,15 @@ def days_query(selection: Selection, summed: Mapping[int, int]) -> Query:
     columns = f"states.bucket, states.consumer, states.endpoint, {_PLAIN}"
     if selection.distributions:
         columns += ", states.codes, states.histogram"
-    for number, (table, first, end) in enumerate(_ranges(selection, summed)):
-        names = {"alias": f"stored_{number}", "table": table, "columns": columns}
+    spans = [span for span in selection.spans if span.width is Width.DAY]
+    for number, span in enumerate(spans):
         if one_consumer:
-            ctes.append(_STORED.format(**names))
-            cte_parameters += [first, end, end]
-            parts.append(_OF_ONE_CONSUMER.format(**names))
+            ctes.append(_STORED.format(number=number))
+            cte_parameters += [span.first, span.end, span.end]
+            parts.append(_OF_ONE_CONSUMER.format(number=number, columns=columns))
         else:
-            parts.append(_OF_ALL.format(**names))
-            part_parameters += [first, end]
+            parts.append(_OF_ALL.format(columns=columns))
+            part_parameters += [span.first, span.end]
     if not parts:
         return "", []
     filters = ""
@@ -110,13 +104,6 @@ def days_query(selection: Selection, summed: Mapping[int, int]) -> Query:
         + (f"GROUP BY {', '.join(grouping)}" if grouping else "HAVING sum(s.hits) > 0")
     )
     return sql, [*cte_parameters, *part_parameters, *filter_parameters]
-
-
-def _ranges(selection: Selection, summed: Mapping[int, int]) -> list[tuple[str, int, int]]:
-    """Tables and ranges of buckets that have the days: whole stretches where nothing but their sum is wanted."""
-    lengths = () if selection.distributions or Dimension.BUCKET in selection.group_by else LENGTHS
-    spans = [span for span in selection.spans if span.width is Width.DAY]
-    return [each for span in spans for each in tables_of(span.first, span.end, summed, lengths)]
 
 
 def quarters_query(selection: Selection, span: Span) -> Query:

@@ -21,7 +21,7 @@ from tyk_endpoint_stats.stores.sqlite.queries import (
     where,
 )
 from tyk_endpoint_stats.stores.sqlite.schema import PLAIN_COLUMNS
-from tyk_endpoint_stats.stores.sqlite.stretches import summed_before
+from tyk_endpoint_stats.stores.sqlite.stretches import ranges_of, read_stretches, summed_before
 
 __all__ = ["answer", "outline"]
 
@@ -42,7 +42,10 @@ def answer(connection: Connection, selection: Selection) -> Sequence[tuple[Group
         return []
     _refuse_pruned(connection, selection.spans)
     numbered: dict[_NumberedGroup, EndpointStats] = {}
-    for numbers, state in chain(_days(connection, selection), _quarters(connection, selection)):
+    # Only days have what a stretch leaves out.
+    needs_days = selection.distributions or Dimension.BUCKET in selection.group_by
+    days = _days(connection, selection) if needs_days else _stretches(connection, selection)
+    for numbers, state in chain(days, _quarters(connection, selection)):
         known = numbered.setdefault(numbers, state)
         if known is not state:
             known.merge(state)
@@ -83,7 +86,7 @@ def outline(connection: Connection) -> Outline:
 
 
 def _days(connection: Connection, selection: Selection) -> Iterator[tuple[_NumberedGroup, EndpointStats]]:
-    sql, parameters = days_query(selection, summed_before(connection))
+    sql, parameters = days_query(selection)
     if not sql:
         return
     make: Callable[..., EndpointStats] = EndpointStats
@@ -93,11 +96,40 @@ def _days(connection: Connection, selection: Selection) -> Iterator[tuple[_Numbe
         yield (consumer, endpoint, bucket), make(*plain, *map(_sum_counts, counts))
 
 
-def _quarters(connection: Connection, selection: Selection) -> Iterator[tuple[_NumberedGroup, EndpointStats]]:
+def _stretches(connection: Connection, selection: Selection) -> Iterator[tuple[_NumberedGroup, EndpointStats]]:
+    before_day = summed_before(connection)
+    spans = [span for span in selection.spans if span.width is Width.DAY]
+    ranges = [each for span in spans for each in ranges_of(span.first, span.end, before_day)]
+    if not ranges:
+        return
+    wanted = _wanted(connection, selection)
+    by = selection.group_by
+    by_endpoint = Dimension.ENDPOINT in by
+    check = selection.check_groups if by_endpoint and wanted is None else lambda groups: None
+    whose, parameters = consumers_where(selection)
+    for (number,) in connection.execute(f"SELECT number FROM consumers{whose}", parameters):
+        sums = read_stretches(connection, number, ranges, check)
+        if sums is None:
+            continue
+        consumer = number if Dimension.CONSUMER in by else None
+        if not by_endpoint and wanted is None:
+            yield (consumer, None, None), sums.total()
+            continue
+        for endpoint, state in sums.states():
+            if wanted is None or endpoint in wanted:
+                yield (consumer, endpoint if by_endpoint else None, None), state
+
+
+def _wanted(connection: Connection, selection: Selection) -> set[int] | None:
+    """The endpoints that are selected; ``None``: all of them."""
     which, parameters = endpoints_where(selection)
-    wanted = None
-    if which:
-        wanted = {number for (number,) in connection.execute(f"SELECT number FROM endpoints{which}", parameters)}
+    if not which:
+        return None
+    return {number for (number,) in connection.execute(f"SELECT number FROM endpoints{which}", parameters)}
+
+
+def _quarters(connection: Connection, selection: Selection) -> Iterator[tuple[_NumberedGroup, EndpointStats]]:
+    wanted = _wanted(connection, selection)
     by = selection.group_by
     for span in selection.spans:
         if span.width is not Width.QUARTER:

@@ -2,8 +2,8 @@
 
 Days are rows, for SQL and Datasette. Their key is (bucket, consumer, endpoint): time comes in nearly ordered, so
 writing appends (2 µs a row; 5 with the consumer first), and a question seeks once for each bucket that is stored.
-Stretches are one, four or sixteen days summed up, for questions that want no codes and no histograms. Quarters,
-which only the edges of a range need, lie packed in segments: rows of them took three quarters of an ingest's time.
+Quarters, which only the edges of a range need, lie packed in parts: rows of them took three quarters of an ingest's
+time. So do stretches, one, four or sixteen days summed up for questions that want no codes and no histograms.
 """
 
 from sqlite3 import Connection
@@ -75,9 +75,9 @@ def table_of(length: int) -> str:
     return f"stretches_of_{length}"
 
 
-_STATE_TABLE = """
-CREATE TABLE {table} (
-    bucket INTEGER NOT NULL,  -- {bucket}
+_DAYS = """
+CREATE TABLE days (
+    bucket INTEGER NOT NULL,                    -- days since 1970-01-01T00:00Z
     consumer INTEGER NOT NULL REFERENCES consumers (number),
     endpoint INTEGER NOT NULL REFERENCES endpoints (number),
     hits INTEGER NOT NULL,
@@ -94,30 +94,25 @@ CREATE TABLE {table} (
     min_upstream_latency_non_error_ms INTEGER,
     first_hit_us INTEGER NOT NULL,              -- microseconds since 1970 UTC
     last_hit_us INTEGER NOT NULL,
-{distributions}    PRIMARY KEY (bucket, consumer, endpoint)
+    codes TEXT NOT NULL,                        -- {"200": 5}: hits by status code
+    histogram TEXT NOT NULL,                    -- {"250": 5}: hits by latency bin, OpenTelemetry's index + 2
+    PRIMARY KEY (bucket, consumer, endpoint)
 ) STRICT, WITHOUT ROWID
 """
 
-_DISTRIBUTIONS = """\
-    codes TEXT NOT NULL,                        -- {"200": 5}: hits by status code
-    histogram TEXT NOT NULL,                    -- {"250": 5}: hits by latency bin, OpenTelemetry's index + 2
-"""
-
-_QUARTERS = (
-    """
-CREATE TABLE quarters (
-    day INTEGER NOT NULL,                       -- days since 1970-01-01T00:00Z
+_PART_TABLE = """
+CREATE TABLE {table} (
+    day INTEGER NOT NULL,                       -- {day}
     consumer INTEGER NOT NULL REFERENCES consumers (number),
-    level INTEGER NOT NULL,                     -- how often these states were moved into a larger segment
-    states INTEGER NOT NULL,                    -- how many are in the segment
+    level INTEGER NOT NULL,                     -- how often these states were moved into a larger part
+    states INTEGER NOT NULL,                    -- how many are in the part
     hits INTEGER NOT NULL,                      -- of all of them
     endpoints BLOB NOT NULL,                    -- MessagePack: numbers, and how many states each has
     columns BLOB NOT NULL,                      -- MessagePack: the states, see core/segments.py
-    cells BLOB NOT NULL                         -- MessagePack: their codes and histograms
+    cells BLOB NOT NULL                         -- MessagePack: their codes and histograms; of stretches nothing
 ) STRICT
-""",
-    "CREATE INDEX quarters_of_consumer ON quarters (consumer, day, level)",
-)
+"""
+_PARTS_OF_CONSUMER = "CREATE INDEX {table}_of_consumer ON {table} (consumer, day, level)"
 
 _NAMES_AND_SOURCES = (
     """
@@ -167,10 +162,10 @@ CREATE TABLE pruned (
     """
 CREATE TABLE summed (
     days INTEGER PRIMARY KEY,                   -- the length of stretches
-    before_stretch INTEGER NOT NULL             -- earlier ones are summed up
+    before_day INTEGER NOT NULL                 -- since 1970; earlier ones are summed up
 ) STRICT
 """,
-    *(f"INSERT INTO summed VALUES ({length}, -10000000)" for length in LENGTHS),
+    *(f"INSERT INTO summed VALUES ({length}, {-(10**6) * length})" for length in LENGTHS),
     """
 CREATE TABLE version (
     number INTEGER NOT NULL                     -- how often this file was changed
@@ -208,13 +203,12 @@ def _migrations() -> Migrations:
     def states(db: Database) -> None:
         for statement in _NAMES_AND_SOURCES:
             db.execute(statement)
-        bucket = "days since 1970-01-01T00:00Z"
-        db.execute(_STATE_TABLE.format(table="days", bucket=bucket, distributions=_DISTRIBUTIONS))
-        for length in LENGTHS:
-            bucket = f"{length} days each, since 1970-01-01T00:00Z"
-            db.execute(_STATE_TABLE.format(table=table_of(length), bucket=bucket, distributions=""))
-        for statement in _QUARTERS:
-            db.execute(statement)
+        db.execute(_DAYS)
+        days = {"quarters": "days since 1970-01-01T00:00Z"}
+        days |= {table_of(length): f"the first of {length}, since 1970-01-01T00:00Z" for length in LENGTHS}
+        for table, day in days.items():
+            db.execute(_PART_TABLE.format(table=table, day=day))
+            db.execute(_PARTS_OF_CONSUMER.format(table=table))
         db.execute(_VIEW)
 
     return steps

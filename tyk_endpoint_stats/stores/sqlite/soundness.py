@@ -10,13 +10,14 @@ from typing import Any
 
 from msgspec import DecodeError, json
 
-from tyk_endpoint_stats.core.segments import Quarters
+from tyk_endpoint_stats.core.segments import Packed, Quarters
 from tyk_endpoint_stats.core.soundness import quarters_come_to, states_of_day_are_sound
 from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.core.sums import Sums, added
 from tyk_endpoint_stats.stores.contract import LookedThrough
-from tyk_endpoint_stats.stores.sqlite.quarters import MOST_HITS, endpoints_in
-from tyk_endpoint_stats.stores.sqlite.schema import STATE_COLUMNS
-from tyk_endpoint_stats.stores.sqlite.stretches import damaged_stretches
+from tyk_endpoint_stats.stores.sqlite.parts import MOST_HITS, endpoints_in
+from tyk_endpoint_stats.stores.sqlite.schema import AGGREGATES, PLAIN_COLUMNS, STATE_COLUMNS, table_of
+from tyk_endpoint_stats.stores.sqlite.stretches import summed_before
 
 __all__ = ["look_through"]
 
@@ -61,7 +62,7 @@ def look_through(connection: Connection) -> LookedThrough:
         if not is_sound:
             found.suspects.add(day)
     found.damage += (f"{count:,} {what}" for what, count in unreadable.items())
-    if count := damaged_stretches(connection):
+    if count := _damaged_stretches(connection):
         found.beside.append(f"{count:,} stretches are not what their days come to")
     return found
 
@@ -94,3 +95,38 @@ def _part(connection: Connection, day: int, rowid: int, known: set[int]) -> _Par
     if not known.issuperset(endpoints):
         raise _Unreadable("segments of quarters refer to endpoints that do not exist")
     return endpoints, lengths, quarters
+
+
+_DAYS_OF_STRETCHES = f"""
+SELECT consumer, bucket - (bucket % {{length}} + {{length}}) % {{length}} AS day, 0, endpoint,
+    {", ".join(AGGREGATES[column] for column in PLAIN_COLUMNS)}
+FROM days WHERE bucket < ? GROUP BY consumer, day, endpoint ORDER BY consumer, day"""
+_STRETCHES = "SELECT consumer, day, 1, endpoints, columns FROM {table} ORDER BY consumer, day"
+_EVER = 10**9
+
+
+def _damaged_stretches(connection: Connection) -> int:
+    """How many of them are not what their days come to; those of several consumers are several."""
+    damaged = 0
+    for length, before_day in summed_before(connection).items():
+        days = connection.execute(_DAYS_OF_STRETCHES.format(length=length), (_EVER if length == 1 else before_day,))
+        stretches = connection.execute(_STRETCHES.format(table=table_of(length)))
+        entries: Iterator[Any] = merge(days, stretches, key=itemgetter(0, 1))
+        for _, group in groupby(entries, itemgetter(0, 1)):
+            states: dict[int, EndpointStats] = {}
+            parts: list[Any] = []
+            for _, _, is_stretch, *columns in group:
+                if is_stretch:
+                    parts.append(columns)
+                else:
+                    states[columns[0]] = EndpointStats(*columns[1:])
+            damaged += not _come_to(parts, states)
+    return damaged
+
+
+def _come_to(parts: Sequence[tuple[bytes, bytes]], states: dict[int, EndpointStats]) -> bool:
+    try:
+        sums = [Sums.unpacked(Packed(*endpoints_in(endpoints), 0, columns, b"")) for endpoints, columns in parts]
+        return bool(sums) and dict(added(sums).states()) == states
+    except (DecodeError, ValueError, IndexError):
+        return False

@@ -36,7 +36,7 @@ from tyk_endpoint_stats.stores.sqlite.connections import (
 )
 from tyk_endpoint_stats.stores.sqlite.files import path_of, prepare
 from tyk_endpoint_stats.stores.sqlite.quarters import prune_quarters, write_quarters
-from tyk_endpoint_stats.stores.sqlite.stretches import sum_stretches
+from tyk_endpoint_stats.stores.sqlite.stretches import sum_up, write_stretches
 
 __all__ = ["SQLiteStore", "open_existing_sqlite", "open_sqlite"]
 
@@ -111,8 +111,9 @@ class SQLiteStore(Copyable, Inspectable, Versioned, WholeBatchReads, Store):
             (pruned_before_day,) = connection.execute("SELECT max(before_day) FROM pruned").fetchone()
             write_quarters(connection, segments, consumers, numbers, pruned_before_day)
             writing.write_days(connection, segments, consumers, numbers)
+            write_stretches(connection, segments, consumers, numbers)
             if segments:
-                sum_stretches(connection, max(segment.day for segment in segments))
+                sum_up(connection, max(segment.day for segment in segments))
             writing.write_names(connection, batch)
         return True
 

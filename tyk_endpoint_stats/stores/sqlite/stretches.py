@@ -2,88 +2,175 @@
 
 A stretch has no codes and no histogram: few questions about long ranges want them, and merging them would cost more
 than all the rest. So it does not grow with traffic, as a day does: of a busy key's, five sixths are its histogram.
-That is why there are stretches of a single day.
+That is why there are stretches of a single day. They lie packed: rows of them took half as much again to read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from sqlite3 import Connection
 
-from tyk_endpoint_stats.stores.sqlite.schema import AGGREGATES, LENGTHS, PLAIN_COLUMNS, table_of
+from tyk_endpoint_stats.core.segments import Packed, Segment
+from tyk_endpoint_stats.core.sums import Sums, added
+from tyk_endpoint_stats.stores.sqlite.parts import PartTable
+from tyk_endpoint_stats.stores.sqlite.schema import LENGTHS, table_of
 
-__all__ = ["damaged_stretches", "sum_stretches", "summed_before", "tables_of"]
+__all__ = ["ranges_of", "read_stretches", "sum_up", "summed_before", "write_stretches"]
 
-_SUMS = """
-SELECT bucket / {count} - (bucket % {count} < 0) AS stretch, consumer, endpoint,
-    {sums}
-FROM {table} WHERE bucket >= ? AND bucket < ? GROUP BY stretch, consumer, endpoint"""
-_EVER = -(10**9)
+MOST_TOGETHER = 16_384
+"""So many states are in memory at once, at some 0.5 kB each; more of a consumer stay in several parts."""
 
-
-def _sums(count: int, table: str = "days") -> str:
-    """SQL that sums up so many buckets of a table at a time."""
-    sums = ", ".join(f"{AGGREGATES[column]} AS {column}" for column in PLAIN_COLUMNS)
-    return _SUMS.format(count=count, table=table, sums=sums)
+_CONSUMERS_AT_ONCE = 10_000
+_OF_RANGE = "consumer = ? AND day >= ? AND day < ?"
 
 
-def tables_of(
-    first: int, end: int, summed: Mapping[int, int], lengths: tuple[int, ...] = LENGTHS
-) -> list[tuple[str, int, int]]:
-    """Which tables' buckets are the days ``first`` … ``end - 1``: whole stretches, the longest there are.
+def _put_together(parts: Iterable[Packed]) -> Packed:
+    return added([Sums.unpacked(part) for part in parts]).packed()
+
+
+_TABLES = {length: PartTable(table_of(length), _put_together) for length in LENGTHS}
+
+
+def write_stretches(
+    connection: Connection, segments: Sequence[Segment], consumers: Sequence[int], endpoints: Sequence[int]
+) -> None:
+    """Append the days of segments, and to the longer stretches that were summed up before.
+
+    Args:
+        connection: inside a transaction.
+        segments: of one batch.
+        consumers: the number of each segment's consumer.
+        endpoints: the numbers of the batch's endpoints.
+    """
+    before_day = summed_before(connection)
+    for segment, consumer in zip(segments, consumers, strict=True):
+        part = Sums.of_days(segment, endpoints).packed()
+        for length, table in _TABLES.items():
+            if length == 1 or segment.day < before_day[length]:
+                table.append(connection, part, segment.day - segment.day % length, consumer)
+
+
+def sum_up(connection: Connection, newest_day: int) -> None:
+    """Sum up the stretches that ended a day before ``newest_day`` or earlier, each of them once.
+
+    Before, while most of their hits come in, that would multiply its cost. Of a day that ended, the parts are put
+    together.
+    """
+    before_day = summed_before(connection)
+    shorter = 1
+    for length in reversed(LENGTHS):
+        first, end = before_day[length], (newest_day - 1) // length * length
+        if first < end:
+            for consumer, start in _keys(connection, shorter, length, first, end):
+                _sum_up_one(connection, shorter, length, consumer, start)
+            connection.execute("UPDATE summed SET before_day = ? WHERE days = ?", (end, length))
+        shorter = length
+
+
+def _keys(connection: Connection, shorter: int, length: int, first: int, end: int) -> Iterator[tuple[int, int]]:
+    """Consumers and first days of the stretches to sum up from a table of shorter ones, or of the same length."""
+    (last_consumer,) = connection.execute("SELECT ifnull(max(number), 0) FROM consumers").fetchone()
+    whose = "consumer IN (SELECT number FROM consumers WHERE number BETWEEN ? AND ?)"
+    several = "HAVING count(*) > 1" if length == shorter else ""
+    sql = f"SELECT consumer, day FROM {table_of(shorter)} WHERE {whose} AND day >= ? AND day < ?"
+    for low in range(1, last_consumer + 1, _CONSUMERS_AT_ONCE):
+        span = (low, low + _CONSUMERS_AT_ONCE - 1, first, end)
+        # All of them at once: what is read here is written to while they are gone through.
+        found = connection.execute(f"{sql} GROUP BY consumer, day {several}", span).fetchall()
+        yield from sorted({(consumer, day - day % length) for consumer, day in found})
+
+
+def _sum_up_one(connection: Connection, shorter: int, length: int, consumer: int, start: int) -> None:
+    of_range = (consumer, start, start + length)
+    try:
+        packed = [part.packed() for part in _together(_parts(connection, shorter, of_range))]
+    except OverflowError:  # MessagePack has 64 bits: such sums stay in several parts
+        packed = list(_TABLES[shorter].select(connection, _OF_RANGE, *of_range))
+    if length == shorter:
+        connection.execute(f"DELETE FROM {table_of(length)} WHERE consumer = ? AND day = ?", (consumer, start))
+    for each in packed:
+        _TABLES[length].append(connection, each, start, consumer)
+
+
+def _parts(
+    connection: Connection,
+    length: int,
+    of_range: tuple[int, int, int],
+    check: Callable[[int], None] = lambda endpoints: None,
+) -> Iterator[Sums]:
+    for packed in _TABLES[length].select(connection, _OF_RANGE, *of_range):
+        check(len(packed.endpoints))
+        yield Sums.unpacked(packed)
+
+
+def _together(parts: Iterable[Sums]) -> Iterator[Sums]:
+    """Parts added up, some at a time."""
+    waiting: list[Sums] = []
+    states = 0
+    for part in parts:
+        waiting.append(part)
+        states += len(part)
+        if states >= MOST_TOGETHER:
+            yield added(waiting)
+            waiting, states = [], 0
+    if waiting:
+        yield added(waiting)
+
+
+def read_stretches(
+    connection: Connection,
+    consumer: int,
+    ranges: Sequence[tuple[int, int, int]],
+    check: Callable[[int], None],
+) -> Sums | None:
+    """What a consumer's stretches come to; ``None`` if there are none.
+
+    Args:
+        connection: inside a transaction.
+        consumer: its number.
+        ranges: ``ranges_of`` the days.
+        check: told how many endpoints there are at least; it may raise.
+    """
+    sums: list[Sums] = []
+    parts = (
+        part for length, first, end in ranges for part in _parts(connection, length, (consumer, first, end), check)
+    )
+    for more in _together(parts):
+        sums.append(more)
+        if sum(map(len, sums)) >= 2 * len(sums[0]):  # so that each is added a few times at most
+            sums = [added(sums)]
+            check(len(sums[0]))
+    return added(sums) if sums else None
+
+
+def ranges_of(
+    first: int, end: int, before_day: Mapping[int, int], lengths: tuple[int, ...] = LENGTHS
+) -> list[tuple[int, int, int]]:
+    """Which stretches are the days ``first`` … ``end - 1``: whole ones, the longest there are.
 
     Args:
         first: a day since 1970.
         end: the one behind the last.
-        summed: by their length, the first stretch that is not summed up.
-        lengths: of the stretches to use, longest first.
+        before_day: by the length of stretches, the first day that is not summed up.
+        lengths: of the stretches to use, longest first; the last of them is 1.
 
     Returns:
-        Tables, each with the first of its buckets and the one behind the last, in order of time.
+        Their length, and the first of their days and the one behind the last, in order of time.
     """
     if first >= end:
         return []
-    if not lengths:
-        return [("days", first, end)]
-    length, *shorter = lengths
-    low, high = -(-first // length), min(end // length, summed[length])
+    length, *rest = lengths
+    if length == 1:
+        return [(1, first, end)]
+    shorter = tuple(rest)
+    low, high = -(-first // length) * length, min(end // length * length, before_day[length])
     if low >= high:
-        return tables_of(first, end, summed, tuple(shorter))
+        return ranges_of(first, end, before_day, shorter)
     return [
-        *tables_of(first, low * length, summed, tuple(shorter)),
-        (table_of(length), low, high),
-        *tables_of(high * length, end, summed, tuple(shorter)),
+        *ranges_of(first, low, before_day, shorter),
+        (length, low, high),
+        *ranges_of(high, end, before_day, shorter),
     ]
 
 
-def sum_stretches(connection: Connection, newest_day: int) -> None:
-    """Sum up the stretches that ended a day before ``newest_day`` or earlier, each of them once.
-
-    From then on ``write_days`` keeps them. Before, while most of their hits come in, that would multiply its cost.
-    """
-    summed = summed_before(connection)
-    table, of_table = "days", 1
-    for length in reversed(LENGTHS):
-        first, end, count = summed[length], (newest_day - 1) // length, length // of_table
-        if first < end:
-            sums = _sums(count, table)  # of the next shorter ones, which are fewer
-            connection.execute(f"INSERT INTO {table_of(length)} {sums}", (first * count, end * count))
-            connection.execute("UPDATE summed SET before_stretch = ? WHERE days = ?", (end, length))
-        table, of_table = table_of(length), length
-
-
-def damaged_stretches(connection: Connection) -> int:
-    """How many of them are not what their days come to."""
-    damaged = 0
-    for length, end in summed_before(connection).items():
-        # Whatever is in both is there twice. One pass over the days, where two EXCEPTs would make four.
-        alone = f"""
-        SELECT stretch, consumer, endpoint FROM (
-            SELECT * FROM ({_sums(length)}) UNION ALL SELECT * FROM {table_of(length)}
-        ) GROUP BY stretch, consumer, endpoint, {", ".join(PLAIN_COLUMNS)} HAVING count(*) <> 2"""
-        sql = f"SELECT count(*) FROM (SELECT DISTINCT stretch, consumer, endpoint FROM ({alone}))"
-        damaged += connection.execute(sql, (_EVER, end * length)).fetchone()[0]
-    return damaged
-
-
 def summed_before(connection: Connection) -> dict[int, int]:
-    """By their length, the first stretch that is not summed up."""
-    return dict(connection.execute("SELECT days, before_stretch FROM summed").fetchall())
+    """By their length, the first day whose stretch is not summed up."""
+    return dict(connection.execute("SELECT days, before_day FROM summed").fetchall())

@@ -12,16 +12,7 @@ from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.rows import NO_HIT
 from tyk_endpoint_stats.core.segments import Segment
 from tyk_endpoint_stats.core.selection import Batch, Counts
-from tyk_endpoint_stats.stores.sqlite.schema import (
-    LENGTHS,
-    MAXIMA,
-    MINIMA,
-    PLAIN_COLUMNS,
-    STATE_COLUMNS,
-    SUMS,
-    table_of,
-)
-from tyk_endpoint_stats.stores.sqlite.stretches import summed_before
+from tyk_endpoint_stats.stores.sqlite.schema import MAXIMA, MINIMA, STATE_COLUMNS, SUMS
 
 __all__ = [
     "CONSUMERS",
@@ -41,22 +32,15 @@ _encode = json.Encoder().encode
 _decode_counts = json.Decoder(dict[int, int]).decode
 
 
-_PLAIN_UPDATES = [
+_UPDATES = [
     *(f"{column} = {column} + excluded.{column}" for column in SUMS),
     *(f"{column} = max({column}, excluded.{column})" for column in MAXIMA),
     # SQLite's min() of two values is NULL where one is; only the minima of non-error hits can be NULL.
     *(f"{column} = coalesce(min({column}, excluded.{column}), {column}, excluded.{column})" for column in MINIMA),
+    *(f"{column} = merged_counts({column}, excluded.{column})" for column in ("codes", "histogram")),
 ]
-_COUNTS_UPDATES = [f"{column} = merged_counts({column}, excluded.{column})" for column in ("codes", "histogram")]
-
-
-def _merge(table: str, columns: Sequence[str], updates: Sequence[str]) -> str:
-    marks = ", ".join("?" * (3 + len(columns)))
-    return f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT DO UPDATE SET {', '.join(updates)}"
-
-
-_MERGE_DAYS = _merge("days", STATE_COLUMNS, [*_PLAIN_UPDATES, *_COUNTS_UPDATES])
-_MERGE_STRETCHES = {length: _merge(table_of(length), PLAIN_COLUMNS, _PLAIN_UPDATES) for length in LENGTHS}
+_MARKS = ", ".join("?" * (3 + len(STATE_COLUMNS)))
+_MERGE_DAYS = f"INSERT INTO days VALUES ({_MARKS}) ON CONFLICT DO UPDATE SET {', '.join(_UPDATES)}"
 
 
 def add_merge_function(connection: Connection) -> None:
@@ -158,7 +142,7 @@ def counts_of(columns: tuple[Any, ...]) -> Counts:
 def write_days(
     connection: Connection, segments: Sequence[Segment], consumers: Sequence[int], endpoints: Sequence[int]
 ) -> None:
-    """Merge the day states of segments, in the order of their keys, and into stretches that were summed up before.
+    """Merge the day states of segments, in the order of their keys.
 
     Args:
         connection: inside a transaction.
@@ -171,9 +155,6 @@ def write_days(
     ]
     rows.sort()
     connection.executemany(_MERGE_DAYS, rows)
-    for length, end in summed_before(connection).items():
-        late = ((day // length, *row[: len(PLAIN_COLUMNS) + 2]) for day, *row in rows if day < end * length)
-        connection.executemany(_MERGE_STRETCHES[length], late)
 
 
 def _rows(segment: Segment, consumer: int, endpoints: Sequence[int]) -> Iterator[tuple[Any, ...]]:
