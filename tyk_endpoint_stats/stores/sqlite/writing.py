@@ -150,10 +150,9 @@ def write_days(
         consumers: the number of each segment's consumer.
         endpoints: the numbers of the batch's endpoints.
     """
-    rows = [
-        row for one, consumer in zip(segments, consumers, strict=True) for row in _rows(one, consumer, endpoints)
-    ]
-    rows.sort()
+    in_order = sorted(zip(segments, consumers, strict=True), key=lambda each: (each[0].day, each[1]))
+    # One segment's rows are in memory at a time: all of a batch's take more than the batch itself.
+    rows = (row for segment, consumer in in_order for row in sorted(_rows(segment, consumer, endpoints)))
     connection.executemany(_MERGE_DAYS, rows)
 
 
