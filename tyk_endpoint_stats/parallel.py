@@ -33,7 +33,7 @@ WORTH_BYTES = 16 * 2**20
 _LEAST_PIECE_BYTES, _MOST_PIECE_BYTES = 4 * 2**20, 256 * 2**20
 """A piece ends a batch, and a small batch has nearly as many states as a large one."""
 
-_PIECES_A_JOB = 2  # so that the last ones end at nearly the same time
+_PIECES_A_JOB = 3  # so that the last ones end at nearly the same time; more would meet the same days more often
 
 
 def ingest_all(

@@ -28,7 +28,7 @@ def batch_of(hits: Hits, path_of: Callable[[str], str]) -> Batch:
     """The states of a batch: quarters in segments, folded into days; and the names seen.
 
     Args:
-        hits: of the batch.
+        hits: of the batch; they are used up, not to be in memory beside its rows.
         path_of: from a path as it was recorded to the one that is counted.
     """
     with _collector_paused():
@@ -71,6 +71,9 @@ def _rows_of(hits: Hits) -> list[Row]:
     for state, several in enumerate(hits.sums):
         if several is not None:
             rows[state] = _row_of(several, quarters[state])
+            hits.sums[state] = None
+    for column in (hits.moments, hits.latencies, hits.upstreams, hits.request_times, hits.cells, hits.sums):
+        column.clear()
     return rows
 
 
