@@ -185,8 +185,15 @@ def test_writers_may_go_on(store: Store) -> None:
         ("DELETE FROM days; DELETE FROM quarters", "12 records were counted, but there are 0 hits"),
         ("UPDATE quarters SET cells = x'c1' WHERE consumer = 1", "of quarters can't be unpacked"),
         ("UPDATE quarters SET columns = x'90' WHERE consumer = 1", "of quarters have not the columns of states"),
-        ("UPDATE quarters SET hits = hits + 1", "of quarters have not the states and hits that they say"),
-        ("UPDATE quarters SET endpoints = x'929163916c'", "of quarters have not the states and hits that they say"),
+        ("UPDATE quarters SET hits = hits + 1", "have not the states and hits that they say"),
+        (
+            "UPDATE quarters SET endpoints = x'94910391110000'",
+            "of quarters have not the states and hits that they say",
+        ),
+        (
+            "UPDATE quarters SET endpoints = CAST(substr(endpoints, 1, length(endpoints) - 2) || x'5f5f' AS BLOB)",
+            "damaged in a way that no answer shows",
+        ),
         ("UPDATE summed SET before_day = 99999 WHERE days = 4", "stretches are not what their days come to"),
         ("DELETE FROM stretches_of_1 WHERE consumer = 1", "stretches are not what their days come to"),
         (
@@ -197,7 +204,7 @@ def test_writers_may_go_on(store: Store) -> None:
             "UPDATE stretches_of_1 SET columns = x'90'",
             "stretches are not what their days come to",
         ),
-        ("UPDATE stretches_of_1 SET endpoints = x'929109'", "stretches are not what their days come to"),
+        ("UPDATE stretches_of_1 SET endpoints = x'9491639101005f'", "stretches are not what their days come to"),
         ("UPDATE days SET histogram = '[]'", "rows of days have no counts in histogram"),
         ("UPDATE days SET codes = '{\"x\": 1}'", "rows of days have no counts in codes"),
         ("UPDATE days SET codes = '{\"200\": 1.5}'", "rows of days have no counts in codes"),

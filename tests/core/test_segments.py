@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tyk_endpoint_stats import Record
-from tyk_endpoint_stats.core import rows as module
+from tyk_endpoint_stats.core import closing
 from tyk_endpoint_stats.core.packing import pack, unpack
 from tyk_endpoint_stats.core.rows import Row, state_of
 from tyk_endpoint_stats.core.segments import Packed, Quarters, compacted, packed
@@ -65,8 +65,8 @@ def as_states(part: Packed) -> list[tuple[int, int, EndpointStats]]:
 
 
 def test_that_test_catches_minima_over_errors_taken_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The broken twin: the least of two minima, the mark for "no such hit" among them."""
-    monkeypatch.setattr(module, "NO_HIT", -2)
+    """The broken twin: a mark for "no such hit" that is less than any minimum."""
+    monkeypatch.setattr(closing, "NO_HIT", -1)
     parts = [quarters_of([hit(code=code, latency_ms=9, path="/a")]) for code in (200, 500)]
     ((_, _, state),) = as_states(compacted(parts))
     assert state.min_latency_non_error_ms == -1, "9 is the truth"

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tyk_endpoint_stats import Record
 from tyk_endpoint_stats.core.buckets import Bucket, Span, Width
-from tyk_endpoint_stats.core.segments import Packed, compacted
+from tyk_endpoint_stats.core.segments import Packed, Quarters, compacted
 from tyk_endpoint_stats.core.selection import Batch, Dimension, Kind, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.core.sums import Sums, added
@@ -201,3 +201,24 @@ def test_stretches_before_1970_end_where_days_do(tmp_path: Path) -> None:
             assert found == [(day, 4) for day in range(-40, 0, 4)]
             found = connection.execute("SELECT day, hits FROM stretches_of_1 ORDER BY day").fetchall()
         assert found == [(day, 1) for day in range(-40, 3)]
+
+
+def test_an_edge_unpacks_the_parts_that_lie_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unpacked: list[int] = []
+
+    class Watched(Quarters):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            unpacked.append(min(self.columns[0]))
+
+    monkeypatch.setattr(quarters, "Quarters", Watched)
+    records = [hit(FIRST_DAY, hour * 3_600) for hour in range(6)]
+    with SQLiteStore(tmp_path / "s.db") as store:
+        for record in records:
+            store.merge(batch_of([record]))
+        for distributions in (True, False):
+            spans = (Span(Width.QUARTER, FIRST_DAY * 96 + 4, FIRST_DAY * 96 + 13),)
+            check_answers(
+                store, plain_hits(records), [Selection(spans, kind=Kind.KEY, distributions=distributions)]
+            )
+    assert unpacked == [4, 8, 12] * 2

@@ -11,7 +11,7 @@ from typing import Any
 
 from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY
 from tyk_endpoint_stats.core.cells import BIN_BITS, cells_of
-from tyk_endpoint_stats.core.hits import NONE_YET, Hits
+from tyk_endpoint_stats.core.hits import Hits
 from tyk_endpoint_stats.core.instants import DAY_US, EPOCH
 from tyk_endpoint_stats.core.limits import cut_name
 from tyk_endpoint_stats.core.rows import LAST, NO_HIT, Row, distinct
@@ -108,8 +108,8 @@ def _row_of(sums: list[Any], quarter: int) -> Row:
         top_upstream,
         good if good < bad else bad,
         good_upstream if good_upstream < bad_upstream else bad_upstream,
-        NO_HIT if good == NONE_YET else good,
-        NO_HIT if good_upstream == NONE_YET else good_upstream,
+        good,
+        good_upstream,
         _us_of_day(first - EPOCH),
         _us_of_day(last - EPOCH),
         distributions,

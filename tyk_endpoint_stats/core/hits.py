@@ -11,11 +11,9 @@ from typing import Any
 from msgspec import Struct, field
 
 from tyk_endpoint_stats.core.cells import BIN_BITS, MOST_CELLS
+from tyk_endpoint_stats.core.rows import NO_HIT
 
-__all__ = ["NONE_YET", "Hits", "Quarter", "count_cells", "first_sums"]
-
-NONE_YET = 1 << 62
-"""A minimum before there is one."""
+__all__ = ["Hits", "Quarter", "count_cells", "first_sums"]
 
 _COUNTED, _CELLS = 11, 12
 """Where in a state's sums the counted cells are, and where those begin that are not."""
@@ -81,9 +79,9 @@ def first_sums(hits: Hits, state: int) -> list[Any]:
     more, cell = hits.request_times[state] - latency, hits.cells[state]
     sums = [moment, moment, latency, more, upstream, latency, upstream]
     if cell < _ERROR:
-        sums += (latency, upstream, NONE_YET, NONE_YET, None, cell)
+        sums += (latency, upstream, NO_HIT, NO_HIT, None, cell)
     else:
-        sums += (NONE_YET, NONE_YET, latency, upstream, None, cell)
+        sums += (NO_HIT, NO_HIT, latency, upstream, None, cell)
     return sums
 
 

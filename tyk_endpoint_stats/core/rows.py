@@ -13,11 +13,11 @@ __all__ = ["CELLS", "HITS", "LAST", "NO_HIT", "Row", "distinct", "fold", "folded
 
 Row: TypeAlias = tuple[Any, ...]
 """A state: the quarter of the day, then ``EndpointStats``' fields in their order, but that a minimum over non-error
-hits is -1 where there is none, that both instants are microseconds of the day, and that the last value is ``Cells``
-in place of codes and histogram."""
+hits is ``NO_HIT`` where there is none, that both instants are microseconds of the day, and that the last value is
+``Cells`` in place of codes and histogram."""
 
 HITS, LAST, CELLS = 1, 14, 15
-NO_HIT = -1
+NO_HIT = 1 << 62  # greater than any, so that minima need no look at it
 _quarter_of = itemgetter(0)
 
 
@@ -101,11 +101,10 @@ def folded(rows: Sequence[Row]) -> Row:
             least = least_
         if least_upstream_ < least_upstream:
             least_upstream = least_upstream_
-        if good_ != NO_HIT:
-            if good_ < good or good == NO_HIT:
-                good = good_
-            if good_upstream_ < good_upstream or good_upstream == NO_HIT:
-                good_upstream = good_upstream_
+        if good_ < good:
+            good = good_
+        if good_upstream_ < good_upstream:
+            good_upstream = good_upstream_
         if first_ < first:
             first = first_
         if last_ > last:
@@ -147,14 +146,9 @@ def fold(columns: Sequence[Sequence[Any]]) -> Row:
         max(top_upstream),
         min(least),
         min(least_upstream),
-        _least(good),
-        _least(good_upstream),
+        min(good),
+        min(good_upstream),
         min(first),
         max(last),
         fold_cells(*cells) if cells else ({}, {}),
     )
-
-
-def _least(minima: Sequence[int]) -> int:
-    least = min(minima)
-    return min((each for each in minima if each != NO_HIT), default=NO_HIT) if least == NO_HIT else least

@@ -32,6 +32,7 @@ class Packed(Struct, array_like=True):
         hits: of all states.
         columns: MessagePack of the columns of the rows but for the last.
         cells: MessagePack of that.
+        first, last: no state's quarter of the day is before or behind these.
     """
 
     endpoints: list[int]
@@ -39,6 +40,8 @@ class Packed(Struct, array_like=True):
     hits: int
     columns: bytes
     cells: bytes
+    first: int = 0
+    last: int = QUARTERS_PER_DAY - 1
 
     def table(self) -> list[Sequence[Any]]:
         """The columns of the rows."""
@@ -82,12 +85,18 @@ def packed_days(rows_of: Mapping[int, Sequence[Row]]) -> Packed:
 
 
 def _packed(endpoints: list[int], lengths: list[int], rows: list[Row]) -> Packed:
-    columns: list[Any] = list(zip(*rows, strict=True)) or [()] * (CELLS + 1)
-    return Packed(endpoints, lengths, sum(columns[HITS]), _encode(columns[:CELLS]), _encode(columns[CELLS]))
+    if not rows:
+        return Packed([], [], 0, _encode([()] * CELLS), _encode([]))
+    columns: list[Any] = list(zip(*rows, strict=True))
+    packed_columns, cells = _encode(columns[:CELLS]), _encode(columns[CELLS])
+    return Packed(endpoints, lengths, sum(columns[HITS]), packed_columns, cells, min(columns[0]), max(columns[0]))
 
 
 class Quarters:
     """Quarter states of one consumer in one day, unpacked for reading some of them.
+
+    Attributes:
+        day: days since 1970.
 
     Args:
         day: days since 1970.
@@ -97,7 +106,7 @@ class Quarters:
     """
 
     def __init__(self, day: int, lengths: Sequence[int], columns: bytes, cells: bytes | None) -> None:
-        self._day = day
+        self.day = day
         self._lengths = lengths
         self._columns: list[Any] = [*_decode_columns(columns)]
         if cells is not None:
@@ -121,7 +130,7 @@ class Quarters:
 
     def state(self, low: int, high: int) -> EndpointStats:
         """The states from ``low`` to ``high - 1``, merged."""
-        return state_of(self._day, fold([column[low:high] for column in self._columns]))
+        return state_of(self.day, fold([column[low:high] for column in self._columns]))
 
     @property
     def columns(self) -> Sequence[Sequence[Any]]:
@@ -130,7 +139,7 @@ class Quarters:
 
     def number(self, at: int) -> int:
         """The quarter of a state, since 1970."""
-        number: int = self._day * QUARTERS_PER_DAY + self._columns[0][at]
+        number: int = self.day * QUARTERS_PER_DAY + self._columns[0][at]
         return number
 
 

@@ -4,8 +4,8 @@ A busy consumer calls most of its endpoints in every stretch: laid beside each o
 the speed of C, and no state becomes an object before it is part of an answer.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, groupby
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, chain, groupby
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -13,12 +13,14 @@ from msgspec import Struct, msgpack
 
 from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.rows import CELLS, NO_HIT, fold, state_of
-from tyk_endpoint_stats.core.segments import Packed, Segment
+from tyk_endpoint_stats.core.segments import Packed, Quarters, Segment
 from tyk_endpoint_stats.core.stats import EndpointStats
 
 __all__ = ["Sums", "added"]
 
 Column: TypeAlias = Sequence[Any]
+
+_NON_ERROR_MINIMA = (10, 11)
 
 _encode = msgpack.Encoder().encode
 _decode = msgpack.Decoder(list[list[int]]).decode
@@ -29,8 +31,8 @@ class Sums(Struct):
 
     Attributes:
         endpoints: their numbers, in order, whatever gave them out.
-        columns: the plain fields of ``EndpointStats`` in their order, but that a minimum over non-error hits is -1
-            where there is none.
+        columns: the plain fields of ``EndpointStats`` in their order, but that a minimum over non-error hits is
+            ``NO_HIT`` where there is none.
     """
 
     endpoints: list[int]
@@ -43,16 +45,21 @@ class Sums(Struct):
     def of_days(cls, segment: Segment, numbers: Sequence[int]) -> "Sums":
         """The days of a segment; ``numbers`` are those of the endpoints, by what stands in the segment."""
         endpoints = [numbers[number] for number in segment.days.endpoints]
-        _, *columns, first, last = _decode(segment.days.columns)
-        start_us = segment.day * DAY_US
-        columns += ([offset + start_us for offset in first], [offset + start_us for offset in last])
+        columns = _instants_since(segment.day, _decode(segment.days.columns)[1:])
         order = sorted(range(len(endpoints)), key=endpoints.__getitem__)
         return cls([endpoints[at] for at in order], [[column[at] for at in order] for column in columns])
 
     @classmethod
-    def unpacked(cls, packed: Packed) -> "Sums":
-        """What ``packed`` made."""
-        return cls(packed.endpoints, [*_decode(packed.columns)])
+    def of_quarters(cls, quarters: Quarters, endpoints: Sequence[int], first: int, end: int) -> "Sums":
+        """What the quarters ``first`` … ``end - 1`` of a day come to; ``endpoints`` are those of the ``Packed``."""
+        runs = sorted((endpoints[index], slice(low, high)) for index, low, high in quarters.runs(first, end))
+        columns = _each_reduced(quarters.columns[1:CELLS], [run for _, run in runs])
+        return cls([endpoint for endpoint, _ in runs], _instants_since(quarters.day, columns))
+
+    @classmethod
+    def unpacked(cls, endpoints: list[int], columns: bytes) -> "Sums":
+        """What ``packed`` packed."""
+        return cls(endpoints, [*_decode(columns)])
 
     def packed(self) -> Packed:
         """The same in MessagePack."""
@@ -61,7 +68,7 @@ class Sums(Struct):
     def states(self) -> Iterator[tuple[int, EndpointStats]]:
         """The endpoints with their states."""
         columns = self.columns[:]
-        for at in _MINIMA_OF_SOME:
+        for at in _NON_ERROR_MINIMA:
             columns[at] = [None if least == NO_HIT else least for least in columns[at]]
         return zip(self.endpoints, map(EndpointStats, *columns), strict=True)
 
@@ -79,7 +86,10 @@ def added(parts: Sequence[Sums]) -> Sums:
     # a row for one that it has.
     if len(endpoints) * len(parts) <= 3 * sum(map(len, parts)):
         beside = zip(*[_padded(part, endpoints) for part in parts], strict=True)
-        return Sums(endpoints, [add(columns) for (add, _), columns in zip(_COLUMNS, beside, strict=True)])
+        columns: list[Column] = [
+            list(map(add, zip(*each, strict=True))) for (add, _), each in zip(_COLUMNS, beside, strict=True)
+        ]
+        return Sums(endpoints, columns)
     return Sums(endpoints, _added_in_a_row(parts))
 
 
@@ -93,47 +103,32 @@ def _padded(part: Sums, endpoints: list[int]) -> Sequence[Column]:
     return [pick([*column, nothing]) for column, (_, nothing) in zip(part.columns, _COLUMNS, strict=True)]
 
 
-def _sums(beside: Sequence[Column]) -> Column:
-    return list(map(sum, zip(*beside, strict=True)))
-
-
-def _maxima(beside: Sequence[Column]) -> Column:
-    return list(map(max, *beside))
-
-
-def _minima(beside: Sequence[Column]) -> Column:
-    return list(map(min, *beside))
-
-
-def _minima_of_some(beside: Sequence[Column]) -> Column:
-    if any(NO_HIT in column for column in beside):
-        beside = [[_NONE_YET if least == NO_HIT else least for least in column] for column in beside]
-    minima = _minima(beside)
-    return [NO_HIT if least == _NONE_YET else least for least in minima] if _NONE_YET in minima else minima
-
-
-_NONE_YET = 1 << 62
-_COLUMNS: tuple[tuple[Callable[[Sequence[Column]], Column], int], ...] = (
-    *[(_sums, 0)] * 6,
-    *[(_maxima, -_NONE_YET)] * 2,
-    *[(_minima, _NONE_YET)] * 2,
-    *[(_minima_of_some, _NONE_YET)] * 2,
-    (_minima, _NONE_YET),
-    (_maxima, -_NONE_YET),
-)
-"""How each column is added up, and what changes nothing in it."""
-_MINIMA_OF_SOME = [at for at, (add, _) in enumerate(_COLUMNS) if add is _minima_of_some]
-
-
 def _added_in_a_row(parts: Sequence[Sums]) -> list[Column]:
     endpoints = list(chain.from_iterable(part.endpoints for part in parts))
     pick = itemgetter(*sorted(range(len(endpoints)), key=endpoints.__getitem__))
-    table = [pick(endpoints)]
-    table += [pick(list(chain(*columns))) for columns in zip(*(part.columns for part in parts), strict=True)]
-    rows = []
-    low = 0
-    for _, group in groupby(table[0]):
-        high = low + len(list(group))
-        rows.append(fold([column[low:high] for column in table])[1:CELLS])
-        low = high
-    return [*zip(*rows, strict=True)]
+    ends = list(accumulate(len(list(group)) for _, group in groupby(pick(endpoints))))
+    columns = [pick(list(chain(*each))) for each in zip(*[part.columns for part in parts], strict=True)]
+    return _each_reduced(columns, list(map(slice, [0, *ends], ends)))
+
+
+def _each_reduced(columns: Sequence[Column], runs: Sequence[slice]) -> list[Column]:
+    """What each run of states comes to, column by column."""
+    return [
+        list(map(add, map(column.__getitem__, runs))) for (add, _), column in zip(_COLUMNS, columns, strict=True)
+    ]
+
+
+def _instants_since(day: int, columns: Sequence[Column]) -> list[Column]:
+    """Columns whose instants were microseconds of the day."""
+    start_us = day * DAY_US
+    first, last = ([offset + start_us for offset in column] for column in columns[-2:])
+    return [*columns[:-2], first, last]
+
+
+_COLUMNS: tuple[tuple[Callable[[Iterable[int]], int], int], ...] = (
+    *[(sum, 0)] * 6,
+    *[(max, -NO_HIT)] * 2,
+    *[(min, NO_HIT)] * 5,
+    (max, -NO_HIT),
+)
+"""How each column is added up, and what changes nothing in it."""

@@ -24,8 +24,8 @@ MOST_HITS = 2**63 - 1
 """What the column of hits can hold; a part of more says so many."""
 
 _encode = msgpack.Encoder().encode
-endpoints_in = msgpack.Decoder(tuple[list[int], list[int]]).decode
-"""The column of endpoints: their numbers, and how many states each has."""
+endpoints_in = msgpack.Decoder(tuple[list[int], list[int], int, int]).decode
+"""The column of endpoints: their numbers, how many states each has, and ``first`` and ``last`` of ``Packed``."""
 
 
 class PartTable(Struct, frozen=True):
@@ -48,7 +48,8 @@ class PartTable(Struct, frozen=True):
             level = _FULL_LEVEL
         # The sum of hits is for people; those of the days are what refuses sums past 63 bits.
         sums = (states, min(part.hits, MOST_HITS))
-        packed = (_encode((part.endpoints, part.lengths)), part.columns, part.cells)
+        endpoints = _encode((part.endpoints, part.lengths, part.first, part.last))
+        packed = (endpoints, part.columns, part.cells)
         key = (day, consumer, level)
         connection.execute(f"INSERT INTO {self.name} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*key, *sums, *packed))
         if level == _FULL_LEVEL:
@@ -67,4 +68,5 @@ class PartTable(Struct, frozen=True):
         """The parts for which a condition holds."""
         sql = f"SELECT hits, endpoints, columns, cells FROM {self.name} WHERE {condition}"
         for hits, endpoints, columns, cells in connection.execute(sql, values):
-            yield Packed(*endpoints_in(endpoints), hits, columns, cells)
+            numbers, lengths, first, last = endpoints_in(endpoints)
+            yield Packed(numbers, lengths, hits, columns, cells, first, last)

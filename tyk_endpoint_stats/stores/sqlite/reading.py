@@ -13,20 +13,11 @@ from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import QuartersPruned
 from tyk_endpoint_stats.stores.contract import Outline
 from tyk_endpoint_stats.stores.sqlite.quarters import read_quarters
-from tyk_endpoint_stats.stores.sqlite.queries import (
-    consumers_where,
-    days_query,
-    endpoints_where,
-    quarters_query,
-    where,
-)
+from tyk_endpoint_stats.stores.sqlite.queries import consumers_where, days_query, quarters_query, where
 from tyk_endpoint_stats.stores.sqlite.schema import PLAIN_COLUMNS
-from tyk_endpoint_stats.stores.sqlite.stretches import ranges_of, read_stretches, summed_before
+from tyk_endpoint_stats.stores.sqlite.summing import NumberedGroup, summed, wanted_endpoints
 
 __all__ = ["answer", "outline"]
-
-_NumberedGroup = tuple[int | None, int | None, Bucket | None]
-"""Consumer, endpoint, bucket; ``None`` where it is not kept apart."""
 
 _decode_counts = json.Decoder(list[dict[int, int]]).decode
 
@@ -41,11 +32,13 @@ def answer(connection: Connection, selection: Selection) -> Sequence[tuple[Group
     if not selection.spans:
         return []
     _refuse_pruned(connection, selection.spans)
-    numbered: dict[_NumberedGroup, EndpointStats] = {}
-    # Only days have what a stretch leaves out.
-    needs_days = selection.distributions or Dimension.BUCKET in selection.group_by
-    days = _days(connection, selection) if needs_days else _stretches(connection, selection)
-    for numbers, state in chain(days, _quarters(connection, selection)):
+    numbered: dict[NumberedGroup, EndpointStats] = {}
+    states: Iterator[tuple[NumberedGroup, EndpointStats]]
+    if selection.distributions or Dimension.BUCKET in selection.group_by:
+        states = chain(_days(connection, selection), _quarters(connection, selection))
+    else:
+        states = summed(connection, selection)
+    for numbers, state in states:
         known = numbered.setdefault(numbers, state)
         if known is not state:
             known.merge(state)
@@ -85,7 +78,7 @@ def outline(connection: Connection) -> Outline:
     )
 
 
-def _days(connection: Connection, selection: Selection) -> Iterator[tuple[_NumberedGroup, EndpointStats]]:
+def _days(connection: Connection, selection: Selection) -> Iterator[tuple[NumberedGroup, EndpointStats]]:
     sql, parameters = days_query(selection)
     if not sql:
         return
@@ -96,40 +89,8 @@ def _days(connection: Connection, selection: Selection) -> Iterator[tuple[_Numbe
         yield (consumer, endpoint, bucket), make(*plain, *map(_sum_counts, counts))
 
 
-def _stretches(connection: Connection, selection: Selection) -> Iterator[tuple[_NumberedGroup, EndpointStats]]:
-    before_day = summed_before(connection)
-    spans = [span for span in selection.spans if span.width is Width.DAY]
-    ranges = [each for span in spans for each in ranges_of(span.first, span.end, before_day)]
-    if not ranges:
-        return
-    wanted = _wanted(connection, selection)
-    by = selection.group_by
-    by_endpoint = Dimension.ENDPOINT in by
-    check = selection.check_groups if by_endpoint and wanted is None else lambda groups: None
-    whose, parameters = consumers_where(selection)
-    for (number,) in connection.execute(f"SELECT number FROM consumers{whose}", parameters):
-        sums = read_stretches(connection, number, ranges, check)
-        if sums is None:
-            continue
-        consumer = number if Dimension.CONSUMER in by else None
-        if not by_endpoint and wanted is None:
-            yield (consumer, None, None), sums.total()
-            continue
-        for endpoint, state in sums.states():
-            if wanted is None or endpoint in wanted:
-                yield (consumer, endpoint if by_endpoint else None, None), state
-
-
-def _wanted(connection: Connection, selection: Selection) -> set[int] | None:
-    """The endpoints that are selected; ``None``: all of them."""
-    which, parameters = endpoints_where(selection)
-    if not which:
-        return None
-    return {number for (number,) in connection.execute(f"SELECT number FROM endpoints{which}", parameters)}
-
-
-def _quarters(connection: Connection, selection: Selection) -> Iterator[tuple[_NumberedGroup, EndpointStats]]:
-    wanted = _wanted(connection, selection)
+def _quarters(connection: Connection, selection: Selection) -> Iterator[tuple[NumberedGroup, EndpointStats]]:
+    wanted = wanted_endpoints(connection, selection)
     by = selection.group_by
     for span in selection.spans:
         if span.width is not Width.QUARTER:
@@ -176,7 +137,7 @@ def _consumers(connection: Connection, selection: Selection) -> dict[int, tuple[
     }
 
 
-def _endpoints(connection: Connection, numbered: Iterable[_NumberedGroup]) -> dict[int, Endpoint]:
+def _endpoints(connection: Connection, numbered: Iterable[NumberedGroup]) -> dict[int, Endpoint]:
     numbers = json.encode(list({endpoint for _, endpoint, _ in numbered})).decode()
     sql = "SELECT number, api_id, path FROM endpoints WHERE number IN (SELECT value FROM json_each(?))"
     return {number: Endpoint(api_id, path) for number, api_id, path in connection.execute(sql, (numbers,))}

@@ -107,7 +107,7 @@ CREATE TABLE {table} (
     level INTEGER NOT NULL,                     -- how often these states were moved into a larger part
     states INTEGER NOT NULL,                    -- how many are in the part
     hits INTEGER NOT NULL,                      -- of all of them
-    endpoints BLOB NOT NULL,                    -- MessagePack: numbers, and how many states each has
+    endpoints BLOB NOT NULL,                    -- MessagePack: numbers, states of each, first and last quarter
     columns BLOB NOT NULL,                      -- MessagePack: the states, see core/segments.py
     cells BLOB NOT NULL                         -- MessagePack: their codes and histograms; of stretches nothing
 ) STRICT

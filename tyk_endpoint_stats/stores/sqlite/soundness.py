@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import DecodeError, json
 
-from tyk_endpoint_stats.core.segments import Packed, Quarters
+from tyk_endpoint_stats.core.segments import Quarters
 from tyk_endpoint_stats.core.soundness import quarters_come_to, states_of_day_are_sound
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.core.sums import Sums, added
@@ -27,7 +27,8 @@ _SEGMENT = "SELECT states, hits, endpoints, columns, cells FROM quarters WHERE r
 
 _decode = json.Decoder(dict[int, int]).decode
 
-_Part = tuple[Sequence[int], Sequence[int], Quarters]
+_Part = tuple[Sequence[int], Sequence[int], Quarters, int, int]
+"""Endpoints, how many states each has, and those; the first and the last quarter that it says they are in."""
 
 
 class _Unreadable(Exception):
@@ -58,13 +59,20 @@ def look_through(connection: Connection) -> LookedThrough:
             found.pruned.add(day)
             is_sound = states_of_day_are_sound(day, states.values())
         else:
-            is_sound = states == quarters_come_to(day, parts)
+            is_sound = states == quarters_come_to(day, (part[:3] for part in parts))
+            is_sound = is_sound and all(map(_lies_within, parts))
         if not is_sound:
             found.suspects.add(day)
     found.damage += (f"{count:,} {what}" for what, count in unreadable.items())
     if count := _damaged_stretches(connection):
         found.beside.append(f"{count:,} stretches are not what their days come to")
     return found
+
+
+def _lies_within(part: _Part) -> bool:
+    _, _, quarters, first, last = part
+    its: Sequence[int] = quarters.columns[0]
+    return first <= min(its) and max(its) <= last
 
 
 def _state(columns: Sequence[Any]) -> EndpointStats:
@@ -83,7 +91,7 @@ def _counts(column: str, encoded: str) -> dict[int, int]:
 def _part(connection: Connection, day: int, rowid: int, known: set[int]) -> _Part:
     states, hits, encoded, columns, cells = connection.execute(_SEGMENT, (rowid,)).fetchone()
     try:
-        endpoints, lengths = endpoints_in(encoded)
+        endpoints, lengths, first, last = endpoints_in(encoded)
         quarters = Quarters(day, lengths, columns, cells)
     except DecodeError:
         raise _Unreadable("segments of quarters can't be unpacked") from None
@@ -94,7 +102,7 @@ def _part(connection: Connection, day: int, rowid: int, known: set[int]) -> _Par
         raise _Unreadable("segments of quarters have not the states and hits that they say")
     if not known.issuperset(endpoints):
         raise _Unreadable("segments of quarters refer to endpoints that do not exist")
-    return endpoints, lengths, quarters
+    return endpoints, lengths, quarters, first, last
 
 
 _DAYS_OF_STRETCHES = f"""
@@ -126,7 +134,7 @@ def _damaged_stretches(connection: Connection) -> int:
 
 def _come_to(parts: Sequence[tuple[bytes, bytes]], states: dict[int, EndpointStats]) -> bool:
     try:
-        sums = [Sums.unpacked(Packed(*endpoints_in(endpoints), 0, columns, b"")) for endpoints, columns in parts]
+        sums = [Sums.unpacked(endpoints_in(endpoints)[0], columns) for endpoints, columns in parts]
         return bool(sums) and dict(added(sums).states()) == states
     except (DecodeError, ValueError, IndexError):
         return False

@@ -13,7 +13,7 @@ from tyk_endpoint_stats.core.sums import Sums, added
 from tyk_endpoint_stats.stores.sqlite.parts import PartTable
 from tyk_endpoint_stats.stores.sqlite.schema import LENGTHS, table_of
 
-__all__ = ["ranges_of", "read_stretches", "sum_up", "summed_before", "write_stretches"]
+__all__ = ["ranges_of", "some_together", "sum_up", "summed_before", "sums_of_stretches", "write_stretches"]
 
 MOST_TOGETHER = 16_384
 """So many states are in memory at once, at some 0.5 kB each; more of a consumer stay in several parts."""
@@ -23,7 +23,7 @@ _OF_RANGE = "consumer = ? AND day >= ? AND day < ?"
 
 
 def _put_together(parts: Iterable[Packed]) -> Packed:
-    return added([Sums.unpacked(part) for part in parts]).packed()
+    return added([Sums.unpacked(part.endpoints, part.columns) for part in parts]).packed()
 
 
 _TABLES = {length: PartTable(table_of(length), _put_together) for length in LENGTHS}
@@ -81,7 +81,7 @@ def _keys(connection: Connection, shorter: int, length: int, first: int, end: in
 def _sum_up_one(connection: Connection, shorter: int, length: int, consumer: int, start: int) -> None:
     of_range = (consumer, start, start + length)
     try:
-        packed = [part.packed() for part in _together(_parts(connection, shorter, of_range))]
+        packed = [part.packed() for part in some_together(sums_of_stretches(connection, shorter, *of_range))]
     except OverflowError:  # MessagePack has 64 bits: such sums stay in several parts
         packed = list(_TABLES[shorter].select(connection, _OF_RANGE, *of_range))
     if length == shorter:
@@ -90,19 +90,31 @@ def _sum_up_one(connection: Connection, shorter: int, length: int, consumer: int
         _TABLES[length].append(connection, each, start, consumer)
 
 
-def _parts(
+def sums_of_stretches(
     connection: Connection,
     length: int,
-    of_range: tuple[int, int, int],
+    consumer: int,
+    first: int,
+    end: int,
     check: Callable[[int], None] = lambda endpoints: None,
 ) -> Iterator[Sums]:
-    for packed in _TABLES[length].select(connection, _OF_RANGE, *of_range):
+    """A consumer's stretches of one length from a day to the one before ``end``, part by part.
+
+    Args:
+        connection: inside a transaction.
+        length: in days.
+        consumer: its number.
+        first: the first day.
+        end: the day behind the last.
+        check: told how many endpoints a part has before it is unpacked; it may raise.
+    """
+    for packed in _TABLES[length].select(connection, _OF_RANGE, consumer, first, end):
         check(len(packed.endpoints))
-        yield Sums.unpacked(packed)
+        yield Sums.unpacked(packed.endpoints, packed.columns)
 
 
-def _together(parts: Iterable[Sums]) -> Iterator[Sums]:
-    """Parts added up, some at a time."""
+def some_together(parts: Iterable[Sums]) -> Iterator[Sums]:
+    """Parts added up, some at a time: no more than ``MOST_TOGETHER`` states and one part are in memory."""
     waiting: list[Sums] = []
     states = 0
     for part in parts:
@@ -113,32 +125,6 @@ def _together(parts: Iterable[Sums]) -> Iterator[Sums]:
             waiting, states = [], 0
     if waiting:
         yield added(waiting)
-
-
-def read_stretches(
-    connection: Connection,
-    consumer: int,
-    ranges: Sequence[tuple[int, int, int]],
-    check: Callable[[int], None],
-) -> Sums | None:
-    """What a consumer's stretches come to; ``None`` if there are none.
-
-    Args:
-        connection: inside a transaction.
-        consumer: its number.
-        ranges: ``ranges_of`` the days.
-        check: told how many endpoints there are at least; it may raise.
-    """
-    sums: list[Sums] = []
-    parts = (
-        part for length, first, end in ranges for part in _parts(connection, length, (consumer, first, end), check)
-    )
-    for more in _together(parts):
-        sums.append(more)
-        if sum(map(len, sums)) >= 2 * len(sums[0]):  # so that each is added a few times at most
-            sums = [added(sums)]
-            check(len(sums[0]))
-    return added(sums) if sums else None
 
 
 def ranges_of(
