@@ -16,7 +16,7 @@ from tyk_endpoint_stats.core.selection import Batch, Dimension, Kind, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.core.sums import Sums, added
 from tyk_endpoint_stats.errors import AnswerTooLarge
-from tyk_endpoint_stats.stores.sqlite import SQLiteStore, parts, quarters, stretches
+from tyk_endpoint_stats.stores.sqlite import SQLiteStore, parts, quarters, stretches, summing
 from tyk_endpoint_stats.stores.sqlite import store as store_module
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTERS, EVERYTHING, answer_of, check_answers
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
@@ -138,13 +138,15 @@ def test_a_consumer_of_more_endpoints_than_are_in_memory_at_once(
 ) -> None:
     """Its stretches stay in several parts, of which an answer adds up a few at a time."""
     monkeypatch.setattr(stretches, "MOST_TOGETHER", 20)
+    monkeypatch.setattr(stretches, "_A_PART", 0)
     together: list[int] = []
 
     def watched(several: Sequence[Sums]) -> Sums:
         together.append(sum(map(len, several)))
         return added(several)
 
-    monkeypatch.setattr(stretches, "added", watched)
+    for module in (stretches, summing):
+        monkeypatch.setattr(module, "added", watched)
     rng = random.Random(3)
     first = FIRST_DAY - FIRST_DAY % 16
     merged = [hit(first + number // 40, path=f"/{rng.randrange(90)}") for number in range(40 * 18)]

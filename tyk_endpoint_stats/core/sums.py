@@ -5,20 +5,24 @@ the speed of C, and no state becomes an object before it is part of an answer.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate, chain, groupby
-from operator import itemgetter
+from collections.abc import Set as AbstractSet
+from itertools import chain
+from operator import gt, itemgetter
 from typing import Any, TypeAlias
 
 from msgspec import Struct, msgpack
 
 from tyk_endpoint_stats.core.instants import DAY_US
-from tyk_endpoint_stats.core.rows import CELLS, NO_HIT, fold, state_of
+from tyk_endpoint_stats.core.rows import CELLS, NO_HIT
 from tyk_endpoint_stats.core.segments import Packed, Quarters, Segment
 from tyk_endpoint_stats.core.stats import EndpointStats
 
-__all__ = ["Sums", "added"]
+__all__ = ["Sums", "added", "total"]
 
 Column: TypeAlias = Sequence[Any]
+
+MANY, BESIDE = 64, 1.5
+"""States of at least so many are added beside each other, if that takes no more than so many places a state."""
 
 _NON_ERROR_MINIMA = (10, 11)
 
@@ -45,9 +49,11 @@ class Sums(Struct):
     def of_days(cls, segment: Segment, numbers: Sequence[int]) -> "Sums":
         """The days of a segment; ``numbers`` are those of the endpoints, by what stands in the segment."""
         endpoints = [numbers[number] for number in segment.days.endpoints]
-        columns = _instants_since(segment.day, _decode(segment.days.columns)[1:])
-        order = sorted(range(len(endpoints)), key=endpoints.__getitem__)
-        return cls([endpoints[at] for at in order], [[column[at] for at in order] for column in columns])
+        table = [endpoints, *_instants_since(segment.day, _decode(segment.days.columns)[1:])]
+        if any(map(gt, endpoints, endpoints[1:])):
+            order = sorted(range(len(endpoints)), key=endpoints.__getitem__)
+            table = [[column[at] for at in order] for column in table]
+        return cls([*table[0]], table[1:])
 
     @classmethod
     def of_quarters(cls, quarters: Quarters, endpoints: Sequence[int], first: int, end: int) -> "Sums":
@@ -61,6 +67,12 @@ class Sums(Struct):
         """What ``packed`` packed."""
         return cls(endpoints, [*_decode(columns)])
 
+    def only(self, endpoints: AbstractSet[int]) -> "Sums":
+        """The states of some endpoints."""
+        places = [place for place, endpoint in enumerate(self.endpoints) if endpoint in endpoints]
+        endpoints_left, *columns = ([column[at] for at in places] for column in (self.endpoints, *self.columns))
+        return Sums(endpoints_left, [*columns])
+
     def packed(self) -> Packed:
         """The same in MessagePack."""
         return Packed(self.endpoints, [1] * len(self), sum(self.columns[0]), _encode(self.columns), b"")
@@ -72,25 +84,43 @@ class Sums(Struct):
             columns[at] = [None if least == NO_HIT else least for least in columns[at]]
         return zip(self.endpoints, map(EndpointStats, *columns), strict=True)
 
-    def total(self) -> EndpointStats:
-        """What all of them come to."""
-        return state_of(0, fold([self.endpoints, *self.columns]))
-
 
 def added(parts: Sequence[Sums]) -> Sums:
     """What some parts, at least one, come to: a state for each endpoint that is in any of them."""
     if len(parts) == 1:
         return parts[0]
     endpoints = sorted(set(chain.from_iterable(part.endpoints for part in parts)))
-    # Beside each other, a part costs something for the endpoints that it has not, too: a third of what it costs in
-    # a row for one that it has.
-    if len(endpoints) * len(parts) <= 3 * sum(map(len, parts)):
-        beside = zip(*[_padded(part, endpoints) for part in parts], strict=True)
-        columns: list[Column] = [
-            list(map(add, zip(*each, strict=True))) for (add, _), each in zip(_COLUMNS, beside, strict=True)
-        ]
-        return Sums(endpoints, columns)
-    return Sums(endpoints, _added_in_a_row(parts))
+    states = sum(map(len, parts))
+    # Beside each other, a part costs something for endpoints that it has not, too, and each column for being one.
+    if states >= MANY and len(endpoints) * len(parts) <= BESIDE * states:
+        return Sums(endpoints, _added_beside([_padded(part, endpoints) for part in parts]))
+    return Sums(endpoints, _added_one_by_one(parts, endpoints))
+
+
+def total(parts: Sequence[Sums]) -> Sums:
+    """What all states of some parts come to: one, of an endpoint 0."""
+    columns = zip(_COLUMNS, zip(*[part.columns for part in parts], strict=True), strict=True)
+    return Sums([0], [[add(chain.from_iterable(each))] for (add, _), each in columns])
+
+
+def _added_beside(tables: Sequence[Sequence[Column]]) -> list[Column]:
+    beside = zip(_COLUMNS, zip(*tables, strict=True), strict=True)
+    return [list(map(add, zip(*columns, strict=True))) for (add, _), columns in beside]
+
+
+def _added_one_by_one(parts: Sequence[Sums], endpoints: Sequence[int]) -> list[Column]:
+    states_of: dict[int, list[tuple[int, ...]]] = {endpoint: [] for endpoint in endpoints}
+    for part in parts:
+        for endpoint, state in zip(part.endpoints, zip(*part.columns, strict=True), strict=True):
+            states_of[endpoint].append(state)
+    rows: list[Sequence[int]] = [
+        states[0] if len(states) == 1 else _reduced(states) for states in states_of.values()
+    ]
+    return [*zip(*rows, strict=True)]
+
+
+def _reduced(states: Sequence[Sequence[int]]) -> list[int]:
+    return [add(column) for (add, _), column in zip(_COLUMNS, zip(*states, strict=True), strict=True)]
 
 
 def _padded(part: Sums, endpoints: list[int]) -> Sequence[Column]:
@@ -101,14 +131,6 @@ def _padded(part: Sums, endpoints: list[int]) -> Sequence[Column]:
     behind = len(places)
     pick = itemgetter(*[places.get(endpoint, behind) for endpoint in endpoints])  # several, or they were equal
     return [pick([*column, nothing]) for column, (_, nothing) in zip(part.columns, _COLUMNS, strict=True)]
-
-
-def _added_in_a_row(parts: Sequence[Sums]) -> list[Column]:
-    endpoints = list(chain.from_iterable(part.endpoints for part in parts))
-    pick = itemgetter(*sorted(range(len(endpoints)), key=endpoints.__getitem__))
-    ends = list(accumulate(len(list(group)) for _, group in groupby(pick(endpoints))))
-    columns = [pick(list(chain(*each))) for each in zip(*[part.columns for part in parts], strict=True)]
-    return _each_reduced(columns, list(map(slice, [0, *ends], ends)))
 
 
 def _each_reduced(columns: Sequence[Column], runs: Sequence[slice]) -> list[Column]:

@@ -7,12 +7,13 @@ little is merged. Full ones stay as they are.
 
 from collections.abc import Callable, Iterable, Iterator
 from sqlite3 import Connection
+from typing import Any, NamedTuple
 
-from msgspec import Struct, msgpack
+from msgspec import Struct, json, msgpack
 
 from tyk_endpoint_stats.core.segments import Packed
 
-__all__ = ["FAN_IN", "FULL", "MOST_HITS", "PartTable", "endpoints_in"]
+__all__ = ["FAN_IN", "FULL", "MOST_HITS", "Part", "PartTable", "endpoints_in"]
 
 FAN_IN = 8
 FULL = 8_192
@@ -28,6 +29,14 @@ endpoints_in = msgpack.Decoder(tuple[list[int], list[int], int, int]).decode
 """The column of endpoints: their numbers, how many states each has, and ``first`` and ``last`` of ``Packed``."""
 
 
+class Part(NamedTuple):
+    """A part and where it belongs: a consumer's number, and a day since 1970."""
+
+    consumer: int
+    day: int
+    packed: Packed
+
+
 class PartTable(Struct, frozen=True):
     """A table of parts.
 
@@ -39,34 +48,58 @@ class PartTable(Struct, frozen=True):
     name: str
     put_together: Callable[[Iterable[Packed]], Packed]
 
-    def append(self, connection: Connection, part: Packed, day: int, consumer: int, level: int = 0) -> None:
-        """Add a part, inside a transaction."""
-        if not part.endpoints:
-            return
-        states = sum(part.lengths)
-        if states >= FULL:
-            level = _FULL_LEVEL
-        # The sum of hits is for people; those of the days are what refuses sums past 63 bits.
-        sums = (states, min(part.hits, MOST_HITS))
-        endpoints = _encode((part.endpoints, part.lengths, part.first, part.last))
-        packed = (endpoints, part.columns, part.cells)
-        key = (day, consumer, level)
-        connection.execute(f"INSERT INTO {self.name} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*key, *sums, *packed))
-        if level == _FULL_LEVEL:
-            return
-        at = "day = ? AND consumer = ? AND level = ?"
-        (count,) = connection.execute(f"SELECT count(*) FROM {self.name} WHERE {at}", key).fetchone()
-        if count >= FAN_IN:
-            try:
-                together = self.put_together(self.select(connection, at, *key))
-            except OverflowError:
-                return  # MessagePack has 64 bits: such sums stay in several parts
-            connection.execute(f"DELETE FROM {self.name} WHERE {at}", key)
-            self.append(connection, together, day, consumer, level + 1)
+    def insert(self, connection: Connection, parts: Iterable[Part], level: int = 0) -> None:
+        """Add parts, inside a transaction."""
+        connection.executemany(
+            f"INSERT INTO {self.name} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (_row(part, level) for part in parts if part.packed.endpoints),
+        )
 
-    def select(self, connection: Connection, condition: str, *values: int) -> Iterator[Packed]:
+    def append(self, connection: Connection, parts: Iterable[Part]) -> None:
+        """Add parts, and put together those of one consumer and day as soon as they are many."""
+        touched: dict[int, list[int]] = {}
+
+        def watched() -> Iterator[Part]:
+            for part in parts:
+                touched.setdefault(part.day, []).append(part.consumer)
+                yield part
+
+        self.insert(connection, watched())
+        sql = f"""
+        SELECT consumer, level FROM {self.name}
+        WHERE consumer IN (SELECT value FROM json_each(?)) AND day = ? AND level < {_FULL_LEVEL}
+        GROUP BY consumer, level HAVING count(*) >= {FAN_IN}"""
+        for day, consumers in touched.items():
+            for consumer, level in connection.execute(sql, (json.encode(consumers).decode(), day)).fetchall():
+                self._put_together(connection, consumer, day, level)
+
+    def _put_together(self, connection: Connection, consumer: int, day: int, level: int) -> None:
+        at = "consumer = ? AND day = ? AND level = ?"
+        key = (consumer, day, level)
+        (count,) = connection.execute(f"SELECT count(*) FROM {self.name} WHERE {at}", key).fetchone()
+        if count < FAN_IN or level == _FULL_LEVEL:
+            return
+        try:
+            together = self.put_together(part.packed for part in self.select(connection, at, *key))
+        except OverflowError:
+            return  # MessagePack has 64 bits: such sums stay in several parts
+        connection.execute(f"DELETE FROM {self.name} WHERE {at}", key)
+        self.insert(connection, [Part(consumer, day, together)], level + 1)
+        self._put_together(connection, consumer, day, level + 1)
+
+    def select(self, connection: Connection, condition: str, *values: Any) -> Iterator[Part]:
         """The parts for which a condition holds."""
-        sql = f"SELECT hits, endpoints, columns, cells FROM {self.name} WHERE {condition}"
-        for hits, endpoints, columns, cells in connection.execute(sql, values):
+        sql = f"SELECT consumer, day, hits, endpoints, columns, cells FROM {self.name} WHERE {condition}"
+        for consumer, day, hits, endpoints, columns, cells in connection.execute(sql, values):
             numbers, lengths, first, last = endpoints_in(endpoints)
-            yield Packed(numbers, lengths, hits, columns, cells, first, last)
+            yield Part(consumer, day, Packed(numbers, lengths, hits, columns, cells, first, last))
+
+
+def _row(part: Part, level: int) -> tuple[Any, ...]:
+    consumer, day, packed = part
+    states = sum(packed.lengths)
+    # The sum of hits is for people; those of the days are what refuses sums past 63 bits.
+    hits = min(packed.hits, MOST_HITS)
+    endpoints = _encode((packed.endpoints, packed.lengths, packed.first, packed.last))
+    level = _FULL_LEVEL if states >= FULL else level
+    return day, consumer, level, states, hits, endpoints, packed.columns, packed.cells

@@ -1,8 +1,7 @@
 """Quarters in SQL: parts that are appended, and read at the edges of a range."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from sqlite3 import Connection
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -10,7 +9,8 @@ from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Span
 from tyk_endpoint_stats.core.segments import Quarters, Segment, compacted
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.core.sums import Sums
-from tyk_endpoint_stats.stores.sqlite.parts import PartTable, endpoints_in
+from tyk_endpoint_stats.stores.sqlite.parts import Part, PartTable, endpoints_in
+from tyk_endpoint_stats.stores.sqlite.queries import Query
 
 __all__ = ["prune_quarters", "read_quarters", "sums_of_quarters", "write_quarters"]
 
@@ -33,25 +33,26 @@ def write_quarters(
         endpoints: the numbers of the batch's endpoints.
         pruned_before_day: ``None``: nothing was pruned.
     """
-    for segment, consumer in zip(segments, consumers, strict=True):
-        if pruned_before_day is None or segment.day >= pruned_before_day:
-            part = replace(segment.quarters, endpoints=[endpoints[number] for number in segment.quarters.endpoints])
-            _QUARTERS.append(connection, part, segment.day, consumer)
+    parts = (
+        Part(consumer, one.day, replace(one.quarters, endpoints=[endpoints[at] for at in one.quarters.endpoints]))
+        for one, consumer in zip(segments, consumers, strict=True)
+        if pruned_before_day is None or one.day >= pruned_before_day
+    )
+    _QUARTERS.append(connection, parts)
 
 
 def read_quarters(
-    connection: Connection, sql: str, parameters: Sequence[object], span: Span, by_bucket: bool
+    connection: Connection, query: Query, span: Span, by_bucket: bool
 ) -> Iterator[tuple[int, int, int | None, EndpointStats]]:
     """States in a span of quarters: consumer, endpoint, quarter (``None`` where it is not kept apart), state.
 
     Args:
         connection: inside a transaction.
-        sql: what selects day, consumer, endpoints, columns and cells (or NULL) of the segments.
-        parameters: of it.
+        query: ``quarters_query``.
         span: of quarters.
         by_bucket: whether quarters are kept apart; otherwise those of one segment are merged.
     """
-    for consumer, endpoints, quarters in _overlapping(connection.execute(sql, parameters), span):
+    for consumer, endpoints, quarters in _overlapping(connection, query, span):
         for index, low, high in quarters.runs(*_inside(span, quarters.day)):
             if by_bucket:
                 for at in range(low, high):
@@ -60,19 +61,15 @@ def read_quarters(
                 yield consumer, endpoints[index], None, quarters.state(low, high)
 
 
-def sums_of_quarters(connection: Connection, consumer: int, span: Span) -> Iterator[Sums]:
-    """A consumer's quarters in a span, added up part by part."""
-    days = (span.first // QUARTERS_PER_DAY, -(-span.end // QUARTERS_PER_DAY))
-    sql = "SELECT day, consumer, endpoints, columns, NULL FROM quarters WHERE consumer = ? AND day >= ? AND day < ?"
-    for _, endpoints, quarters in _overlapping(connection.execute(sql, (consumer, *days)), span):
-        sums = Sums.of_quarters(quarters, endpoints, *_inside(span, quarters.day))
-        if sums:
-            yield sums
+def sums_of_quarters(connection: Connection, query: Query, span: Span) -> Iterator[tuple[int, Sums]]:
+    """The same without codes and histograms, part by part: consumers, in order, and sums."""
+    for consumer, endpoints, quarters in _overlapping(connection, query, span):
+        yield consumer, Sums.of_quarters(quarters, endpoints, *_inside(span, quarters.day))
 
 
-def _overlapping(parts: Iterable[Any], span: Span) -> Iterator[tuple[int, list[int], Quarters]]:
+def _overlapping(connection: Connection, query: Query, span: Span) -> Iterator[tuple[int, list[int], Quarters]]:
     """Of parts, those with quarters in a span: consumer, endpoints, quarters. Unpacking is what costs the most."""
-    for day, consumer, encoded, columns, cells in parts:
+    for day, consumer, encoded, columns, cells in connection.execute(*query):
         endpoints, lengths, first_of_part, last_of_part = endpoints_in(encoded)
         first, end = _inside(span, day)
         if first_of_part < end and last_of_part >= first:
@@ -90,6 +87,7 @@ def prune_quarters(connection: Connection, before_day: int) -> int:
     sql = f"SELECT DISTINCT day, consumer FROM quarters WHERE {older}"
     gone = 0
     for key in connection.execute(sql, (before_day,)).fetchall():
-        gone += sum(compacted(_QUARTERS.select(connection, "day = ? AND consumer = ?", *key)).lengths)
+        parts = _QUARTERS.select(connection, "day = ? AND consumer = ?", *key)
+        gone += sum(compacted(part.packed for part in parts).lengths)
     connection.execute(f"DELETE FROM quarters WHERE {older}", (before_day,))
     return gone

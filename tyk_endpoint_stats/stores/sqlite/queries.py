@@ -112,6 +112,6 @@ def quarters_query(selection: Selection, span: Span) -> Query:
     cells = "cells" if selection.distributions else "NULL"
     sql = (
         f"SELECT day, consumer, endpoints, columns, {cells} FROM quarters"
-        f" WHERE consumer IN (SELECT number FROM consumers{whose}) AND day >= ? AND day < ?"
+        f" WHERE consumer IN (SELECT number FROM consumers{whose}) AND day >= ? AND day < ? ORDER BY consumer, day"
     )
     return sql, [*parameters, span.first // QUARTERS_PER_DAY, -(-span.end // QUARTERS_PER_DAY)]

@@ -96,7 +96,7 @@ def _quarters(connection: Connection, selection: Selection) -> Iterator[tuple[Nu
         if span.width is not Width.QUARTER:
             continue
         query = quarters_query(selection, span)
-        for consumer, endpoint, quarter, state in read_quarters(connection, *query, span, Dimension.BUCKET in by):
+        for consumer, endpoint, quarter, state in read_quarters(connection, query, span, Dimension.BUCKET in by):
             if wanted is None or endpoint in wanted:
                 group = (
                     consumer if Dimension.CONSUMER in by else None,

@@ -6,20 +6,28 @@ That is why there are stretches of a single day. They lie packed: rows of them t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from sqlite3 import Connection
+from typing import TypeVar
 
 from tyk_endpoint_stats.core.segments import Packed, Segment
 from tyk_endpoint_stats.core.sums import Sums, added
-from tyk_endpoint_stats.stores.sqlite.parts import PartTable
+from tyk_endpoint_stats.stores.sqlite.parts import Part, PartTable, endpoints_in
+from tyk_endpoint_stats.stores.sqlite.queries import Query
 from tyk_endpoint_stats.stores.sqlite.schema import LENGTHS, table_of
 
-__all__ = ["ranges_of", "some_together", "sum_up", "summed_before", "sums_of_stretches", "write_stretches"]
+__all__ = ["ranges_of", "some_at_a_time", "sum_up", "summed_before", "sums_of_stretches", "write_stretches"]
 
 MOST_TOGETHER = 16_384
 """So many states are in memory at once, at some 0.5 kB each; more of a consumer stay in several parts."""
 
+_A_PART = 512
+"""How many states more each part counts for: many objects at once cost the collector's time."""
+
 _CONSUMERS_AT_ONCE = 10_000
-_OF_RANGE = "consumer = ? AND day >= ? AND day < ?"
+_EVER = 10**9
+
+PackedOrSums = TypeVar("PackedOrSums", Packed, Sums)
 
 
 def _put_together(parts: Iterable[Packed]) -> Packed:
@@ -40,12 +48,15 @@ def write_stretches(
         consumers: the number of each segment's consumer.
         endpoints: the numbers of the batch's endpoints.
     """
-    before_day = summed_before(connection)
-    for segment, consumer in zip(segments, consumers, strict=True):
-        part = Sums.of_days(segment, endpoints).packed()
-        for length, table in _TABLES.items():
-            if length == 1 or segment.day < before_day[length]:
-                table.append(connection, part, segment.day - segment.day % length, consumer)
+    before_day = summed_before(connection) | {1: _EVER}
+    of_each = list(zip(segments, consumers, strict=True))
+    for length, table in _TABLES.items():
+        parts = (
+            Part(consumer, segment.day - segment.day % length, Sums.of_days(segment, endpoints).packed())
+            for segment, consumer in of_each
+            if segment.day < before_day[length]
+        )
+        table.append(connection, parts)
 
 
 def sum_up(connection: Connection, newest_day: int) -> None:
@@ -55,76 +66,81 @@ def sum_up(connection: Connection, newest_day: int) -> None:
     together.
     """
     before_day = summed_before(connection)
-    shorter = 1
-    for length in reversed(LENGTHS):
+    for length, shorter in zip(reversed(LENGTHS), (None, *reversed(LENGTHS)), strict=False):
         first, end = before_day[length], (newest_day - 1) // length * length
         if first < end:
-            for consumer, start in _keys(connection, shorter, length, first, end):
-                _sum_up_one(connection, shorter, length, consumer, start)
+            if shorter is None:
+                _put_days_together(connection, first, end)
+            else:
+                of_everybody = "consumer IN (SELECT number FROM consumers) AND day >= ? AND day < ?"
+                parts = _TABLES[shorter].select(connection, f"{of_everybody} ORDER BY consumer, day", first, end)
+                _TABLES[length].insert(connection, _summed_up(parts, length))
             connection.execute("UPDATE summed SET before_day = ? WHERE days = ?", (end, length))
-        shorter = length
 
 
-def _keys(connection: Connection, shorter: int, length: int, first: int, end: int) -> Iterator[tuple[int, int]]:
-    """Consumers and first days of the stretches to sum up from a table of shorter ones, or of the same length."""
+def _put_days_together(connection: Connection, first: int, end: int) -> None:
+    days = _TABLES[1]
     (last_consumer,) = connection.execute("SELECT ifnull(max(number), 0) FROM consumers").fetchone()
-    whose = "consumer IN (SELECT number FROM consumers WHERE number BETWEEN ? AND ?)"
-    several = "HAVING count(*) > 1" if length == shorter else ""
-    sql = f"SELECT consumer, day FROM {table_of(shorter)} WHERE {whose} AND day >= ? AND day < ?"
+    sql = f"""
+    SELECT consumer, day FROM {days.name}
+    WHERE consumer IN (SELECT number FROM consumers WHERE number BETWEEN ? AND ?) AND day >= ? AND day < ?
+    GROUP BY consumer, day HAVING count(*) > 1"""
     for low in range(1, last_consumer + 1, _CONSUMERS_AT_ONCE):
-        span = (low, low + _CONSUMERS_AT_ONCE - 1, first, end)
         # All of them at once: what is read here is written to while they are gone through.
-        found = connection.execute(f"{sql} GROUP BY consumer, day {several}", span).fetchall()
-        yield from sorted({(consumer, day - day % length) for consumer, day in found})
+        for key in connection.execute(sql, (low, low + _CONSUMERS_AT_ONCE - 1, first, end)).fetchall():
+            parts = list(_summed_up(days.select(connection, "consumer = ? AND day = ?", *key), 1))
+            connection.execute(f"DELETE FROM {days.name} WHERE consumer = ? AND day = ?", key)
+            days.insert(connection, parts)
 
 
-def _sum_up_one(connection: Connection, shorter: int, length: int, consumer: int, start: int) -> None:
-    of_range = (consumer, start, start + length)
-    try:
-        packed = [part.packed() for part in some_together(sums_of_stretches(connection, shorter, *of_range))]
-    except OverflowError:  # MessagePack has 64 bits: such sums stay in several parts
-        packed = list(_TABLES[shorter].select(connection, _OF_RANGE, *of_range))
-    if length == shorter:
-        connection.execute(f"DELETE FROM {table_of(length)} WHERE consumer = ? AND day = ?", (consumer, start))
-    for each in packed:
-        _TABLES[length].append(connection, each, start, consumer)
+def _summed_up(parts: Iterable[Part], length: int) -> Iterator[Part]:
+    """The parts of stretches of a length, from shorter ones in order of consumers and days."""
+    for (consumer, start), of_stretch in groupby(parts, lambda part: (part.consumer, part.day - part.day % length)):
+        for several in some_at_a_time(part.packed for part in of_stretch):
+            try:
+                # A single one stays as it is: where consumers call little, most are.
+                together = several if len(several) == 1 else [_put_together(several)]
+            except OverflowError:
+                together = several  # MessagePack has 64 bits: such sums stay in several parts
+            for packed in together:
+                yield Part(consumer, start, packed)
+
+
+def some_at_a_time(parts: Iterable[PackedOrSums]) -> Iterator[list[PackedOrSums]]:
+    """Parts in lists that have ``MOST_TOGETHER`` states at most, but for their last part."""
+    waiting: list[PackedOrSums] = []
+    states = 0
+    for part in parts:
+        waiting.append(part)
+        states += len(part.endpoints) + _A_PART
+        if states >= MOST_TOGETHER:
+            yield waiting
+            waiting, states = [], 0
+    if waiting:
+        yield waiting
 
 
 def sums_of_stretches(
-    connection: Connection,
-    length: int,
-    consumer: int,
-    first: int,
-    end: int,
-    check: Callable[[int], None] = lambda endpoints: None,
-) -> Iterator[Sums]:
-    """A consumer's stretches of one length from a day to the one before ``end``, part by part.
+    connection: Connection, whose: Query, length: int, first: int, end: int, check: Callable[[int], None]
+) -> Iterator[tuple[int, Sums]]:
+    """Some consumers' stretches of one length, part by part: consumers, in order, and sums.
 
     Args:
         connection: inside a transaction.
+        whose: which consumers, as ``consumers_where`` says it.
         length: in days.
-        consumer: its number.
         first: the first day.
         end: the day behind the last.
         check: told how many endpoints a part has before it is unpacked; it may raise.
     """
-    for packed in _TABLES[length].select(connection, _OF_RANGE, consumer, first, end):
-        check(len(packed.endpoints))
-        yield Sums.unpacked(packed.endpoints, packed.columns)
-
-
-def some_together(parts: Iterable[Sums]) -> Iterator[Sums]:
-    """Parts added up, some at a time: no more than ``MOST_TOGETHER`` states and one part are in memory."""
-    waiting: list[Sums] = []
-    states = 0
-    for part in parts:
-        waiting.append(part)
-        states += len(part)
-        if states >= MOST_TOGETHER:
-            yield added(waiting)
-            waiting, states = [], 0
-    if waiting:
-        yield added(waiting)
+    which, parameters = whose
+    sql = f"""
+    SELECT consumer, endpoints, columns FROM {table_of(length)}
+    WHERE consumer IN (SELECT number FROM consumers{which}) AND day >= ? AND day < ? ORDER BY consumer, day"""
+    for consumer, encoded, columns in connection.execute(sql, (*parameters, first, end)):
+        endpoints, *_ = endpoints_in(encoded)
+        check(len(endpoints))
+        yield consumer, Sums.unpacked(endpoints, columns)
 
 
 def ranges_of(
