@@ -13,13 +13,14 @@ from msgspec import Struct
 
 from tyk_endpoint_stats.core.cells import BIN_BITS
 from tyk_endpoint_stats.core.closing import batch_of
+from tyk_endpoint_stats.core.counts import add_counts
 from tyk_endpoint_stats.core.histogram import SMALL_BINS, bin_of
 from tyk_endpoint_stats.core.hits import Hits, Quarter, count_cells, first_sums
 from tyk_endpoint_stats.core.instants import EPOCH, QUARTER_US, from_datetime, parse_rfc3339
 from tyk_endpoint_stats.core.limits import too_long
 from tyk_endpoint_stats.core.normalise import path_normaliser
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Batch, Counts, add_counts
+from tyk_endpoint_stats.core.selection import Batch, Counts
 
 __all__ = ["Aggregator", "Rules"]
 

@@ -25,7 +25,6 @@ __all__ = [
     "NameSeen",
     "Selection",
     "Series",
-    "add_counts",
 ]
 
 
