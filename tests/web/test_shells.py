@@ -158,6 +158,35 @@ def test_asgi_answers_as_the_pure_function_does(several, settings, mount):
         assert through_asgi(app, request, mount) == wanted, request
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(lambda app, asked: through_wsgi(app, environ_of(asked)), id="wsgi"),
+        pytest.param(through_asgi, id="asgi"),
+    ],
+)
+def test_a_question_that_is_asked_again_reads_the_store_after_each_change(
+    make_store, make_record, settings, monkeypatch, ask
+):
+    store = make_store([make_record(api_key="k")])
+    app = make_wsgi_app(store, settings) if ask is not through_asgi else make_asgi_app(store, settings)
+    reads = []
+    read = store.read
+
+    def counted(selection):
+        reads.append(selection)
+        return read(selection)
+
+    monkeypatch.setattr(store, "read", counted)
+    asked = Request("GET", f"/api/activity/keys/endpoint/k/{DAYS}", {"authorization": TOKEN})
+    for times in (1, 2):
+        wanted = in_small_letters(respond(asked, store, settings))
+        assert wanted.status == 200
+        assert [in_small_letters(ask(app, asked)) for _ in range(3)] == [wanted] * 3
+        assert len(reads) == 2 * times, "once by the plain function, and once by the shell"
+        store.ingest([make_record(api_key="k")])
+
+
 @contextmanager
 def under_waitress(store, settings):
     server = waitress.create_server(make_wsgi_app(store, settings), host="127.0.0.1", port=0, threads=2)

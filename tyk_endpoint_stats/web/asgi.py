@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from tyk_endpoint_stats.stores.contract import ReadableStore
-from tyk_endpoint_stats.web.messages import Request
+from tyk_endpoint_stats.web.kept_answers import KeptAnswers
+from tyk_endpoint_stats.web.messages import Request, Response
 from tyk_endpoint_stats.web.mounting import raw_target
 from tyk_endpoint_stats.web.routes import respond
 from tyk_endpoint_stats.web.settings import Settings
@@ -20,6 +21,10 @@ AsgiApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 def make_asgi_app(store: ReadableStore, settings: Settings) -> AsgiApp:
     """An ASGI application that answers as ``respond`` does, each question in a worker thread of asyncio's."""
+    kept = KeptAnswers(store, settings)
+
+    def ask(request: Request) -> Response:
+        return respond(request, store, settings)
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -27,7 +32,7 @@ def make_asgi_app(store: ReadableStore, settings: Settings) -> AsgiApp:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
         else:
-            response = await asyncio.to_thread(respond, _request(scope), store, settings)
+            response = await asyncio.to_thread(kept.respond, _request(scope), ask=ask)
             headers = [
                 (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers
             ]

@@ -34,7 +34,11 @@ class KeptAnswers:
         self._kept: Kept[tuple[str | None, str], bytes] = Kept(MOST_BYTES)
 
     def respond(
-        self, request: Request, *, ask: Callable[[Request], Response], give: Callable[[Response], Response]
+        self,
+        request: Request,
+        *,
+        ask: Callable[[Request], Response],
+        give: Callable[[Response], Response] = lambda kept: kept,
     ) -> Response:
         """The answer that was kept, by way of ``give``, or that of ``ask``.
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tyk_endpoint_stats.stores.contract import ReadableStore
-from tyk_endpoint_stats.web.messages import Request
+from tyk_endpoint_stats.web.kept_answers import KeptAnswers
+from tyk_endpoint_stats.web.messages import Request, Response
 from tyk_endpoint_stats.web.mounting import raw_target
 from tyk_endpoint_stats.web.routes import respond
 from tyk_endpoint_stats.web.settings import Settings
@@ -20,9 +21,13 @@ def make_wsgi_app(store: ReadableStore, settings: Settings) -> WsgiApp:
 
     Ids with a slash in them need a server that keeps the raw target: waitress, gunicorn, uWSGI, mod_wsgi do.
     """
+    kept = KeptAnswers(store, settings)
+
+    def ask(request: Request) -> Response:
+        return respond(request, store, settings)
 
     def app(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        response = respond(_request(environ), store, settings)
+        response = kept.respond(_request(environ), ask=ask)
         start_response(f"{response.status} {response.reason}", list(response.headers))
         return [response.body] if response.body else []
 
