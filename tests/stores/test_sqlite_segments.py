@@ -15,7 +15,7 @@ from tyk_endpoint_stats.core.segments import Packed, Quarters, compacted
 from tyk_endpoint_stats.core.selection import Batch, Dimension, Kind, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.core.sums import Sums, added
-from tyk_endpoint_stats.errors import AnswerTooLarge
+from tyk_endpoint_stats.errors import AnswerTooLarge, StoreBusy
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore, parts, quarters, stretches, summing
 from tyk_endpoint_stats.stores.sqlite import store as store_module
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTERS, EVERYTHING, answer_of, check_answers
@@ -203,6 +203,21 @@ def test_stretches_before_1970_end_where_days_do(tmp_path: Path) -> None:
             assert found == [(day, 4) for day in range(-40, 0, 4)]
             found = connection.execute("SELECT day, hits FROM stretches_of_1 ORDER BY day").fetchall()
         assert found == [(day, 1) for day in range(-40, 3)]
+
+
+@pytest.mark.parametrize("distributions", [True, False])
+def test_a_question_that_unpacks_parts_for_too_long_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, distributions: bool
+) -> None:
+    """Also the twin: looks at the clock that lie many parts apart. To SQLite, parts are little work."""
+    with SQLiteStore(tmp_path / "s.db") as store:
+        store.merge(batch_of([hit(FIRST_DAY + day) for day in range(200)]))
+        monkeypatch.setattr(store_module, "READ_TIMEOUT_S", 0.0)
+        asked = Selection(ALL_QUARTERS, distributions=distributions)
+        with pytest.raises(StoreBusy, match="shorter range"):
+            store.read(asked)
+        monkeypatch.setattr(store_module, "_STEPS_BETWEEN_LOOKS", 10_000)
+        assert store.read(asked)
 
 
 def test_an_edge_unpacks_the_parts_that_lie_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
