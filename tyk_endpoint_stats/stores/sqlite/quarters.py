@@ -86,7 +86,7 @@ def prune_quarters(connection: Connection, before_day: int) -> int:
     older = "consumer IN (SELECT number FROM consumers) AND day < ?"
     sql = f"SELECT DISTINCT day, consumer FROM quarters WHERE {older}"
     gone = 0
-    for key in connection.execute(sql, (before_day,)).fetchall():
+    for key in connection.execute(sql, (before_day,)):
         parts = _QUARTERS.select(connection, "day = ? AND consumer = ?", *key)
         gone += sum(compacted(part.packed for part in parts).lengths)
     connection.execute(f"DELETE FROM quarters WHERE {older}", (before_day,))
