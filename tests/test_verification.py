@@ -215,10 +215,10 @@ def test_writers_may_go_on(store: Store) -> None:
         ("DELETE FROM endpoints WHERE number = 2", "a row of days refers to a row of endpoints"),
         (
             "DELETE FROM endpoints WHERE number = 2; DELETE FROM days WHERE endpoint = 2",
-            "6 segments of quarters refer to endpoints that do not exist",
+            "6 parts of quarters refer to endpoints that do not exist",
         ),
         ("UPDATE consumers SET kind = 'lamp' WHERE number = 1", "1 consumers are of no kind"),
-        ("INSERT INTO pruned VALUES (30000)", "6 segments of quarters are older than what was pruned"),
+        ("INSERT INTO pruned VALUES (30000)", "6 parts of quarters are older than what was pruned"),
         ("UPDATE days SET last_hit_us = first_hit_us - 1", "is after last_hit_us"),
     ],
 )

@@ -122,7 +122,7 @@ def quarters_come_to(
 
     Args:
         day: days since 1970.
-        parts: the segments: numbers of endpoints, how many states each has, and those.
+        parts: of each the numbers of endpoints, how many states each of those has, and the states.
     """
     merged: dict[int, EndpointStats] = {}
     for endpoints, lengths, quarters in parts:

@@ -11,7 +11,7 @@ __all__ = ["damage", "facts"]
 _CHECKS = (
     (
         "SELECT count(*) FROM quarters WHERE day < (SELECT max(before_day) FROM pruned)",
-        "{:,} segments of quarters are older than what was pruned",
+        "{:,} parts of quarters are older than what was pruned",
     ),
     *(
         (

@@ -17,7 +17,7 @@ __all__ = ["FAN_IN", "FULL", "MOST_HITS", "Part", "PartTable", "endpoints_in"]
 
 FAN_IN = 8
 FULL = 8_192
-"""A part of so many states is not moved any more: what is put together is in memory at once."""
+"""A part of so many states is not moved as more come in: what is put together is in memory at once."""
 
 _FULL_LEVEL = 99
 

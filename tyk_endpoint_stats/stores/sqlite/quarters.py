@@ -50,7 +50,7 @@ def read_quarters(
         connection: inside a transaction.
         query: ``quarters_query``.
         span: of quarters.
-        by_bucket: whether quarters are kept apart; otherwise those of one segment are merged.
+        by_bucket: whether quarters are kept apart; otherwise those of one part are merged.
     """
     for consumer, endpoints, quarters in _overlapping(connection, query, span):
         for index, low, high in quarters.runs(*_inside(span, quarters.day)):

@@ -107,7 +107,7 @@ def days_query(selection: Selection) -> Query:
 
 
 def quarters_query(selection: Selection, span: Span) -> Query:
-    """The SQL for the segments that hold a span of quarters; which endpoints is for whoever reads them."""
+    """The SQL for the parts that may hold a span of quarters; which endpoints is for whoever reads them."""
     whose, parameters = consumers_where(selection)
     cells = "cells" if selection.distributions else "NULL"
     sql = (

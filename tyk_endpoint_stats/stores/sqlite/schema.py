@@ -104,7 +104,7 @@ _PART_TABLE = """
 CREATE TABLE {table} (
     day INTEGER NOT NULL,                       -- {day}
     consumer INTEGER NOT NULL REFERENCES consumers (number),
-    level INTEGER NOT NULL,                     -- how often these states were moved into a larger part
+    level INTEGER NOT NULL,                     -- how often these states were moved as others came in; 99: full
     states INTEGER NOT NULL,                    -- how many are in the part
     hits INTEGER NOT NULL,                      -- of all of them
     endpoints BLOB NOT NULL,                    -- MessagePack: numbers, states of each, first and last quarter

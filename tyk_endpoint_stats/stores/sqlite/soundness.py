@@ -22,8 +22,8 @@ from tyk_endpoint_stats.stores.sqlite.stretches import summed_before
 __all__ = ["look_through"]
 
 _DAYS = f"SELECT bucket, consumer, 0, endpoint, {', '.join(STATE_COLUMNS)} FROM days ORDER BY bucket, consumer"
-_SEGMENTS = "SELECT day, consumer, 1, rowid FROM quarters ORDER BY day, consumer"
-_SEGMENT = "SELECT states, hits, endpoints, columns, cells FROM quarters WHERE rowid = ?"
+_PARTS = "SELECT day, consumer, 1, rowid FROM quarters ORDER BY day, consumer"
+_ONE_PART = "SELECT states, hits, endpoints, columns, cells FROM quarters WHERE rowid = ?"
 
 _decode = json.Decoder(dict[int, int]).decode
 
@@ -42,13 +42,13 @@ def look_through(connection: Connection) -> LookedThrough:
     found = LookedThrough()
     unreadable: Counter[str] = Counter()
     # Both in the same order, so that no more than one consumer's day is in memory.
-    entries: Iterator[Any] = merge(connection.execute(_DAYS), connection.execute(_SEGMENTS))
+    entries: Iterator[Any] = merge(connection.execute(_DAYS), connection.execute(_PARTS))
     for (day, _), group in groupby(entries, itemgetter(0, 1)):
         states: dict[int, EndpointStats] = {}
         parts: list[_Part] = []
-        for _, _, is_segment, number, *columns in group:
+        for _, _, is_part, number, *columns in group:
             try:
-                if is_segment:
+                if is_part:
                     parts.append(_part(connection, day, number, known))
                 else:
                     states[number] = _state(columns)
@@ -89,19 +89,19 @@ def _counts(column: str, encoded: str) -> dict[int, int]:
 
 
 def _part(connection: Connection, day: int, rowid: int, known: set[int]) -> _Part:
-    states, hits, encoded, columns, cells = connection.execute(_SEGMENT, (rowid,)).fetchone()
+    states, hits, encoded, columns, cells = connection.execute(_ONE_PART, (rowid,)).fetchone()
     try:
         endpoints, lengths, first, last = endpoints_in(encoded)
         quarters = Quarters(day, lengths, columns, cells)
     except DecodeError:
-        raise _Unreadable("segments of quarters can't be unpacked") from None
+        raise _Unreadable("parts of quarters can't be unpacked") from None
     table = quarters.columns
     if len(table) != len(STATE_COLUMNS):
-        raise _Unreadable("segments of quarters have not the columns of states")
+        raise _Unreadable("parts of quarters have not the columns of states")
     if {sum(lengths), *map(len, table)} != {states} or min(sum(table[1]), MOST_HITS) != hits:
-        raise _Unreadable("segments of quarters have not the states and hits that they say")
+        raise _Unreadable("parts of quarters have not the states and hits that they say")
     if not known.issuperset(endpoints):
-        raise _Unreadable("segments of quarters refer to endpoints that do not exist")
+        raise _Unreadable("parts of quarters refer to endpoints that do not exist")
     return endpoints, lengths, quarters, first, last
 
 

@@ -32,7 +32,7 @@ def records_of_a_day(rng: random.Random) -> list[Record]:
     ]
 
 
-def test_many_small_merges_leave_few_segments_and_lose_nothing(tmp_path: Path) -> None:
+def test_many_small_merges_leave_few_parts_and_lose_nothing(tmp_path: Path) -> None:
     rng = random.Random(1)
     merged: list[Record] = []
     with SQLiteStore(tmp_path / "s.db") as store:
@@ -50,8 +50,8 @@ def test_many_small_merges_leave_few_segments_and_lose_nothing(tmp_path: Path) -
         assert store.prune((FIRST_DAY + 1) * 86_400_000_000).quarter_states == distinct
 
 
-def test_full_segments_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is put together is in memory at once: so never more than ``FAN_IN`` segments that are not full."""
+def test_full_parts_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is put together is in memory at once: so never more than ``FAN_IN`` parts that are not full."""
     monkeypatch.setattr(parts, "FULL", 20)
     together: list[int] = []
 
@@ -71,12 +71,12 @@ def test_full_segments_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.Monk
     assert max(together) <= parts.FAN_IN * parts.FULL
 
 
-def test_that_test_catches_segments_that_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The broken twin: of the segments that are put together the last one is forgotten."""
+def test_that_test_catches_parts_that_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broken twin: of the parts that are put together the last one is forgotten."""
     forgetful = parts.PartTable("quarters", lambda several: compacted(list(several)[:-1]))
     monkeypatch.setattr(quarters, "_QUARTERS", forgetful)
     with pytest.raises(AssertionError):
-        test_many_small_merges_leave_few_segments_and_lose_nothing(tmp_path)
+        test_many_small_merges_leave_few_parts_and_lose_nothing(tmp_path)
 
 
 def test_a_long_range_is_the_same_from_stretches_and_from_days(tmp_path: Path) -> None:
@@ -157,11 +157,11 @@ def test_a_consumer_of_more_endpoints_than_are_in_memory_at_once(
         for start in range(0, len(merged), 10):
             store.merge(batch_of(merged[start : start + 10]))
         with store._reading() as connection:
-            (parts,) = connection.execute("SELECT count(*) FROM stretches_of_16").fetchone()
+            (several,) = connection.execute("SELECT count(*) FROM stretches_of_16").fetchone()
         check_answers(store, plain_hits(merged), [question])
         with pytest.raises(AnswerTooLarge):
             store.read(replace(question, max_groups=30))
-    assert parts > 1
+    assert several > 1
     assert max(together) < 4 * 90
 
 
