@@ -17,7 +17,7 @@ from tyk_endpoint_stats.core.sums import Sums, added
 from tyk_endpoint_stats.stores.contract import LookedThrough
 from tyk_endpoint_stats.stores.sqlite.parts import MOST_HITS, endpoints_in
 from tyk_endpoint_stats.stores.sqlite.schema import AGGREGATES, PLAIN_COLUMNS, STATE_COLUMNS, table_of
-from tyk_endpoint_stats.stores.sqlite.stretches import summed_before
+from tyk_endpoint_stats.stores.sqlite.stretches import written_before
 
 __all__ = ["look_through"]
 
@@ -110,14 +110,13 @@ SELECT consumer, bucket - (bucket % {{length}} + {{length}}) % {{length}} AS day
     {", ".join(AGGREGATES[column] for column in PLAIN_COLUMNS)}
 FROM days WHERE bucket < ? GROUP BY consumer, day, endpoint ORDER BY consumer, day"""
 _STRETCHES = "SELECT consumer, day, 1, endpoints, columns FROM {table} ORDER BY consumer, day"
-_EVER = 10**9
 
 
 def _damaged_stretches(connection: Connection) -> int:
     """How many of them are not what their days come to; those of several consumers are several."""
     damaged = 0
-    for length, before_day in summed_before(connection).items():
-        days = connection.execute(_DAYS_OF_STRETCHES.format(length=length), (_EVER if length == 1 else before_day,))
+    for length, before_day in written_before(connection).items():
+        days = connection.execute(_DAYS_OF_STRETCHES.format(length=length), (before_day,))
         stretches = connection.execute(_STRETCHES.format(table=table_of(length)))
         entries: Iterator[Any] = merge(days, stretches, key=itemgetter(0, 1))
         for _, group in groupby(entries, itemgetter(0, 1)):

@@ -16,7 +16,15 @@ from tyk_endpoint_stats.stores.sqlite.parts import Part, PartTable, endpoints_in
 from tyk_endpoint_stats.stores.sqlite.queries import Query
 from tyk_endpoint_stats.stores.sqlite.schema import LENGTHS, table_of
 
-__all__ = ["ranges_of", "some_at_a_time", "sum_up", "summed_before", "sums_of_stretches", "write_stretches"]
+__all__ = [
+    "ranges_of",
+    "some_at_a_time",
+    "sum_up",
+    "summed_before",
+    "sums_of_stretches",
+    "write_stretches",
+    "written_before",
+]
 
 MOST_TOGETHER = 16_384
 """So many states are in memory at once, at some 0.5 kB each; more of a consumer stay in several parts."""
@@ -48,7 +56,7 @@ def write_stretches(
         consumers: the number of each segment's consumer.
         endpoints: the numbers of the batch's endpoints.
     """
-    before_day = summed_before(connection) | {1: _EVER}
+    before_day = written_before(connection)
     of_each = list(zip(segments, consumers, strict=True))
     for length, table in _TABLES.items():
         parts = (
@@ -176,3 +184,8 @@ def ranges_of(
 def summed_before(connection: Connection) -> dict[int, int]:
     """By their length, the first day whose stretch is not summed up."""
     return dict(connection.execute("SELECT days, before_day FROM summed").fetchall())
+
+
+def written_before(connection: Connection) -> dict[int, int]:
+    """By their length, the first day that is in no stretch; those of single days are written at once."""
+    return summed_before(connection) | {1: _EVER}
