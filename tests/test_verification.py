@@ -190,6 +190,12 @@ def test_writers_may_go_on(store: Store) -> None:
             "UPDATE quarters SET endpoints = x'94910391110000'",
             "of quarters have not the states and hits that they say",
         ),
+        ("UPDATE quarters SET endpoints = x'9494010203049104005f'", "have not the states and hits that they say"),
+        (
+            "DELETE FROM days; UPDATE quarters SET states = 0, hits = 0, endpoints = x'949090005f',"
+            " columns = x'9f909090909090909090909090909090', cells = x'90'",
+            "have not the states and hits that they say",
+        ),
         (
             "UPDATE quarters SET endpoints = CAST(substr(endpoints, 1, length(endpoints) - 2) || x'5f5f' AS BLOB)",
             "damaged in a way that no answer shows",

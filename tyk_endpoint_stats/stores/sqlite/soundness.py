@@ -98,7 +98,8 @@ def _part(connection: Connection, day: int, rowid: int, known: set[int]) -> _Par
     table = quarters.columns
     if len(table) != len(STATE_COLUMNS):
         raise _Unreadable("parts of quarters have not the columns of states")
-    if {sum(lengths), *map(len, table)} != {states} or min(sum(table[1]), MOST_HITS) != hits:
+    sizes = {sum(lengths), *map(len, table)}
+    if sizes != {states} or len(endpoints) != len(lengths) or min(sum(table[1]), MOST_HITS) != hits or not states:
         raise _Unreadable("parts of quarters have not the states and hits that they say")
     if not known.issuperset(endpoints):
         raise _Unreadable("parts of quarters refer to endpoints that do not exist")
