@@ -70,6 +70,8 @@ class Sums(Struct):
     def only(self, endpoints: AbstractSet[int]) -> "Sums":
         """The states of some endpoints."""
         places = [place for place, endpoint in enumerate(self.endpoints) if endpoint in endpoints]
+        if len(places) == len(self):
+            return self
         endpoints_left, *columns = ([column[at] for at in places] for column in (self.endpoints, *self.columns))
         return Sums(endpoints_left, [*columns])
 
