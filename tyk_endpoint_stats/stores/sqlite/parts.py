@@ -1,7 +1,7 @@
 """Parts in SQL: packed states that are appended, and moved into larger parts.
 
-A merge appends a part for each consumer and day. As soon as ``FAN_IN`` of one level are there, they become one of
-the next, so that an answer reads few of them and each state is moved a few times at most, however often and however
+A merge appends a part for each consumer and day. As soon as some of one level are there, they become one of the
+next, so that an answer reads few of them and each state is moved a few times at most, however often and however
 little is merged. Full ones stay as they are.
 """
 
@@ -13,9 +13,8 @@ from msgspec import Struct, json, msgpack
 
 from tyk_endpoint_stats.core.segments import Packed
 
-__all__ = ["FAN_IN", "FULL", "MOST_HITS", "Part", "PartTable", "endpoints_in"]
+__all__ = ["FULL", "MOST_HITS", "Part", "PartTable", "endpoints_in"]
 
-FAN_IN = 8
 FULL = 8_192
 """A part of so many states is not moved as more come in: what is put together is in memory at once."""
 
@@ -43,10 +42,12 @@ class PartTable(Struct, frozen=True):
     Attributes:
         name: of the table; its columns are day, consumer, level, states, hits, endpoints, columns and cells.
         put_together: several parts of one consumer and day in one.
+        fan_in: how many parts of one level become one of the next.
     """
 
     name: str
     put_together: Callable[[Iterable[Packed]], Packed]
+    fan_in: int
 
     def insert(self, connection: Connection, parts: Iterable[Part], level: int = 0) -> None:
         """Add parts, inside a transaction."""
@@ -68,7 +69,7 @@ class PartTable(Struct, frozen=True):
         sql = f"""
         SELECT consumer, level FROM {self.name}
         WHERE consumer IN (SELECT value FROM json_each(?)) AND day = ? AND level < {_FULL_LEVEL}
-        GROUP BY consumer, level HAVING count(*) >= {FAN_IN}"""
+        GROUP BY consumer, level HAVING count(*) >= {self.fan_in}"""
         for day, consumers in touched.items():
             for consumer, level in connection.execute(sql, (json.encode(consumers).decode(), day)).fetchall():
                 self._put_together(connection, consumer, day, level)
@@ -77,7 +78,7 @@ class PartTable(Struct, frozen=True):
         at = "consumer = ? AND day = ? AND level = ?"
         key = (consumer, day, level)
         (count,) = connection.execute(f"SELECT count(*) FROM {self.name} WHERE {at}", key).fetchone()
-        if count < FAN_IN or level == _FULL_LEVEL:
+        if count < self.fan_in or level == _FULL_LEVEL:
             return
         try:
             together = self.put_together(part.packed for part in self.select(connection, at, *key))
