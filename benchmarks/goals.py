@@ -180,6 +180,7 @@ def _questions(folder: Path, size: Size) -> Iterator[Goal]:
             seconds = in_turns(sides, size.rounds * 3, peers.ask(raw, *span))
             sides = {
                 "month in a zone": lambda: ours.ask(month, 30, "Asia/Karachi"),
+                "large": lambda: ours.ask(month, 30),  # not beside rows, whose reading leaves it a cold processor
                 "small": lambda: ours.ask(small, 30),
                 "month of the year": lambda: ours.ask(year, 30),
                 "year": lambda: ours.ask(year, 365),
@@ -191,7 +192,7 @@ def _questions(folder: Path, size: Size) -> Iterator[Goal]:
         yield Goal(f"question to rows with an index in SQLite ({what})", ratio(seconds, "rows", "month"), least=800)
         yield Goal(f"… to DuckDB's columns ({what})", ratio(seconds, "columns", "month"), least=20)
         yield Goal(f"… in +05:00, to rows ({what})", ratio(seconds, "rows", "month in a zone"))
-        yield Goal("… its time to that with a tenth of the requests", ratio(seconds, "month", "small"), most=1.25)
+        yield Goal("… its time to that with a tenth of the requests", ratio(seconds, "large", "small"), most=1.25)
         yield Goal("… a year's time to 30 days' of it", ratio(seconds, "year", "month of the year"), most=365 / 30)
     with ours.fill(f"sqlite:///{folder}/fifty.db", 50_000, 30, endpoints=50) as fifty, served(fifty) as server:
         sides = {"in process": lambda: ours.ask(fifty, 30), "over HTTP": server.ask}
