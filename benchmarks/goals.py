@@ -80,10 +80,11 @@ def ratio(seconds: Mapping[str, list[float]], other: str, mine: str) -> float:
 
 def measured(folder: Path, size: Size) -> Iterator[Goal]:
     """Every goal, as soon as it is measured. Files go into ``folder``."""
+    go = peers.go_program(folder)
     for shape in ours.SHAPES:
         for form in ("full", "lean"):
             file = ours.write_records(folder / "records.jsonl", size.records, shape, form == "full")
-            yield from _states(file, f"{form}, {shape}", form == "full", size.rounds)
+            yield from _states(file, f"{form}, {shape}", form == "full", size.rounds, go)
             if form == "full":
                 yield from _into_a_database(file, folder, shape, size.rounds)
             file.unlink()
@@ -92,7 +93,7 @@ def measured(folder: Path, size: Size) -> Iterator[Goal]:
     yield from _memory(folder, size.piped)
 
 
-def _states(file: Path, what: str, full: bool, rounds: int) -> Iterator[Goal]:
+def _states(file: Path, what: str, full: bool, rounds: int, go: Path | None) -> Iterator[Goal]:
     lines = file.read_bytes()
     hits = peers.duckdb_count(file)
     blocks = ours.blocks_of(lines)
@@ -108,6 +109,8 @@ def _states(file: Path, what: str, full: bool, rounds: int) -> Iterator[Goal]:
         "polars": lambda: peers.polars_states(file),
         "python": lambda: peers.plain_python(lines),
     }
+    if go is not None:
+        sides["go"] = lambda: peers.go_states(go, file)
     seconds = in_turns(sides, rounds, hits)
     yield Goal(
         f"lines into states, one process, to decoding alone ({what})",
@@ -116,6 +119,8 @@ def _states(file: Path, what: str, full: bool, rounds: int) -> Iterator[Goal]:
     )
     yield Goal(f"… aggregating alone, to decoding alone ({what})", ratio(seconds, "decoding", "aggregating"))
     yield Goal(f"… to plain Python ({what})", ratio(seconds, "python", "ours"), least=6)
+    if go is not None:
+        yield Goal(f"… to a program in Go, with its own library ({what})", ratio(seconds, "go", "ours"), least=1.5)
     yield Goal(f"… to DuckDB, sums alone, 1 thread ({what})", ratio(seconds, "duckdb 1", "ours"))
     yield Goal(f"… to DuckDB, sums alone, 2 threads ({what})", ratio(seconds, "duckdb 2", "ours"))
     yield Goal(

@@ -1,7 +1,9 @@
 """What one would use otherwise, for the same question on the same records. Each side says how many hits it saw."""
 
 import json
+import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -132,6 +134,21 @@ def plain_python(lines: bytes) -> int:
         state["last_hit"] = max(state["last_hit"], timestamp)
         state["codes"][code] = state["codes"].get(code, 0) + 1
     return sum(state["hits"] for state in states.values())
+
+
+def go_program(folder: Path) -> Path | None:
+    """The program of ``states.go``, built into a folder; ``None`` where there is no Go."""
+    go = shutil.which("go")
+    if go is None:
+        return None
+    program = folder / "states"
+    subprocess.run([go, "build", "-o", program, Path(__file__).with_name("states.go")], check=True)
+    return program
+
+
+def go_states(program: Path, file: Path) -> int:
+    """Quarter states in a process of their own; it starts in a few milliseconds."""
+    return int(subprocess.run([program, file], check=True, capture_output=True).stdout)
 
 
 _QUESTION = """
