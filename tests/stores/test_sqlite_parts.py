@@ -22,7 +22,7 @@ from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTERS, EVERYTHING, 
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
 from tyk_endpoint_stats.testing.plain import plain_hits
 
-BATCHES = 3 * quarters.FAN_IN**2
+BATCHES = 3 * parts.FAN_IN**2
 
 
 def records_of_a_day(rng: random.Random) -> list[Record]:
@@ -45,13 +45,13 @@ def test_many_small_merges_leave_few_parts_and_lose_nothing(tmp_path: Path) -> N
         with sqlite3.connect(tmp_path / "s.db") as other:
             levels = other.execute("SELECT level, count(*) FROM quarters GROUP BY level, consumer").fetchall()
         other.close()
-        assert all(count < quarters.FAN_IN for _, count in levels)
+        assert all(count < parts.FAN_IN for _, count in levels)
         assert max(level for level, _ in levels) == 2
         assert store.prune((FIRST_DAY + 1) * 86_400_000_000).quarter_states == distinct
 
 
 def test_full_parts_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is put together is in memory at once: so never more than ``quarters.FAN_IN`` parts that are not full."""
+    """What is put together is in memory at once: so never more than ``parts.FAN_IN`` parts that are not full."""
     monkeypatch.setattr(parts, "FULL", 20)
     together: list[int] = []
 
@@ -60,7 +60,7 @@ def test_full_parts_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyP
         together.append(sum(len(part.endpoints) for part in found))
         return compacted(found)
 
-    monkeypatch.setattr(quarters, "_QUARTERS", parts.PartTable("quarters", watched, quarters.FAN_IN))
+    monkeypatch.setattr(quarters, "_QUARTERS", parts.PartTable("quarters", watched, 2 * parts.FULL))
     rng = random.Random(4)
     merged = [hit(FIRST_DAY, rng.randrange(86_400), path=f"/{number}") for number in range(600)]
     with SQLiteStore(tmp_path / "s.db") as store:
@@ -68,12 +68,12 @@ def test_full_parts_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyP
             store.merge(batch_of(merged[start : start + 5]))
         check_answers(store, plain_hits(merged), [Selection(ALL_QUARTERS, EVERYTHING)])
     assert len(together) > 10
-    assert max(together) <= quarters.FAN_IN * parts.FULL
+    assert max(together) <= parts.FAN_IN * parts.FULL
 
 
 def test_that_test_catches_parts_that_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The broken twin: of the parts that are put together the last one is forgotten."""
-    forgetful = parts.PartTable("quarters", lambda several: compacted(list(several)[:-1]), quarters.FAN_IN)
+    forgetful = parts.PartTable("quarters", lambda several: compacted(list(several)[:-1]), 2 * parts.FULL)
     monkeypatch.setattr(quarters, "_QUARTERS", forgetful)
     with pytest.raises(AssertionError):
         test_many_small_merges_leave_few_parts_and_lose_nothing(tmp_path)
@@ -178,13 +178,13 @@ def test_sums_past_64_bits_stay_in_several_parts(tmp_path: Path) -> None:
     with SQLiteStore(tmp_path / "s.db") as store:
         for day in range(first, first + 18):
             store.merge(batch_of_one(day, most - 100))
-        for _ in range(2 * quarters.FAN_IN):  # late
+        for _ in range(2 * parts.FAN_IN):  # late
             store.merge(batch_of_one(first, 1))
         spans = (Span(Width.DAY, first, first + 17),)
         ((_, stats),) = store.read(Selection(spans, kind=Kind.KEY, consumer_id="k", distributions=False))
         with store._reading() as connection:
             (several,) = connection.execute("SELECT count(*) FROM stretches_of_16").fetchone()
-    assert stats.hits == 17 * (most - 100) + 2 * quarters.FAN_IN
+    assert stats.hits == 17 * (most - 100) + 2 * parts.FAN_IN
     assert several > 1
 
 

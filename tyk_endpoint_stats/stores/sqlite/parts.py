@@ -13,8 +13,9 @@ from msgspec import Struct, json, msgpack
 
 from tyk_endpoint_stats.core.segments import Packed
 
-__all__ = ["FULL", "MOST_HITS", "Part", "PartTable", "endpoints_in"]
+__all__ = ["FAN_IN", "FULL", "MOST_HITS", "Part", "PartTable", "endpoints_in"]
 
+FAN_IN = 8
 FULL = 8_192
 """A part of so many states is not moved as more come in: what is put together is in memory at once."""
 
@@ -42,12 +43,17 @@ class PartTable(Struct, frozen=True):
     Attributes:
         name: of the table; its columns are day, consumer, level, states, hits, endpoints, columns and cells.
         put_together: several parts of one consumer and day in one.
-        fan_in: how many parts of one level become one of the next.
+        large: two of one level that have so many states together become one of the next; others when they are
+            ``FAN_IN``.
     """
 
     name: str
     put_together: Callable[[Iterable[Packed]], Packed]
-    fan_in: int
+    large: int
+
+    @property
+    def _are_many(self) -> str:
+        return f"(count(*) >= {FAN_IN} OR (count(*) > 1 AND sum(states) >= {self.large}))"
 
     def insert(self, connection: Connection, parts: Iterable[Part], level: int = 0) -> None:
         """Add parts, inside a transaction."""
@@ -69,7 +75,7 @@ class PartTable(Struct, frozen=True):
         sql = f"""
         SELECT consumer, level FROM {self.name}
         WHERE consumer IN (SELECT value FROM json_each(?)) AND day = ? AND level < {_FULL_LEVEL}
-        GROUP BY consumer, level HAVING count(*) >= {self.fan_in}"""
+        GROUP BY consumer, level HAVING {self._are_many}"""
         for day, consumers in touched.items():
             for consumer, level in connection.execute(sql, (json.encode(consumers).decode(), day)).fetchall():
                 self._put_together(connection, consumer, day, level)
@@ -77,8 +83,8 @@ class PartTable(Struct, frozen=True):
     def _put_together(self, connection: Connection, consumer: int, day: int, level: int) -> None:
         at = "consumer = ? AND day = ? AND level = ?"
         key = (consumer, day, level)
-        (count,) = connection.execute(f"SELECT count(*) FROM {self.name} WHERE {at}", key).fetchone()
-        if count < self.fan_in or level == _FULL_LEVEL:
+        many = f"SELECT 1 FROM {self.name} WHERE {at} GROUP BY level HAVING {self._are_many}"
+        if level == _FULL_LEVEL or connection.execute(many, key).fetchone() is None:
             return
         try:
             together = self.put_together(part.packed for part in self.select(connection, at, *key))

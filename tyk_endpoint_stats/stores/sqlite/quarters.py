@@ -9,15 +9,12 @@ from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Span
 from tyk_endpoint_stats.core.segments import Quarters, Segment, compacted
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.core.sums import Sums
-from tyk_endpoint_stats.stores.sqlite.parts import Part, PartTable, endpoints_in
+from tyk_endpoint_stats.stores.sqlite.parts import FULL, Part, PartTable, endpoints_in
 from tyk_endpoint_stats.stores.sqlite.queries import Query
 
-__all__ = ["FAN_IN", "prune_quarters", "read_quarters", "sums_of_quarters", "write_quarters"]
+__all__ = ["prune_quarters", "read_quarters", "sums_of_quarters", "write_quarters"]
 
-FAN_IN = 8
-"""How many parts of quarters become one."""
-
-_QUARTERS = PartTable("quarters", compacted, FAN_IN)
+_QUARTERS = PartTable("quarters", compacted, large=2 * FULL)
 
 
 def write_quarters(

@@ -26,8 +26,8 @@ __all__ = [
     "written_before",
 ]
 
-FAN_IN = 2
-"""How many parts become one: fewer than of quarters, as all of them are read and each has nearly all endpoints."""
+LARGE = 256
+"""Parts of so many states become one at once: all of them are read, and each has nearly all endpoints."""
 
 MOST_TOGETHER = 16_384
 """So many states are in memory at once, at some 0.5 kB each; more of a consumer stay in several parts."""
@@ -45,7 +45,7 @@ def _put_together(parts: Iterable[Packed]) -> Packed:
     return added([Sums.unpacked(part.endpoints, part.columns) for part in parts]).packed()
 
 
-_TABLES = {length: PartTable(table_of(length), _put_together, FAN_IN) for length in LENGTHS}
+_TABLES = {length: PartTable(table_of(length), _put_together, LARGE) for length in LENGTHS}
 
 
 def write_stretches(
