@@ -11,6 +11,7 @@ from pymongo.collection import Collection
 from tyk_endpoint_stats_mongodb.documents import MAXIMA, MINIMA, SUMS, Document
 from tyk_endpoint_stats_mongodb.store import MongoStore, ReplicaSetStore, open_mongodb
 
+from tyk_endpoint_stats.core.rows import NO_HIT
 from tyk_endpoint_stats.stores.contract import LookedThrough
 from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
@@ -101,9 +102,12 @@ def test_what_organisations_hide_from_each_other_is_found_in_a_snapshot(
     assert problems_by_questions(store, monkeypatch) == []
 
 
-def test_a_minimum_below_zero_does_not_pass_for_none(store: MongoStore, states: Collection[Document]) -> None:
+@pytest.mark.parametrize("minimum", [-1, NO_HIT])
+def test_what_is_no_minimum_does_not_pass_for_none(
+    store: MongoStore, states: Collection[Document], minimum: int
+) -> None:
     """In days and quarters alike, of states that have errors alone."""
-    error = {"codes": {"500": 1}, "success": 0, "error": 1, "min_latency_non_error_ms": -1}
+    error = {"codes": {"500": 1}, "success": 0, "error": 1, "min_latency_non_error_ms": minimum}
     of_one_hit = {"_id.consumer": "both"}
     states.update_many(of_one_hit, {"$set": error, "$unset": {"min_upstream_latency_non_error_ms": 1}})
-    assert any("min_latency_non_error_ms is -1" in problem for problem in problems(store))
+    assert any(f"min_latency_non_error_ms is {minimum}" in problem for problem in problems(store))

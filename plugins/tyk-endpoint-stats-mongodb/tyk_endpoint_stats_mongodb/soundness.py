@@ -96,7 +96,7 @@ def _row(state: Document) -> Row:
 def _least(minimum: int | None) -> int:
     if minimum is None:
         return NO_HIT
-    return minimum if minimum >= 0 else NO_HIT - 1  # damage, which must not pass for there being none
+    return -1 if minimum == NO_HIT else minimum  # that number is damage, and must not pass for there being none
 
 
 def _counts(counts: dict[str, int]) -> dict[int, int]:

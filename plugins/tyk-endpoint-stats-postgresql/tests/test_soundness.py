@@ -10,6 +10,7 @@ from postgres_servers import PostgresServer
 from tyk_endpoint_stats_postgresql.schema import STATE_COLUMNS
 from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 
+from tyk_endpoint_stats.core.rows import NO_HIT
 from tyk_endpoint_stats.stores.contract import LookedThrough
 from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
@@ -104,16 +105,17 @@ def test_what_organisations_hide_from_each_other_is_found(damaged: Callable[...,
         assert problems(asked) == []
 
 
-def test_a_minimum_below_zero_does_not_pass_for_none(damaged: Callable[..., str]) -> None:
+@pytest.mark.parametrize("minimum", [-1, NO_HIT])
+def test_what_is_no_minimum_does_not_pass_for_none(damaged: Callable[..., str], minimum: int) -> None:
     """In days and quarters alike, of states that have errors alone."""
     error = (
         "codes = '{\"500\": 1}', success = 0, error = 1,"
-        " min_latency_non_error_ms = -1, min_upstream_latency_non_error_ms = NULL"
+        f" min_latency_non_error_ms = {minimum}, min_upstream_latency_non_error_ms = NULL"
     )
     of_one_hit = """consumer IN (SELECT consumer FROM consumers WHERE id = 'both')"""
     url = damaged("; ".join(f"UPDATE {table} SET {error} WHERE {of_one_hit}" for table in ("days", "quarters")))
     with PostgreSQLStore(url) as store:
-        assert any("min_latency_non_error_ms is -1" in problem for problem in problems(store))
+        assert any(f"min_latency_non_error_ms is {minimum}" in problem for problem in problems(store))
 
 
 def test_counts_that_are_no_numbers_to_us_are_named(damaged: Callable[..., str]) -> None:

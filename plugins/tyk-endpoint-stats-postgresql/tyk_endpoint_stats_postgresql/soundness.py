@@ -21,8 +21,8 @@ _NUMBERS = STATE_COLUMNS[:-2]
 def _number(column: str) -> str:
     if "_non_error_" not in column:
         return column
-    # One below 0 is damage, and must not pass for there being none.
-    return f"CASE WHEN {column} IS NULL THEN {NO_HIT} WHEN {column} < 0 THEN {NO_HIT - 1} ELSE {column} END"
+    # That number itself is damage, and must not pass for there being none.
+    return f"CASE {column} WHEN {NO_HIT} THEN -1 ELSE coalesce({column}, {NO_HIT}) END"
 
 
 # Rows as the core knows them, with buckets and instants that count from 1970. As JSON, which takes less time on its

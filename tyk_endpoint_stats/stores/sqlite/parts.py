@@ -16,6 +16,8 @@ from tyk_endpoint_stats.core.segments import Packed
 __all__ = ["FAN_IN", "FULL", "MOST_HITS", "Part", "PartTable", "endpoints_in"]
 
 FAN_IN = 8
+"""So many parts of one level become one of the next, whatever is in them."""
+
 FULL = 8_192
 """A part of so many states is not moved as more come in: what is put together is in memory at once."""
 
