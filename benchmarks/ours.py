@@ -14,12 +14,12 @@ from msgspec import json
 
 from benchmarks.peers import Request
 from tyk_endpoint_stats import Aggregator, Consumer, Record, open_store
-from tyk_endpoint_stats.collecting import Wanted
 from tyk_endpoint_stats.core.instants import to_datetime
 from tyk_endpoint_stats.core.record import Latency
 from tyk_endpoint_stats.core.selection import Batch
-from tyk_endpoint_stats.crew import Crew
 from tyk_endpoint_stats.demo import Traffic
+from tyk_endpoint_stats.ingest.batch_builder import Wanted
+from tyk_endpoint_stats.ingest.worker_pool import WorkerPool
 from tyk_endpoint_stats.sources.file import FileSource
 from tyk_endpoint_stats.stores.contract import Store
 from tyk_endpoint_stats.stores.sqlite.answers import Answers
@@ -86,8 +86,8 @@ def decode_and_aggregate(blocks: list[bytes]) -> int:
 def two_processes(file: Path) -> int:
     """A file into batches of states in two processes, as ``ingest --jobs 2`` makes them; they start and end too."""
     piece_bytes = max(1, file.stat().st_size // 4)
-    with Crew([FileSource(str(file))], 2, Wanted(), lambda source: None, piece_bytes) as crew:
-        return sum(_counted(packed.collected().batch) for packed in crew.batches())
+    with WorkerPool([FileSource(str(file))], 2, Wanted(), lambda source: None, piece_bytes) as worker_pool:
+        return sum(_counted(packed.collected().batch) for packed in worker_pool.batches())
 
 
 def _counted(batch: Batch) -> int:

@@ -12,20 +12,20 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tyk_endpoint_stats"
 
 LAYERS = (
-    {"errors", "kept", "urls"},
+    {"errors", "urls"},
     {"core"},
     {"tyk", "demo"},
     {"sources.contract"},
     {"sources"},
-    {"collecting", "copy_mark"},
-    {"ingest", "reports"},
+    {"ingest.batch_builder", "maintenance.copy_mark", "maintenance.contradictions"},
+    {"ingest.loop", "questions"},
     {"stores", "stores.contract"},
-    {"stores.memory", "stores.sqlite", "worker"},
+    {"stores.memory", "stores.sqlite", "ingest.worker"},
     {"hookspecs"},
     {"builtin"},
     {"plugin_manager"},
-    {"opening", "crew", "copying", "status", "verification", "following"},
-    {"parallel", "follower"},
+    {"opening", "ingest.worker_pool", "maintenance", "ingest.following"},
+    {"ingest", "ingest.parallel", "ingest.follower"},
     {"", "testing", "web"},
     {"cli"},
     {"__main__"},
@@ -107,7 +107,7 @@ def test_a_module_imports_only_from_rows_before_its_own(module):
         ("tyk_endpoint_stats.core.stats", "from tyk_endpoint_stats.stores.contract import Store"),
         ("tyk_endpoint_stats.stores.sqlite.store", "from tyk_endpoint_stats.stores.memory import MemoryStore"),
         ("tyk_endpoint_stats.web.routes", "import tyk_endpoint_stats.cli.program"),
-        ("tyk_endpoint_stats.ingest", "def f():\n    from tyk_endpoint_stats import opening"),
+        ("tyk_endpoint_stats.ingest.loop", "def f():\n    from tyk_endpoint_stats import opening"),
     ],
 )
 def test_an_import_the_other_way_is_found(module, line):
@@ -144,7 +144,7 @@ def test_nothing_but_the_distributions_dependencies_is_imported():
 
 def test_a_store_is_opened_by_its_url_and_never_named_by_the_faces():
     for module, path in MODULES.items():
-        if part_of(module) in ("web", "cli", "reports", "ingest"):
+        if part_of(module) in ("web", "cli", "questions", "ingest"):
             named = {name for name in imports_of(path.read_text(encoding="utf-8")) if ".stores." in name}
             assert named <= {"tyk_endpoint_stats.stores.contract"}, module
 
@@ -152,7 +152,6 @@ def test_a_store_is_opened_by_its_url_and_never_named_by_the_faces():
 FOR_OUTSIDERS = {
     "",
     "errors",
-    "kept",
     "urls",
     "core",
     "tyk",

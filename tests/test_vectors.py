@@ -12,7 +12,7 @@ from tyk_endpoint_stats import Consumer, Kind, Rules, open_store, read_records
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.instants import find_zone, format_rfc3339, from_datetime, parse_rfc3339
 from tyk_endpoint_stats.core.selection import Dimension, Selection
-from tyk_endpoint_stats.ingest import IngestReport, Limits, ingest
+from tyk_endpoint_stats.ingest.loop import IngestReport, Limits, ingest
 from tyk_endpoint_stats.stores.memory import MemoryStore
 
 VECTORS = Path(__file__).parent / "vectors"

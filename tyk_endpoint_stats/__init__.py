@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.core.stats import EndpointStats
     from tyk_endpoint_stats.errors import TykEndpointStatsError
     from tyk_endpoint_stats.hookspecs import hookimpl
-    from tyk_endpoint_stats.ingest import IngestReport
+    from tyk_endpoint_stats.ingest.loop import IngestReport
     from tyk_endpoint_stats.opening import open_sources, open_store
-    from tyk_endpoint_stats.reports import ConsumerRow, EndpointRow
+    from tyk_endpoint_stats.questions.endpoints import ConsumerRow, EndpointRow
     from tyk_endpoint_stats.sources.files import read_records
     from tyk_endpoint_stats.stores.contract import ReadableStore, Store
 
@@ -50,11 +50,11 @@ __all__ = [
 _HOMES = {
     "Aggregator": "core.aggregator",
     "Consumer": "core.selection",
-    "ConsumerRow": "reports",
+    "ConsumerRow": "questions.endpoints",
     "Endpoint": "core.selection",
-    "EndpointRow": "reports",
+    "EndpointRow": "questions.endpoints",
     "EndpointStats": "core.stats",
-    "IngestReport": "ingest",
+    "IngestReport": "ingest.loop",
     "Kind": "core.selection",
     "ReadableStore": "stores.contract",
     "Record": "core.record",

@@ -9,7 +9,7 @@
     │   ├── PositionConflict              the source stands elsewhere than the batch begins
     │   ├── StoreBusy                     a wait for the store ended at its deadline; try again
     │   ├── StoreClosed                   the store was closed, or inherited through a fork
-    │   ├── QuartersPruned                the answer needs quarter states that were pruned
+    │   ├── QuarterHoursPruned                the answer needs quarter states that were pruned
     │   ├── EdgeInsideBucket              the answer needs a part of what is stored as one number
     │   ├── AnswerTooLarge                the answer is larger than whoever asks allows for
     │   └── UnusableStore                 not our file, a newer schema, a directory, read-only, …
@@ -28,7 +28,7 @@ __all__ = [
     "InvalidRule",
     "PluginError",
     "PositionConflict",
-    "QuartersPruned",
+    "QuarterHoursPruned",
     "SourceError",
     "StoreBusy",
     "StoreClosed",
@@ -80,7 +80,7 @@ class StoreClosed(StoreError):
     """The store was closed, or it was opened before a fork: open it again in this process."""
 
 
-class QuartersPruned(StoreError):
+class QuarterHoursPruned(StoreError):
     """The question has an edge inside a UTC day whose quarter-hour states were pruned.
 
     Whole UTC days of that time can still be asked for; an answer that is silently too small is never given.

@@ -322,7 +322,7 @@ def test_the_report_names_who_brings_very_many_paths_and_what_helps(run, tmp_pat
 
 @pytest.mark.parametrize("element", ["null", '{"api_key":"k"}'])
 def test_a_line_of_many_malformed_records_is_kept_once(run, tmp_path, element):
-    """Kept with each of them, 16 MiB would become 300 GB."""
+    """Cache with each of them, 16 MiB would become 300 GB."""
     array = b"[" + b",".join([element.encode()] * 1000) + b"]\n"
     tmp_path.joinpath("a.jsonl").write_bytes(array + b"{bad\n" + array)
     assert "malformed          2,001" in run("ingest", *STORE, "--rejects", "bad", "a.jsonl").stdout

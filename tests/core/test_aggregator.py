@@ -59,10 +59,10 @@ def merged(some):
 @given(ANY_RECORDS, RULES, st.sampled_from((0, 1, 2**18)), st.sampled_from((0, 2, 32)))
 def test_the_loop_is_what_the_plain_twin_says(some, rules, most_uncounted, most_cells):
     with (
-        patch("tyk_endpoint_stats.core.aggregator.MOST_UNCOUNTED", most_uncounted),
+        patch("tyk_endpoint_stats.core.aggregator.MAX_UNCOUNTED", most_uncounted),
         patch("tyk_endpoint_stats.core.aggregator.PIECE", 3),
-        patch("tyk_endpoint_stats.core.hits.MOST_CELLS", most_cells),
-        patch("tyk_endpoint_stats.core.cells.MOST_CELLS", most_cells),
+        patch("tyk_endpoint_stats.core.hits.MAX_CELLS", most_cells),
+        patch("tyk_endpoint_stats.core.cells.MAX_CELLS", most_cells),
     ):
         the_loop_is_what_the_plain_twin_says(some, rules)
 

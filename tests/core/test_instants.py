@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tyk_endpoint_stats.core.instants import (
     DAY_US,
-    QUARTER_US,
+    QUARTER_HOUR_US,
     day_bounds,
     find_zone,
     format_rfc3339,
@@ -227,7 +227,7 @@ def walked_start(day, zone):
     quarter = (day.toordinal() - date(1970, 1, 1).toordinal() - 2) * 96
     while datetime.fromtimestamp(quarter * 900, zone).date() < day:
         quarter += 1
-    return quarter * QUARTER_US
+    return quarter * QUARTER_HOUR_US
 
 
 def plain_midnights(day, zone):
@@ -238,7 +238,7 @@ def plain_midnights(day, zone):
 
 def hourly(day, zone):
     """A twin that counts by hours, as Tyk does."""
-    return tuple(edge // (4 * QUARTER_US) * (4 * QUARTER_US) for edge in day_bounds(day, day, zone))
+    return tuple(edge // (4 * QUARTER_HOUR_US) * (4 * QUARTER_HOUR_US) for edge in day_bounds(day, day, zone))
 
 
 def differing(names, bounds):

@@ -6,7 +6,6 @@ from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.buckets import Bucket, Width
 from tyk_endpoint_stats.core.cells import counts_in
-from tyk_endpoint_stats.core.consistency import contradictions_in_state
 from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.rows import state_of
 from tyk_endpoint_stats.core.segments import Packed, Quarters, Segment, packed
@@ -17,6 +16,7 @@ from tyk_endpoint_stats.core.soundness import (
     states_of_day_are_sound,
 )
 from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.maintenance.contradictions import contradictions_in_state
 from tyk_endpoint_stats.testing import batch_of, hit, records
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 
@@ -93,7 +93,7 @@ def test_a_day_is_sound_as_long_as_no_value_of_it_or_of_its_quarters_is_another(
     endpoint, rows = data.draw(st.sampled_from(list(segment.quarters.rows())))
     quarters, day = list(rows), days[endpoint]
     assert day_is_sound(day, quarters)
-    of_1970 = [since_1970(segment.day, row, Width.QUARTER) for row in quarters]
+    of_1970 = [since_1970(segment.day, row, Width.QUARTER_HOUR) for row in quarters]
     assert day_is_sound(since_1970(segment.day, day, Width.DAY), of_1970)
     assert day_is_sound(day, None), "where they were pruned"
     assert not day_is_sound(None, quarters)
@@ -103,7 +103,7 @@ def test_a_day_is_sound_as_long_as_no_value_of_it_or_of_its_quarters_is_another(
         assert day_is_sound(other, quarters) == (state_of(0, other) == state_of(0, day))
         at = data.draw(st.integers(0, len(quarters) - 1))
         changed = [*quarters[:at], data.draw(damaged(quarters[at])), *quarters[at + 1 :]]
-        sound = all(is_sound(segment.day, row, Width.QUARTER) for row in changed)
+        sound = all(is_sound(segment.day, row, Width.QUARTER_HOUR) for row in changed)
         assert day_is_sound(day, changed) == (sound and sum_of(changed) == state_of(0, day))
 
 

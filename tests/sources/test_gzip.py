@@ -6,9 +6,9 @@ import zlib
 
 import pytest
 
-from tyk_endpoint_stats.collecting import Limits
 from tyk_endpoint_stats.errors import SourceError
-from tyk_endpoint_stats.ingest import ingest
+from tyk_endpoint_stats.ingest.batch_builder import Limits
+from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.sources.file import FileSource
 from tyk_endpoint_stats.sources.gzipped import GzipStream
 from tyk_endpoint_stats.stores.memory import MemoryStore

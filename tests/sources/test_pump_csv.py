@@ -17,7 +17,7 @@ from tyk_endpoint_stats.core.buckets import ALL_DAYS
 from tyk_endpoint_stats.core.instants import from_datetime
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.demo import FORMATS, Traffic
-from tyk_endpoint_stats.parallel import WORTH_BYTES, ingest_all
+from tyk_endpoint_stats.ingest.parallel import WORTH_BYTES, ingest_all
 from tyk_endpoint_stats.sources import csv_rows, place, pump_csv
 from tyk_endpoint_stats.sources.csv_rows import fields_of
 from tyk_endpoint_stats.sources.file import FileSource

@@ -9,7 +9,7 @@ import pytest
 
 from tyk_endpoint_stats.core.selection import Counts
 from tyk_endpoint_stats.errors import SourceError
-from tyk_endpoint_stats.ingest import Limits, ingest
+from tyk_endpoint_stats.ingest.loop import Limits, ingest
 from tyk_endpoint_stats.sources import spool as spool_module
 from tyk_endpoint_stats.sources.spool import Spool
 from tyk_endpoint_stats.sources.stdin import StdinSource

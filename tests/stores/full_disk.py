@@ -11,9 +11,9 @@ from pathlib import Path
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.selection import Batch, Selection
 from tyk_endpoint_stats.errors import StoreError
+from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore, writing
 from tyk_endpoint_stats.testing.generators import batch_of, hit
-from tyk_endpoint_stats.verification import verify
 
 DISK_BYTES, BALLAST_BYTES = 16 * 2**20, 14 * 2**20
 PATHS = 100

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from tyk_endpoint_stats.core.selection import Batch
-from tyk_endpoint_stats.ingest import ingest
+from tyk_endpoint_stats.ingest.loop import ingest
+from tyk_endpoint_stats.ingest.parallel import ingest_all
 from tyk_endpoint_stats.opening import open_sources
-from tyk_endpoint_stats.parallel import ingest_all
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing import hit
 
 
 class ModestStore(MemoryStore):
-    most_states_a_batch = 100
+    max_states_a_batch = 100
 
     def __init__(self) -> None:
         super().__init__()

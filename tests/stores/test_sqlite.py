@@ -220,7 +220,7 @@ def test_a_log_that_grew_is_taken_back(path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def selection(**filters: object) -> Selection:
-    spans = (Span(Width.QUARTER, 90, 96), Span(Width.DAY, 1, 400), Span(Width.QUARTER, 38400, 38450))
+    spans = (Span(Width.QUARTER_HOUR, 90, 96), Span(Width.DAY, 1, 400), Span(Width.QUARTER_HOUR, 38400, 38450))
     return Selection(spans, frozenset({Dimension.ENDPOINT}), **filters)  # type: ignore[arg-type]
 
 

@@ -18,9 +18,9 @@ from tyk_endpoint_stats.core.buckets import Bucket, Width
 from tyk_endpoint_stats.core.selection import Batch, Counts
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PositionConflict, StoreError
+from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore, writing
 from tyk_endpoint_stats.stores.sqlite import store as store_module
-from tyk_endpoint_stats.verification import verify
 
 SOURCE = "file:test"
 SMALL = 5
@@ -34,7 +34,7 @@ def batch(number: int, size: int = 20, source: str = SOURCE) -> Batch:
         stats = EndpointStats()
         stats.add(200, 5, 5, 4, number % 900 * 1_000_000)
         quarter["org", "key", f"k{index % 5}", "api", f"/{source}/{number % 3}/{index}"] = stats
-    made = Batch({Bucket(Width.QUARTER, 0): quarter, Bucket(Width.DAY, 0): quarter}, source=source)
+    made = Batch({Bucket(Width.QUARTER_HOUR, 0): quarter, Bucket(Width.DAY, 0): quarter}, source=source)
     made.counts = Counts(read=size, counted=size)
     made.begins = str(number) if number else None
     made.ends = str(number + 1)

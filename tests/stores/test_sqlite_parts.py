@@ -18,7 +18,7 @@ from tyk_endpoint_stats.core.sums import Sums, added
 from tyk_endpoint_stats.errors import AnswerTooLarge, StoreBusy
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore, parts, quarters, stretches, summing
 from tyk_endpoint_stats.stores.sqlite import store as store_module
-from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTERS, EVERYTHING, answer_of, check_answers
+from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTER_HOURS, EVERYTHING, answer_of, check_answers
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
 from tyk_endpoint_stats.testing.plain import plain_hits
 
@@ -40,8 +40,8 @@ def test_many_small_merges_leave_few_parts_and_lose_nothing(tmp_path: Path) -> N
             records = records_of_a_day(rng)
             merged += records
             store.merge(batch_of(records))
-        check_answers(store, plain_hits(merged), [Selection(ALL_QUARTERS, EVERYTHING), Selection(ALL_DAYS)])
-        distinct = len(answer_of(store, Selection(ALL_QUARTERS, EVERYTHING)))
+        check_answers(store, plain_hits(merged), [Selection(ALL_QUARTER_HOURS, EVERYTHING), Selection(ALL_DAYS)])
+        distinct = len(answer_of(store, Selection(ALL_QUARTER_HOURS, EVERYTHING)))
         with sqlite3.connect(tmp_path / "s.db") as other:
             levels = other.execute("SELECT level, count(*) FROM quarters GROUP BY level, consumer").fetchall()
         other.close()
@@ -66,7 +66,7 @@ def test_full_parts_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with SQLiteStore(tmp_path / "s.db") as store:
         for start in range(0, len(merged), 5):
             store.merge(batch_of(merged[start : start + 5]))
-        check_answers(store, plain_hits(merged), [Selection(ALL_QUARTERS, EVERYTHING)])
+        check_answers(store, plain_hits(merged), [Selection(ALL_QUARTER_HOURS, EVERYTHING)])
     assert len(together) > 10
     assert max(together) <= parts.FAN_IN * parts.FULL
 
@@ -137,7 +137,7 @@ def test_a_consumer_of_more_endpoints_than_are_in_memory_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its stretches stay in several parts, of which an answer adds up a few at a time."""
-    monkeypatch.setattr(stretches, "MOST_TOGETHER", 20)
+    monkeypatch.setattr(stretches, "MAX_TOGETHER", 20)
     monkeypatch.setattr(stretches, "_A_PART", 0)
     together: list[int] = []
 
@@ -213,7 +213,7 @@ def test_a_question_that_unpacks_parts_for_too_long_is_ended(
     with SQLiteStore(tmp_path / "s.db") as store:
         store.merge(batch_of([hit(FIRST_DAY + day) for day in range(200)]))
         monkeypatch.setattr(store_module, "READ_TIMEOUT_S", 0.0)
-        asked = Selection(ALL_QUARTERS, distributions=distributions)
+        asked = Selection(ALL_QUARTER_HOURS, distributions=distributions)
         with pytest.raises(StoreBusy, match="shorter range"):
             store.read(asked)
         monkeypatch.setattr(store_module, "_STEPS_BETWEEN_LOOKS", 10_000)
@@ -234,7 +234,7 @@ def test_an_edge_unpacks_the_parts_that_lie_in_it(tmp_path: Path, monkeypatch: p
         for record in records:
             store.merge(batch_of([record]))
         for distributions in (True, False):
-            spans = (Span(Width.QUARTER, FIRST_DAY * 96 + 4, FIRST_DAY * 96 + 13),)
+            spans = (Span(Width.QUARTER_HOUR, FIRST_DAY * 96 + 4, FIRST_DAY * 96 + 13),)
             check_answers(
                 store, plain_hits(records), [Selection(spans, kind=Kind.KEY, distributions=distributions)]
             )

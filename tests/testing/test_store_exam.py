@@ -106,7 +106,7 @@ class SumsWithoutLimit(MemoryStore):
     def _merged_states(self, batch):
         from tyk_endpoint_stats.stores import memory
 
-        with patched(memory, "_MOST", 2**80):
+        with patched(memory, "_MAX", 2**80):
             return super()._merged_states(batch)
 
 
@@ -140,7 +140,9 @@ class TakesLateQuarters(MemoryStore):
     def prune(self, before):
         day = before // 86_400_000_000
         gone = [
-            bucket for bucket in self._states if bucket < Bucket(Width.QUARTER, day * 96) and "q" in bucket.width
+            bucket
+            for bucket in self._states
+            if bucket < Bucket(Width.QUARTER_HOUR, day * 96) and "q" in bucket.width
         ]
         for bucket in gone:
             del self._states[bucket]

@@ -66,7 +66,7 @@ def test_that_catches_batches_that_never_end(tmp_path):
     """The broken twin."""
     endless = (
         "from msgspec.structs import replace\n"
-        "import tyk_endpoint_stats.ingest as module\n"
+        "import tyk_endpoint_stats.ingest.loop as module\n"
         "module.limits_for = lambda store, limits: replace(limits, states=10**9, seconds=1e9)\n"
     )
     assert ingest_distinct_paths(tmp_path, 500_000, 1, endless) > 256

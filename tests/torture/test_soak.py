@@ -12,7 +12,7 @@ import time
 import pytest
 
 from tyk_endpoint_stats import open_store
-from tyk_endpoint_stats.verification import verify
+from tyk_endpoint_stats.maintenance.verify import verify
 
 pytestmark = pytest.mark.torture
 

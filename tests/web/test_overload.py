@@ -11,7 +11,7 @@ from contextlib import ExitStack, nullcontext
 import pytest
 
 from tyk_endpoint_stats.stores.contract import ReadableStore
-from tyk_endpoint_stats.web.room import Room
+from tyk_endpoint_stats.web.send_budget import SendBudget
 from tyk_endpoint_stats.web.server import make_server
 
 HEAD = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -123,7 +123,7 @@ def test_without_room_large_answers_are_busy_and_small_ones_are_given(
 
 
 def test_a_body_that_is_larger_than_all_the_room_goes_alone():
-    room = Room(100_000)
+    room = SendBudget(100_000)
     with room.taken(200_000) as first, room.taken(70_000) as second, room.taken(10) as small:
         assert (first, second, small) == (True, False, True)
     with room.taken(70_000) as first, room.taken(200_000) as second:
@@ -134,7 +134,7 @@ def test_that_test_catches_a_room_without_an_end(
     make_store, make_record, settings, serve, exchange, token, monkeypatch
 ):
     """The broken twin."""
-    monkeypatch.setattr(Room, "taken", lambda room, size: nullcontext(True))
+    monkeypatch.setattr(SendBudget, "taken", lambda room, size: nullcontext(True))
     with pytest.raises(AssertionError):
         test_without_room_large_answers_are_busy_and_small_ones_are_given(
             make_store, make_record, settings, serve, exchange, token

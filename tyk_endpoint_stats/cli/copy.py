@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from tyk_endpoint_stats.copying import CopyReport
+    from tyk_endpoint_stats.maintenance.copy import CopyReport
 
 __all__ = ["copy"]
 
@@ -31,7 +31,7 @@ def copy(origin_url: str, target_url: str) -> None:
     ingests into the store that is copied.
     """
     from tyk_endpoint_stats.cli.opening import plugins_with_warnings, store_to_ask, store_to_fill
-    from tyk_endpoint_stats.copying import copy as copy_store
+    from tyk_endpoint_stats.maintenance.copy import copy as copy_store
 
     if origin_url == target_url:
         raise click.UsageError("--from and --to name the same store")

@@ -9,7 +9,7 @@ from tyk_endpoint_stats.cli.formats import format_option, write_rows
 from tyk_endpoint_stats.cli.options import day_option, store_option, timezone_option
 
 if TYPE_CHECKING:
-    from tyk_endpoint_stats.reports import EndpointRow
+    from tyk_endpoint_stats.questions.endpoints import EndpointRow
 
 __all__ = ["endpoints"]
 

@@ -16,7 +16,7 @@ from tyk_endpoint_stats.errors import SourceError
 
 if TYPE_CHECKING:
     from tyk_endpoint_stats.core.aggregator import Rules
-    from tyk_endpoint_stats.ingest import IngestReport
+    from tyk_endpoint_stats.ingest.loop import IngestReport
     from tyk_endpoint_stats.plugin_manager import Plugins
     from tyk_endpoint_stats.sources.contract import Rejected, Source
     from tyk_endpoint_stats.stores.contract import Store
@@ -106,7 +106,7 @@ def _once(
     from tyk_endpoint_stats.cli.ingest_report import Progress, report_lines
     from tyk_endpoint_stats.cli.opening import source_finder
     from tyk_endpoint_stats.cli.stopping import stop_on_signal
-    from tyk_endpoint_stats.parallel import ingest_all
+    from tyk_endpoint_stats.ingest.parallel import ingest_all
 
     reports: list[IngestReport] = []
     problems: list[str] = []
@@ -157,7 +157,7 @@ def _follow(
     from tyk_endpoint_stats.cli.ingest_report import minute_line, report_lines
     from tyk_endpoint_stats.cli.opening import source_finder
     from tyk_endpoint_stats.cli.stopping import stop_on_signal
-    from tyk_endpoint_stats.following import follow
+    from tyk_endpoint_stats.ingest.following import follow
 
     with stop_on_signal() as stopped:
         report = follow(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.core.aggregator import Rules
     from tyk_endpoint_stats.core.selection import Consumer
     from tyk_endpoint_stats.demo import Traffic
-    from tyk_endpoint_stats.follower import Follower
+    from tyk_endpoint_stats.ingest.follower import Follower
     from tyk_endpoint_stats.plugin_manager import Plugins
     from tyk_endpoint_stats.stores.contract import ReadableStore
     from tyk_endpoint_stats.web.tokens import Tokens
@@ -158,7 +158,7 @@ def _follower(
 ) -> "Follower":
     from tyk_endpoint_stats.cli.ingest_report import minute_line
     from tyk_endpoint_stats.cli.opening import source_finder
-    from tyk_endpoint_stats.follower import Follower
+    from tyk_endpoint_stats.ingest.follower import Follower
     from tyk_endpoint_stats.stores.contract import Store
 
     assert isinstance(store, Store)

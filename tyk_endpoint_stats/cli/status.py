@@ -10,7 +10,7 @@ from tyk_endpoint_stats.cli.options import store_option, timezone_option
 
 if TYPE_CHECKING:
     from tyk_endpoint_stats.core.selection import Counts
-    from tyk_endpoint_stats.status import StoreStatus
+    from tyk_endpoint_stats.maintenance.status import StoreStatus
 
 __all__ = ["status"]
 
@@ -46,7 +46,7 @@ def status(store_url: str, timezone: str, form: str) -> None:
     from Python, are hits and in no count.
     """
     from tyk_endpoint_stats.cli.opening import store_to_ask
-    from tyk_endpoint_stats.status import status_of
+    from tyk_endpoint_stats.maintenance.status import status_of
     from tyk_endpoint_stats.urls import mask_url
 
     with store_to_ask(store_url) as store:

@@ -22,13 +22,13 @@ def verify(store_url: str) -> None:
     """
     from tyk_endpoint_stats.cli.escaping import printable
     from tyk_endpoint_stats.cli.opening import store_to_ask
-    from tyk_endpoint_stats.verification import MOST_PROBLEMS, verify
+    from tyk_endpoint_stats.maintenance.verify import MAX_PROBLEMS, verify
 
     with store_to_ask(store_url) as store:
         verdict = verify(store)
     for problem in verdict.problems:
         click.echo(printable(f"{problem.where}: {problem.what}", keep_newlines=False))
-    if len(verdict.problems) == MOST_PROBLEMS:
+    if len(verdict.problems) == MAX_PROBLEMS:
         click.echo("… and the rest was not looked at.")
     looked_at = f"{verdict.sources:,} sources, {verdict.days:,} days, {verdict.states:,} states looked at"
     if verdict.days_pruned:

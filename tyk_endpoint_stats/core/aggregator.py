@@ -16,7 +16,7 @@ from tyk_endpoint_stats.core.closing import batch_of
 from tyk_endpoint_stats.core.counts import add_counts
 from tyk_endpoint_stats.core.histogram import SMALL_BINS, bin_of
 from tyk_endpoint_stats.core.hits import Hits, Quarter, count_cells, first_sums
-from tyk_endpoint_stats.core.instants import EPOCH, QUARTER_US, from_datetime, parse_rfc3339
+from tyk_endpoint_stats.core.instants import EPOCH, QUARTER_HOUR_US, from_datetime, parse_rfc3339
 from tyk_endpoint_stats.core.limits import too_long
 from tyk_endpoint_stats.core.normalise import path_normaliser
 from tyk_endpoint_stats.core.record import Record
@@ -25,7 +25,7 @@ from tyk_endpoint_stats.core.selection import Batch, Counts
 __all__ = ["Aggregator", "Rules"]
 
 _DAY = timedelta(days=1)
-_QUARTER = timedelta(microseconds=QUARTER_US)
+_QUARTER = timedelta(microseconds=QUARTER_HOUR_US)
 _GO_ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 _LAST_QUARTER = datetime(9999, 12, 31, 23, 45, tzinfo=UTC)
 _NO_QUARTER = Quarter(_GO_ZERO_TIME, _GO_ZERO_TIME, 0)
@@ -34,7 +34,7 @@ _SMALL = len(SMALL_BINS)
 PIECE = 1024
 """How many records are counted at a time."""
 
-MOST_UNCOUNTED = 2**18
+MAX_UNCOUNTED = 2**18
 """How many hits may wait with their cells, at some 36 bytes each, before those are counted."""
 
 
@@ -226,7 +226,7 @@ class Aggregator:
         for _, reason in malformed[unusable:]:
             add_counts(counts.malformed, {reason: 1})
         self._uncounted += counted
-        if self._uncounted > MOST_UNCOUNTED:
+        if self._uncounted > MAX_UNCOUNTED:
             count_cells(hits)
             self._uncounted = 0
 
@@ -242,7 +242,7 @@ class Aggregator:
         return batch
 
     def _quarter(self, moment: datetime) -> Quarter:
-        number = from_datetime(moment) // QUARTER_US
+        number = from_datetime(moment) // QUARTER_HOUR_US
         quarter = self._quarters.get(number)
         if quarter is None:
             start = EPOCH + number * _QUARTER

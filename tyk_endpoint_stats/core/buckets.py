@@ -8,21 +8,30 @@ India. A question is covered by whole UTC days inside and by quarters at its two
 from enum import StrEnum
 from typing import NamedTuple
 
-from tyk_endpoint_stats.core.instants import DAY_US, QUARTER_US, Instant
+from tyk_endpoint_stats.core.instants import DAY_US, QUARTER_HOUR_US, Instant
 
-__all__ = ["ALL_DAYS", "QUARTERS_PER_DAY", "Bucket", "Span", "Width", "bucket_end", "bucket_start", "plan_spans"]
+__all__ = [
+    "ALL_DAYS",
+    "QUARTER_HOURS_PER_DAY",
+    "Bucket",
+    "Span",
+    "Width",
+    "bucket_end",
+    "bucket_start",
+    "plan_spans",
+]
 
-QUARTERS_PER_DAY = DAY_US // QUARTER_US
+QUARTER_HOURS_PER_DAY = DAY_US // QUARTER_HOUR_US
 
 
 class Width(StrEnum):
     """How wide a bucket is."""
 
-    QUARTER = "quarter"
+    QUARTER_HOUR = "quarter_hour"
     DAY = "day"
 
 
-WIDTH_US = {Width.QUARTER: QUARTER_US, Width.DAY: DAY_US}
+WIDTH_US = {Width.QUARTER_HOUR: QUARTER_HOUR_US, Width.DAY: DAY_US}
 
 
 class Bucket(NamedTuple):
@@ -60,14 +69,14 @@ def plan_spans(start: Instant, end: Instant) -> tuple[Span, ...]:
     Edges that are no quarter boundary (local midnights before 1980 in a few zones) are taken back to the
     quarter they lie in, both of them alike, so that neighbouring ranges still neither overlap nor leave a gap.
     """
-    first_quarter, end_quarter = start // QUARTER_US, end // QUARTER_US
-    first_day, end_day = -(-first_quarter // QUARTERS_PER_DAY), end_quarter // QUARTERS_PER_DAY
+    first_quarter, end_quarter = start // QUARTER_HOUR_US, end // QUARTER_HOUR_US
+    first_day, end_day = -(-first_quarter // QUARTER_HOURS_PER_DAY), end_quarter // QUARTER_HOURS_PER_DAY
     if first_day >= end_day:
-        spans: tuple[Span, ...] = (Span(Width.QUARTER, first_quarter, end_quarter),)
+        spans: tuple[Span, ...] = (Span(Width.QUARTER_HOUR, first_quarter, end_quarter),)
     else:
         spans = (
-            Span(Width.QUARTER, first_quarter, first_day * QUARTERS_PER_DAY),
+            Span(Width.QUARTER_HOUR, first_quarter, first_day * QUARTER_HOURS_PER_DAY),
             Span(Width.DAY, first_day, end_day),
-            Span(Width.QUARTER, end_day * QUARTERS_PER_DAY, end_quarter),
+            Span(Width.QUARTER_HOUR, end_day * QUARTER_HOURS_PER_DAY, end_quarter),
         )
     return tuple(span for span in spans if span.first < span.end)

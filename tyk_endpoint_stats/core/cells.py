@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 
 from tyk_endpoint_stats.core.counts import add_counts
 
-__all__ = ["BIN_BITS", "BIN_MASK", "MOST_CELLS", "Cells", "cells_of", "counts_in", "fold_cells"]
+__all__ = ["BIN_BITS", "BIN_MASK", "MAX_CELLS", "Cells", "cells_of", "counts_in", "fold_cells"]
 
 BIN_BITS = 11  # bin_of(10**12) is 1277
 BIN_MASK = (1 << BIN_BITS) - 1
 
-MOST_CELLS = 32
+MAX_CELLS = 32
 """More are counted: a count takes as much as four cells."""
 
 Cells: TypeAlias = Any
@@ -29,7 +29,7 @@ def cells_of(cells: list[int], counted: Mapping[int, int] | None = None) -> Cell
         cells: of some hits.
         counted: how many other hits have which cell.
     """
-    if counted is None and len(cells) <= MOST_CELLS:
+    if counted is None and len(cells) <= MAX_CELLS:
         return cells
     codes, histogram = _counts_of(cells)
     for cell, count in (counted or {}).items():
@@ -41,7 +41,7 @@ def cells_of(cells: list[int], counted: Mapping[int, int] | None = None) -> Cell
 
 def fold_cells(parts: Sequence[Cells]) -> Cells:
     """What several come to."""
-    if len(parts) <= MOST_CELLS and all([type(part) is int for part in parts]):  # noqa: C419 - half as long
+    if len(parts) <= MAX_CELLS and all([type(part) is int for part in parts]):  # noqa: C419 - half as long
         return list(parts)
     cells: list[int] = []
     counted = []

@@ -9,7 +9,7 @@ from itertools import repeat
 from operator import ge, sub
 from typing import Any
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY
 from tyk_endpoint_stats.core.cells import BIN_BITS, cells_of
 from tyk_endpoint_stats.core.hits import Hits
 from tyk_endpoint_stats.core.instants import DAY_US, EPOCH
@@ -62,7 +62,7 @@ def _rows_of(hits: Hits) -> list[Row]:
             if cells[state] >= _ERROR:
                 error[state] = 1
                 good[state] = good_upstream[state] = NO_HIT
-    quarters = [quarter.number % QUARTERS_PER_DAY for quarter in hits.quarters]
+    quarters = [quarter.number % QUARTER_HOURS_PER_DAY for quarter in hits.quarters]
     at_us = [since.seconds * 1_000_000 + since.microseconds for since in map(sub, hits.moments, repeat(EPOCH))]
     # Most states have one hit where traffic is sparse: all sums and extremes are its own.
     sums = (hits.request_times, latencies, upstreams)
@@ -178,15 +178,15 @@ def _days_of(states: list[int], numbers: list[int], rows: list[Row]) -> dict[int
     """
     of_identity = [rows[state] for state in states]
     if len(states) == 1:
-        return {numbers[states[0]] // QUARTERS_PER_DAY: of_identity}
+        return {numbers[states[0]] // QUARTER_HOURS_PER_DAY: of_identity}
     its_numbers = [numbers[state] for state in states]
     if any(map(ge, its_numbers, its_numbers[1:])):
         return _sorted_out(its_numbers, of_identity)
     days = {}
     start, end = 0, len(states)
     while start < end:
-        day = its_numbers[start] // QUARTERS_PER_DAY
-        stop = bisect_left(its_numbers, (day + 1) * QUARTERS_PER_DAY, start)
+        day = its_numbers[start] // QUARTER_HOURS_PER_DAY
+        stop = bisect_left(its_numbers, (day + 1) * QUARTER_HOURS_PER_DAY, start)
         days[day] = of_identity[start:stop]
         start = stop
     return days
@@ -196,7 +196,7 @@ def _sorted_out(numbers: list[int], rows: list[Row]) -> dict[int, list[Row]]:
     """The same where records went back and forth in time."""
     days: dict[int, list[Row]] = {}
     for number, row in zip(numbers, rows, strict=True):
-        days.setdefault(number // QUARTERS_PER_DAY, []).append(row)
+        days.setdefault(number // QUARTER_HOURS_PER_DAY, []).append(row)
     return {day: distinct(days[day]) for day in sorted(days)}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from tyk_endpoint_stats.core.cells import BIN_BITS, MOST_CELLS
+from tyk_endpoint_stats.core.cells import BIN_BITS, MAX_CELLS
 from tyk_endpoint_stats.core.rows import NO_HIT
 
 __all__ = ["Hits", "Quarter", "count_cells", "first_sums"]
@@ -88,7 +88,7 @@ def first_sums(hits: Hits, state: int) -> list[Any]:
 def count_cells(hits: Hits) -> None:
     """Count the cells of states that have many of them, so that memory grows with states and not with hits."""
     for sums in hits.sums:
-        if sums is not None and len(sums) > _CELLS + MOST_CELLS:
+        if sums is not None and len(sums) > _CELLS + MAX_CELLS:
             counted = sums[_COUNTED] or {}
             for cell in sums[_CELLS:]:
                 counted[cell] = counted.get(cell, 0) + 1

@@ -13,7 +13,7 @@ from tyk_endpoint_stats.errors import InvalidQuestion
 __all__ = [
     "DAY_US",
     "EPOCH",
-    "QUARTER_US",
+    "QUARTER_HOUR_US",
     "Instant",
     "day_bounds",
     "find_zone",
@@ -26,7 +26,7 @@ __all__ = [
 Instant: TypeAlias = int
 """Microseconds since 1970-01-01T00:00:00Z."""
 
-QUARTER_US = 15 * 60 * 1_000_000
+QUARTER_HOUR_US = 15 * 60 * 1_000_000
 DAY_US = 24 * 60 * 60 * 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DATE = EPOCH.date()

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct, msgpack
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY
 from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.rows import CELLS, HITS, LAST, Row, distinct, fold, folded, state_of
 from tyk_endpoint_stats.core.stats import EndpointStats
@@ -41,7 +41,7 @@ class Packed(Struct, array_like=True):
     columns: bytes
     cells: bytes
     first: int = 0
-    last: int = QUARTERS_PER_DAY - 1
+    last: int = QUARTER_HOURS_PER_DAY - 1
 
     def table(self) -> list[Sequence[Any]]:
         """The columns of the rows."""
@@ -112,7 +112,7 @@ class Quarters:
         if cells is not None:
             self._columns.append(_decode_cells(cells))
 
-    def runs(self, first: int = 0, end: int = QUARTERS_PER_DAY) -> Iterator[tuple[int, int, int]]:
+    def runs(self, first: int = 0, end: int = QUARTER_HOURS_PER_DAY) -> Iterator[tuple[int, int, int]]:
         """Where the states of each endpoint in the quarters ``first`` … ``end - 1`` of the day lie.
 
         Yields:
@@ -139,7 +139,7 @@ class Quarters:
 
     def number(self, at: int) -> int:
         """The quarter of a state, since 1970."""
-        number: int = self.day * QUARTERS_PER_DAY + self._columns[0][at]
+        number: int = self.day * QUARTER_HOURS_PER_DAY + self._columns[0][at]
         return number
 
 

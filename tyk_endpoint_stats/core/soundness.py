@@ -6,10 +6,10 @@ well, and what is not can be looked at again.
 
 from collections.abc import Iterable, Sequence
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY
 from tyk_endpoint_stats.core.cells import BIN_BITS, BIN_MASK, counts_in
 from tyk_endpoint_stats.core.histogram import SMALL_BINS, bin_of
-from tyk_endpoint_stats.core.instants import DAY_US, QUARTER_US
+from tyk_endpoint_stats.core.instants import DAY_US, QUARTER_HOUR_US
 from tyk_endpoint_stats.core.rows import NO_HIT, Row, folded, row_of, state_of
 from tyk_endpoint_stats.core.segments import Quarters
 from tyk_endpoint_stats.core.stats import EndpointStats
@@ -19,7 +19,7 @@ __all__ = ["day_is_sound", "quarters_come_to", "rows_are_sound", "states_of_day_
 _SMALL = len(SMALL_BINS)
 
 
-def rows_are_sound(rows: Iterable[Row], width_us: int = QUARTER_US) -> bool:
+def rows_are_sound(rows: Iterable[Row], width_us: int = QUARTER_HOUR_US) -> bool:
     """Whether none of the states has a contradiction.
 
     Args:
@@ -134,10 +134,10 @@ def quarters_come_to(
             low, high = high, high + length
             if length == 1:
                 row = tuple([column[low] for column in columns])
-                in_order, state = 0 <= row[0] < QUARTERS_PER_DAY, state_of(day, row)
+                in_order, state = 0 <= row[0] < QUARTER_HOURS_PER_DAY, state_of(day, row)
             elif length > 1:
                 its = columns[0][low:high]
-                in_order = its[0] >= 0 and its[-1] < QUARTERS_PER_DAY and all(map(int.__lt__, its, its[1:]))
+                in_order = its[0] >= 0 and its[-1] < QUARTER_HOURS_PER_DAY and all(map(int.__lt__, its, its[1:]))
                 state = quarters.state(low, high)
             else:
                 return None

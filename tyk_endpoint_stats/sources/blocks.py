@@ -11,7 +11,7 @@ from operator import itemgetter
 
 from msgspec import Struct
 
-from tyk_endpoint_stats.sources.second_look import is_complete
+from tyk_endpoint_stats.sources.lenient_json import is_complete
 
 __all__ = ["BLOCK_BYTES", "MAX_LINE_BYTES", "WINDOW_BYTES", "Block", "ByteStream", "read_blocks"]
 

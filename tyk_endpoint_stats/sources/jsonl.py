@@ -13,7 +13,7 @@ from msgspec import DecodeError, Raw, defstruct, field, json
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.sources.blocks import Block
 from tyk_endpoint_stats.sources.contract import Chunk, Rejected
-from tyk_endpoint_stats.sources.second_look import JSON_SPACE, look_again
+from tyk_endpoint_stats.sources.lenient_json import JSON_SPACE, look_again
 
 __all__ = ["LineChunk", "LineDecoder", "overlong_chunk"]
 

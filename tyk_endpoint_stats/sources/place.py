@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from tyk_endpoint_stats.sources.blocks import MAX_LINE_BYTES, WINDOW_BYTES, ByteStream
 from tyk_endpoint_stats.sources.contract import PositionLookup
+from tyk_endpoint_stats.sources.lenient_json import BYTE_ORDER_MARK, JSON_SPACE, is_complete
 from tyk_endpoint_stats.sources.pump_csv import first_row, is_header
-from tyk_endpoint_stats.sources.second_look import BYTE_ORDER_MARK, JSON_SPACE, is_complete
 
 __all__ = [
     "Beginning",

@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator
 from operator import itemgetter
 
+from tyk_endpoint_stats.core.lenient_record import MalformedRecord, record_from_object, text_from_utf8
 from tyk_endpoint_stats.core.record import MAX_MILLISECONDS, Latency, Record
-from tyk_endpoint_stats.core.repair import MalformedRecord, record_from_object, text_from_utf8
 from tyk_endpoint_stats.sources.blocks import Block, ByteStream, read_blocks
 from tyk_endpoint_stats.sources.contract import Rejected
 from tyk_endpoint_stats.sources.csv_rows import fields_of, first_columns, read_rows
 from tyk_endpoint_stats.sources.jsonl import LineChunk, overlong_chunk
-from tyk_endpoint_stats.sources.second_look import BYTE_ORDER_MARK, JSON_SPACE
+from tyk_endpoint_stats.sources.lenient_json import BYTE_ORDER_MARK, JSON_SPACE
 
 __all__ = ["CsvDecoder", "first_row", "is_header", "read_csv", "rfc3339_from_go"]
 

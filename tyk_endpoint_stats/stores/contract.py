@@ -13,15 +13,15 @@ from typing import Self
 
 from msgspec import Struct, field
 
-from tyk_endpoint_stats import reports
-from tyk_endpoint_stats.collecting import Limits
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Batch, Consumer, Counts, Group, Kind, NameSeen, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.ingest import IngestReport, ingest
-from tyk_endpoint_stats.reports import ConsumerRow, EndpointRow
+from tyk_endpoint_stats.ingest.batch_builder import Limits
+from tyk_endpoint_stats.ingest.loop import IngestReport, ingest
+from tyk_endpoint_stats.questions import endpoints as questions
+from tyk_endpoint_stats.questions.endpoints import ConsumerRow, EndpointRow
 from tyk_endpoint_stats.sources.contract import Rejected, Source
 
 __all__ = [
@@ -126,7 +126,7 @@ class ReadableStore(ABC):
         The whole answer comes from one snapshot. It equals what one aggregator makes of the same records.
 
         Raises:
-            QuartersPruned: a span needs quarters of a UTC day that has states but whose quarters were pruned.
+            QuarterHoursPruned: a span needs quarters of a UTC day that has states but whose quarters were pruned.
             EdgeInsideBucket: a span begins or ends inside of what somebody else's data holds as one number.
             AnswerTooLarge: there are more groups than ``selection.max_groups``. It is found out early: no more
                 than those are ever in memory.
@@ -151,8 +151,8 @@ class ReadableStore(ABC):
         distributions: bool = True,
         max_rows: int | None = None,
     ) -> list[EndpointRow]:
-        """Which endpoints a consumer called, both days inclusive: ``reports.endpoints`` over this store."""
-        return reports.endpoints(
+        """Which endpoints a consumer called, both days inclusive: ``questions.endpoints`` over this store."""
+        return questions.endpoints(
             self,
             consumer,
             first,
@@ -173,8 +173,8 @@ class ReadableStore(ABC):
         zone: str | tzinfo = UTC,
         org_id: str | None = None,
     ) -> list[ConsumerRow]:
-        """The consumers seen, busiest first: ``reports.consumers`` over this store."""
-        return reports.consumers(self, kind=kind, first=first, last=last, zone=zone, org_id=org_id)
+        """The consumers seen, busiest first: ``questions.consumers`` over this store."""
+        return questions.consumers(self, kind=kind, first=first, last=last, zone=zone, org_id=org_id)
 
     def __enter__(self) -> Self:
         return self
@@ -189,11 +189,11 @@ class Store(ReadableStore):
     """A store that keeps states. One write, and it is atomic.
 
     Attributes:
-        most_states_a_batch: an ingest ends its batches at so many states. ``merge`` takes larger ones too; a store
+        max_states_a_batch: an ingest ends its batches at so many states. ``merge`` takes larger ones too; a store
             whose transactions should be short asks for less than the default.
     """
 
-    most_states_a_batch: int = Limits().states
+    max_states_a_batch: int = Limits().states
 
     @abstractmethod
     def merge(self, batch: Batch) -> bool:
@@ -225,7 +225,7 @@ class Store(ReadableStore):
         """Drop the quarter states of whole UTC days that end at or before ``before``; day states stay.
 
         The store remembers how far it pruned: a later ``read`` that needs such a quarter raises
-        ``QuartersPruned``, and late records for that time are merged into days alone.
+        ``QuarterHoursPruned``, and late records for that time are merged into days alone.
         """
 
     def ingest(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from threading import RLock
 from typing import Any
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Bucket, Span, Width
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Bucket, Span, Width
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import (
     Batch,
@@ -23,7 +23,7 @@ from tyk_endpoint_stats.core.selection import (
     Series,
 )
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.errors import PositionConflict, QuartersPruned, StoreClosed, StoreError
+from tyk_endpoint_stats.errors import PositionConflict, QuarterHoursPruned, StoreClosed, StoreError
 from tyk_endpoint_stats.stores.contract import (
     Copyable,
     Outline,
@@ -36,7 +36,7 @@ from tyk_endpoint_stats.stores.contract import (
 
 __all__ = ["MemoryStore", "open_memory"]
 
-_MOST = 2**63 - 1
+_MAX = 2**63 - 1
 _UNSEEN = (0, "")
 
 
@@ -97,14 +97,18 @@ class MemoryStore(Copyable, Versioned, WholeBatchReads, Store):
                 state = new[series] = stats.copy()
                 if series in known:
                     state.merge(known[series])
-                if _largest_sum(state) > _MOST:
+                if _largest_sum(state) > _MAX:
                     # Without the consumer: where keys are not hashed, its id is a secret.
                     raise StoreError(f"the sums of {series[3:]!r} would pass 63 bits; the batch was not merged")
         return merged
 
     def _is_pruned(self, bucket: Bucket) -> bool:
         before = self._pruned_before_day
-        return before is not None and bucket.width is Width.QUARTER and bucket.number < before * QUARTERS_PER_DAY
+        return (
+            before is not None
+            and bucket.width is Width.QUARTER_HOUR
+            and bucket.number < before * QUARTER_HOURS_PER_DAY
+        )
 
     def position(self, source: str) -> str | None:
         """See the contract."""
@@ -164,7 +168,7 @@ class MemoryStore(Copyable, Versioned, WholeBatchReads, Store):
     def _buckets_in(self, spans: tuple[Span, ...]) -> Iterator[tuple[Bucket, dict[Series, EndpointStats]]]:
         for bucket in list(self._states):
             if bucket.width is Width.DAY and any(self._lacks_quarters(bucket, span) for span in spans):
-                raise QuartersPruned(
+                raise QuarterHoursPruned(
                     "the range has an edge inside a UTC day whose quarter hours were pruned; "
                     "ask for whole UTC days of that time"
                 )
@@ -173,9 +177,11 @@ class MemoryStore(Copyable, Versioned, WholeBatchReads, Store):
                 yield bucket, states
 
     def _lacks_quarters(self, day: Bucket, span: Span) -> bool:
-        first = day.number * QUARTERS_PER_DAY
-        overlaps = span.width is Width.QUARTER and span.first < first + QUARTERS_PER_DAY and first < span.end
-        return overlaps and self._is_pruned(Bucket(Width.QUARTER, first))
+        first = day.number * QUARTER_HOURS_PER_DAY
+        overlaps = (
+            span.width is Width.QUARTER_HOUR and span.first < first + QUARTER_HOURS_PER_DAY and first < span.end
+        )
+        return overlaps and self._is_pruned(Bucket(Width.QUARTER_HOUR, first))
 
     def prune(self, before: Instant) -> Pruned:
         """See the contract. Positions are kept: what a source is can't be told from here."""

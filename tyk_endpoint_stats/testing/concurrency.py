@@ -10,7 +10,7 @@ from tyk_endpoint_stats.errors import PositionConflict, StoreClosed, StoreError
 from tyk_endpoint_stats.stores.contract import Store, WholeBatchReads
 from tyk_endpoint_stats.testing.exam import (
     ALL_DAYS,
-    ALL_QUARTERS,
+    ALL_QUARTER_HOURS,
     EVERYTHING,
     NewPlace,
     StoreExam,
@@ -25,7 +25,7 @@ __all__ = ["ConcurrencyExam", "WholeBatchExam", "write_shares", "write_source"]
 
 WRITERS = 8
 BATCHES = 12
-_QUESTIONS = [Selection(ALL_DAYS, EVERYTHING), Selection(ALL_QUARTERS, EVERYTHING), Selection(ALL_DAYS)]
+_QUESTIONS = [Selection(ALL_DAYS, EVERYTHING), Selection(ALL_QUARTER_HOURS, EVERYTHING), Selection(ALL_DAYS)]
 
 
 def _batch_records(writer: int, number: int) -> list[Record]:
@@ -198,7 +198,7 @@ class WholeBatchExam(StoreExam):
         done = threading.Event()
         spans = (
             Span(Width.DAY, FIRST_DAY, FIRST_DAY + 2),
-            Span(Width.QUARTER, (FIRST_DAY + 2) * 96, (FIRST_DAY + 4) * 96),
+            Span(Width.QUARTER_HOUR, (FIRST_DAY + 2) * 96, (FIRST_DAY + 4) * 96),
         )
         selection = Selection(spans, frozenset({Dimension.ENDPOINT, Dimension.BUCKET}), distributions=False)
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tyk_endpoint_stats.copying import copy
 from tyk_endpoint_stats.core.selection import Batch
 from tyk_endpoint_stats.errors import StoreError
-from tyk_endpoint_stats.ingest import ingest
+from tyk_endpoint_stats.ingest.loop import ingest
+from tyk_endpoint_stats.maintenance.copy import copy
 from tyk_endpoint_stats.stores.contract import Copyable, Store
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing.exam import NewPlace, StoreExam, snapshot
@@ -80,7 +80,7 @@ class _Mortal(MemoryStore):
 def killed_at(origin: Store, target: Store, merges: int, after: bool) -> bool:
     """Copy until the ``merges``-th merge into the target; whether there was such a one."""
     mortal = _Mortal(target, merges, after)
-    mortal.most_states_a_batch = 20
+    mortal.max_states_a_batch = 20
     try:
         copy(origin, mortal)
     except Killed:

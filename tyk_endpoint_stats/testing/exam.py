@@ -22,7 +22,7 @@ from tyk_endpoint_stats.testing.plain import Hit, plain_answer, plain_hits
 
 __all__ = [
     "ALL_DAYS",
-    "ALL_QUARTERS",
+    "ALL_QUARTER_HOURS",
     "EVERYTHING",
     "NewPlace",
     "ReadableExam",
@@ -37,7 +37,7 @@ NewPlace: TypeAlias = Callable[[], Path]
 """Makes a new, empty directory, with a name of its own, for one more store."""
 
 ALL_DAYS = (Span(Width.DAY, -(10**6), 10**7),)
-ALL_QUARTERS = (Span(Width.QUARTER, -(10**8), 10**9),)
+ALL_QUARTER_HOURS = (Span(Width.QUARTER_HOUR, -(10**8), 10**9),)
 EVERYTHING = frozenset(Dimension)
 
 THREADS_END_S = 60.0
@@ -145,7 +145,7 @@ def snapshot(store: Store) -> tuple[object, ...]:
     progress: list[SourceProgress] = list(store.sources())
     return (
         answer_of(store, Selection(ALL_DAYS, EVERYTHING)),
-        answer_of(store, Selection(ALL_QUARTERS, EVERYTHING)),
+        answer_of(store, Selection(ALL_QUARTER_HOURS, EVERYTHING)),
         {one.source: one for one in progress},
         {one.source: store.position(one.source) for one in progress},
     )

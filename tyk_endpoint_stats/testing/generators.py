@@ -170,7 +170,7 @@ def _spans(days: int) -> SearchStrategy[tuple[Span, ...]]:
     for day in range(FIRST_DAY - 1, FIRST_DAY + days + 1):
         quarters = st.builds(
             lambda day, start, length: Span(
-                Width.QUARTER, day * 96 + start, min(day * 96 + start + length, day * 96 + 96)
+                Width.QUARTER_HOUR, day * 96 + start, min(day * 96 + start + length, day * 96 + 96)
             ),
             st.just(day),
             st.integers(0, 95),

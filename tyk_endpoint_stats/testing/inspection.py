@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tyk_endpoint_stats.core.record import Record
+from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.stores.contract import Inspectable, Store
 from tyk_endpoint_stats.testing.exam import NewPlace, StoreExam, run_together
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit, records
-from tyk_endpoint_stats.verification import verify
 
 __all__ = ["Damage", "InspectionExam"]
 

@@ -13,7 +13,7 @@ from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.testing.concurrency import check_refuses
 from tyk_endpoint_stats.testing.exam import (
     ALL_DAYS,
-    ALL_QUARTERS,
+    ALL_QUARTER_HOURS,
     EVERYTHING,
     NewPlace,
     StoreExam,
@@ -56,7 +56,7 @@ def _state(**fields: int) -> EndpointStats:
 
 
 def _batch(states: dict[Series, EndpointStats], **rest: str | None) -> Batch:
-    return Batch({Bucket(Width.QUARTER, FIRST_DAY * 96): states, Bucket(Width.DAY, FIRST_DAY): states}, **rest)  # type: ignore[arg-type]
+    return Batch({Bucket(Width.QUARTER_HOUR, FIRST_DAY * 96): states, Bucket(Width.DAY, FIRST_DAY): states}, **rest)  # type: ignore[arg-type]
 
 
 def _series(path: str) -> Series:
@@ -74,7 +74,7 @@ class LimitsExam(StoreExam):
         for n, text in enumerate(UGLY_TEXTS):
             names = (text.encode()[:256].decode(), text.encode()[:256].decode())
             records.append(hit(api_key=f"named {n}", api_id=f"named {n}", alias=names[0], api_name=names[1]))
-        questions = [Selection(ALL_DAYS, EVERYTHING), Selection(ALL_QUARTERS, EVERYTHING)]
+        questions = [Selection(ALL_DAYS, EVERYTHING), Selection(ALL_QUARTER_HOURS, EVERYTHING)]
         filters: list[dict[str, object]] = []
         for text in UGLY_TEXTS:
             filters += [{"org_id": text}, {"consumer_id": text}, {"api_id": text}, {"path": text}]
@@ -115,7 +115,7 @@ class LimitsExam(StoreExam):
             check_answers(
                 store,
                 plain_hits(records),
-                [Selection(ALL_DAYS, EVERYTHING), Selection(ALL_QUARTERS, EVERYTHING), Selection(ALL_DAYS)],
+                [Selection(ALL_DAYS, EVERYTHING), Selection(ALL_QUARTER_HOURS, EVERYTHING), Selection(ALL_DAYS)],
             )
 
     def test_sums_are_exact_up_to_63_bits(self, new_place: NewPlace) -> None:

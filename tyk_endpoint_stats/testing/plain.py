@@ -29,7 +29,7 @@ __all__ = [
     "plain_states",
 ]
 
-_SECONDS = {Width.QUARTER: 900, Width.DAY: 86_400}
+_SECONDS = {Width.QUARTER_HOUR: 900, Width.DAY: 86_400}
 _DAYS_TO_1970 = date(1970, 1, 1).toordinal()
 _TIME = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"

@@ -5,7 +5,7 @@ import pytest
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Selection
-from tyk_endpoint_stats.errors import QuartersPruned
+from tyk_endpoint_stats.errors import QuarterHoursPruned
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, EVERYTHING, NewPlace, StoreExam, answer_of, check_answers
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
 from tyk_endpoint_stats.testing.plain import plain_hits
@@ -16,7 +16,7 @@ DAY_US = 86_400_000_000
 
 
 def _quarters(day: int, first: int = 0, end: int = 96) -> Selection:
-    return Selection((Span(Width.QUARTER, day * 96 + first, day * 96 + end),), EVERYTHING)
+    return Selection((Span(Width.QUARTER_HOUR, day * 96 + first, day * 96 + end),), EVERYTHING)
 
 
 def _hits(*days: int) -> list[Record]:
@@ -47,10 +47,10 @@ class PruningExam(StoreExam):
                 _quarters(FIRST_DAY, 95),
                 _quarters(FIRST_DAY, 1, 2),
                 _quarters(FIRST_DAY + 1, 0, 1),
-                Selection((Span(Width.QUARTER, FIRST_DAY * 96 + 190, (FIRST_DAY + 5) * 96),)),
+                Selection((Span(Width.QUARTER_HOUR, FIRST_DAY * 96 + 190, (FIRST_DAY + 5) * 96),)),
                 Selection((Span(Width.DAY, FIRST_DAY + 3, FIRST_DAY + 9), _quarters(FIRST_DAY + 1, 90).spans[0])),
             ):
-                with pytest.raises(QuartersPruned):
+                with pytest.raises(QuarterHoursPruned):
                     store.read(selection)
             assert answer_of(store, _quarters(FIRST_DAY + 2)) == {}
             assert answer_of(store, _quarters(FIRST_DAY - 1)) == {}
@@ -65,7 +65,7 @@ class PruningExam(StoreExam):
             store.prune((FIRST_DAY + 1) * DAY_US - 1)
             check_answers(store, plain_hits(_hits(*self.days)), [_quarters(FIRST_DAY), _quarters(FIRST_DAY + 1)])
             store.prune((FIRST_DAY + 1) * DAY_US)
-            with pytest.raises(QuartersPruned):
+            with pytest.raises(QuarterHoursPruned):
                 store.read(_quarters(FIRST_DAY))
             check_answers(store, plain_hits(_hits(*self.days)), [_quarters(FIRST_DAY + 1)])
 
@@ -79,7 +79,7 @@ class PruningExam(StoreExam):
             everything = plain_hits(_hits(*self.days) + late)
             check_answers(store, everything, [Selection(ALL_DAYS, EVERYTHING), _quarters(FIRST_DAY + 4)])
             for day in (FIRST_DAY, FIRST_DAY + 2):
-                with pytest.raises(QuartersPruned):
+                with pytest.raises(QuarterHoursPruned):
                     store.read(_quarters(day))
             assert store.prune((FIRST_DAY + 3) * DAY_US).quarter_states == 0, "late quarters are not kept"
 
@@ -91,7 +91,7 @@ class PruningExam(StoreExam):
                 store.prune(later * DAY_US)
                 store.prune((first - 1) * DAY_US)
                 for day in (first, later - 1):
-                    with pytest.raises(QuartersPruned):
+                    with pytest.raises(QuarterHoursPruned):
                         store.read(_quarters(day))
 
     def test_a_source_can_go_on_after_pruning(self, new_place: NewPlace) -> None:

@@ -14,7 +14,7 @@ from tyk_endpoint_stats.testing.plain import Hit, plain_answer
 __all__ = ["HOUR_US", "in_pumps_order", "pump_answer"]
 
 HOUR_US = 3_600_000_000
-_WIDTHS_US = {Width.QUARTER: HOUR_US // 4, Width.DAY: HOUR_US * 24}
+_WIDTHS_US = {Width.QUARTER_HOUR: HOUR_US // 4, Width.DAY: HOUR_US * 24}
 _EVER = (Span(Width.DAY, -(10**6), 10**7),)
 
 

@@ -15,7 +15,7 @@ from tyk_endpoint_stats.core.selection import Dimension, Kind, Selection
 from tyk_endpoint_stats.errors import AnswerTooLarge, StoreClosed
 from tyk_endpoint_stats.testing.exam import (
     ALL_DAYS,
-    ALL_QUARTERS,
+    ALL_QUARTER_HOURS,
     EVERYTHING,
     NewPlace,
     ReadableExam,
@@ -76,14 +76,14 @@ class ReadingExam(ReadableExam):
         ]
         pairs = [one | other for one, other in combinations(filters, 2)]
         mixed = (
-            Span(Width.QUARTER, FIRST_DAY * 96 + 50, FIRST_DAY * 96 + 96),
+            Span(Width.QUARTER_HOUR, FIRST_DAY * 96 + 50, FIRST_DAY * 96 + 96),
             Span(Width.DAY, FIRST_DAY + 1, 10**6),
         )
         groupings = [frozenset(by) for size in range(4) for by in combinations(Dimension, size)]
         questions = [
             Selection(spans, group_by, **given_filters, distributions=spans is not mixed)  # type: ignore[arg-type]
             for group_by, given_filters, spans in product(
-                groupings, [{}, *filters, *pairs], [ALL_DAYS, ALL_QUARTERS, mixed]
+                groupings, [{}, *filters, *pairs], [ALL_DAYS, ALL_QUARTER_HOURS, mixed]
             )
         ]
         with self.open_filled(new_place(), SOME_RECORDS) as store:
@@ -101,7 +101,7 @@ class ReadingExam(ReadableExam):
             Selection(ALL_DAYS, path="/get/nothing"),
         ]
         with self.open_filled(new_place(), []) as store:
-            for selection in [*nothing, Selection(ALL_DAYS), Selection(ALL_QUARTERS, EVERYTHING)]:
+            for selection in [*nothing, Selection(ALL_DAYS), Selection(ALL_QUARTER_HOURS, EVERYTHING)]:
                 assert answer_of(store, selection) == {}
         with self.open_filled(new_place(), [hit()]) as store:
             for selection in nothing:
@@ -117,8 +117,8 @@ class ReadingExam(ReadableExam):
         first = FIRST_DAY * 96
         spans = (
             ALL_DAYS,
-            ALL_QUARTERS,
-            (Span(Width.QUARTER, first, first + 96), Span(Width.DAY, FIRST_DAY + 1, FIRST_DAY + 2)),
+            ALL_QUARTER_HOURS,
+            (Span(Width.QUARTER_HOUR, first, first + 96), Span(Width.DAY, FIRST_DAY + 1, FIRST_DAY + 2)),
         )
         by_endpoint, by_bucket = frozenset({Dimension.ENDPOINT}), frozenset({Dimension.BUCKET})
         questions = [

@@ -9,15 +9,15 @@ from uuid import uuid4
 
 import pytest
 
-from tyk_endpoint_stats.collecting import Limits
 from tyk_endpoint_stats.core.record import GraphQLStats, Latency, MCPStats, Record
 from tyk_endpoint_stats.core.selection import Batch, Selection
 from tyk_endpoint_stats.errors import SourceError, StoreError
-from tyk_endpoint_stats.ingest import IngestReport, ingest
+from tyk_endpoint_stats.ingest.batch_builder import Limits
+from tyk_endpoint_stats.ingest.loop import IngestReport, ingest
 from tyk_endpoint_stats.sources.contract import Peekable, Reading, Rejected, Source
 from tyk_endpoint_stats.stores.contract import Store
 from tyk_endpoint_stats.stores.memory import MemoryStore
-from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTERS, EVERYTHING, answer_of, run_together
+from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTER_HOURS, EVERYTHING, answer_of, run_together
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
 
 __all__ = ["PeekableSourceConformance", "SourceConformance", "stopped_after"]
@@ -25,7 +25,7 @@ __all__ = ["PeekableSourceConformance", "SourceConformance", "stopped_after"]
 NewSourcePlace: TypeAlias = Callable[[], Path]
 
 A_BATCH_A_CHUNK = Limits(seconds=0)
-MOST_POSITIONS = 12
+MAX_POSITIONS = 12
 """So many positions of a long source are tried, spread over it."""
 
 
@@ -99,7 +99,7 @@ class SourceConformance:
         given = different_records(self.many)
         positions = self._positions(new_place(), given)
         assert len(positions) >= 3, f"{self.many} records are too few for this exam: set many"
-        for pieces in range(1, len(positions) + 1, max(len(positions) // MOST_POSITIONS, 1)):
+        for pieces in range(1, len(positions) + 1, max(len(positions) // MAX_POSITIONS, 1)):
             place = new_place()
             self.add_records(place, given)
             with MemoryStore() as store:
@@ -288,6 +288,6 @@ def check(store: Store, records: Sequence[Record]) -> None:
     """The store holds what one pass over these records makes."""
     with MemoryStore() as expected:
         expected.merge(batch_of(records))
-        for spans in (ALL_DAYS, ALL_QUARTERS):
+        for spans in (ALL_DAYS, ALL_QUARTER_HOURS):
             selection = Selection(spans, EVERYTHING)
             assert answer_of(store, selection) == answer_of(expected, selection)

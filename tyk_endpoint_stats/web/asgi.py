@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from tyk_endpoint_stats.stores.contract import ReadableStore
-from tyk_endpoint_stats.web.kept_answers import KeptAnswers
 from tyk_endpoint_stats.web.messages import Request, Response
 from tyk_endpoint_stats.web.mounting import raw_target
+from tyk_endpoint_stats.web.response_cache import ResponseCache
 from tyk_endpoint_stats.web.routes import respond
 from tyk_endpoint_stats.web.settings import Settings
 
@@ -21,7 +21,7 @@ AsgiApp = Callable[[Message, Receive, Send], Awaitable[None]]
 
 def make_asgi_app(store: ReadableStore, settings: Settings) -> AsgiApp:
     """An ASGI application that answers as ``respond`` does, each question in a worker thread of asyncio's."""
-    kept = KeptAnswers(store, settings)
+    kept = ResponseCache(store, settings)
 
     def ask(request: Request) -> Response:
         return respond(request, store, settings)

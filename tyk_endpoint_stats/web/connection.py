@@ -12,7 +12,7 @@ from msgspec import Struct
 from tyk_endpoint_stats.web.head import MAX_HEAD_BYTES, Head, Refused, read_head
 from tyk_endpoint_stats.web.log_lines import safe_target
 from tyk_endpoint_stats.web.messages import Request, Response, error_response
-from tyk_endpoint_stats.web.room import SMALL_BYTES
+from tyk_endpoint_stats.web.send_budget import SMALL_BYTES
 
 __all__ = ["Connection", "Limits", "wire_head"]
 

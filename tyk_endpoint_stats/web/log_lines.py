@@ -18,7 +18,7 @@ __all__ = ["LineFormatter", "one_line", "safe_target"]
 _WORDS = frozenset({"", "api", "activity", "keys", "oauthid", "endpoint", "health", "ready", "openapi.json"})
 _NUMBER = re.compile("[0-9]{1,4}")
 _PAGE = re.compile("p=-?[0-9]{1,18}")
-_MOST_SEGMENTS = 24
+_MAX_SEGMENTS = 24
 _LEAST_SECRET = 4
 _UNPRINTABLE = re.compile("[^ -~]")
 
@@ -57,7 +57,7 @@ def one_line(problem: BaseException, target: str = "") -> str:
 
 
 def _without_segments(text: str, target: str) -> str:
-    for segment in path_and_query(target)[0].split("/")[:_MOST_SEGMENTS]:
+    for segment in path_and_query(target)[0].split("/")[:_MAX_SEGMENTS]:
         shown, secret = _safe(segment), unquote_to_bytes(segment).decode("utf-8", "replace")
         # A shorter one is part of many words, and no secret.
         if shown != segment and len(secret) >= _LEAST_SECRET:
@@ -69,8 +69,8 @@ def safe_target(target: str) -> str:
     """A request target as the access log may show it."""
     path, query = path_and_query(target)
     found = path.split("/")
-    shown = "/".join(_safe(segment) for segment in found[:_MOST_SEGMENTS])
-    if len(found) > _MOST_SEGMENTS:
+    shown = "/".join(_safe(segment) for segment in found[:_MAX_SEGMENTS])
+    if len(found) > _MAX_SEGMENTS:
         shown += "/..."
     if not query:
         return shown

@@ -8,10 +8,16 @@ import logging
 from collections.abc import Callable
 from datetime import date, timedelta
 
-from tyk_endpoint_stats import reports
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.selection import Consumer, Kind, Selection
-from tyk_endpoint_stats.errors import AnswerTooLarge, EdgeInsideBucket, InvalidQuestion, QuartersPruned, StoreBusy
+from tyk_endpoint_stats.errors import (
+    AnswerTooLarge,
+    EdgeInsideBucket,
+    InvalidQuestion,
+    QuarterHoursPruned,
+    StoreBusy,
+)
+from tyk_endpoint_stats.questions import endpoints as questions
 from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.web.log_lines import one_line
 from tyk_endpoint_stats.web.messages import Request, Response, busy_response, error_response, json_response
@@ -61,7 +67,7 @@ def _answer(request: Request, store: ReadableStore, settings: Settings) -> Respo
         return error_response(400, str(problem))
     except InvalidQuestion as problem:
         return error_response(400, str(problem))
-    except QuartersPruned:
+    except QuarterHoursPruned:
         return error_response(
             400, "Quarter hours of this range were pruned: of that time only whole UTC days can be asked for"
         )
@@ -93,7 +99,7 @@ def _endpoints(path: str, query: str, access: Access, store: ReadableStore, sett
     if settings.end_date_exclusive:
         first, last = _without_last_day(first, last)
     asked = parameters(query)
-    rows = reports.endpoints(
+    rows = questions.endpoints(
         store,
         make_consumer(found[-7]),
         first,
@@ -104,7 +110,7 @@ def _endpoints(path: str, query: str, access: Access, store: ReadableStore, sett
         distributions=False,
         max_rows=settings.max_rows,
     )
-    page, pages = reports.page_of(rows, asked.page, settings.page_size)
+    page, pages = questions.page_of(rows, asked.page, settings.page_size)
     return json_response(200, endpoints_body(page, pages, max_bytes=settings.max_bytes))
 
 

@@ -14,18 +14,18 @@ from typing import Any
 
 from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.web.connection import Connection, Limits, wire_head
-from tyk_endpoint_stats.web.kept_answers import KeptAnswers
 from tyk_endpoint_stats.web.log_lines import one_line
 from tyk_endpoint_stats.web.messages import Request, Response, busy_response
-from tyk_endpoint_stats.web.room import Room
+from tyk_endpoint_stats.web.response_cache import ResponseCache
 from tyk_endpoint_stats.web.routes import OPEN_ROUTES, respond
+from tyk_endpoint_stats.web.send_budget import SendBudget
 from tyk_endpoint_stats.web.settings import Settings
 from tyk_endpoint_stats.web.targets import path_and_query
 
 __all__ = ["Server", "make_server"]
 
 _RESERVED_DESCRIPTORS = 96
-"""Kept free for the store's connections, log files and the connections that are being turned away."""
+"""Cache free for the store's connections, log files and the connections that are being turned away."""
 
 _TURNED_AWAY_AT_ONCE = 32
 
@@ -74,14 +74,14 @@ class Server(socketserver.TCPServer):
         self.settings = settings
         self.limits = limits
         self._store = store
-        self._kept = KeptAnswers(store, settings)
+        self._kept = ResponseCache(store, settings)
         self.most_connections = _fitting_descriptors(limits.connections)
         self._changed = threading.Condition()
         self._open: set[Connection] = set()
         self._stopping = False
         self._serving_thread: threading.Thread | None = None
         self._asking = threading.BoundedSemaphore(limits.questions)
-        self._unsent = Room(limits.unsent_bytes)
+        self._unsent = SendBudget(limits.unsent_bytes)
         self._turned_away: deque[tuple[float, socket.socket]] = deque()
         self._said_at: dict[str, float] = {}
         self.request_queue_size = limits.backlog

@@ -24,7 +24,7 @@ SHORT = 16
 FILE_TIMEOUT_S = 30.0
 """For a file of tokens that is a pipe: whoever writes to it may be asking for a passphrase."""
 
-_MOST_BYTES = 2**20
+_MAX_BYTES = 2**20
 _BEARER = re.compile(rb"bearer[ \t]+(.*)", re.IGNORECASE | re.DOTALL)
 _log = logging.getLogger(__name__)
 
@@ -170,11 +170,11 @@ def _read_to_end(path: Path, within_s: float) -> tuple[bytes, int]:
                 ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
                 if not ready:
                     raise TimeoutError
-            piece = os.read(descriptor, _MOST_BYTES)
+            piece = os.read(descriptor, _MAX_BYTES)
             if not piece:
                 return bytes(data), stat.S_IMODE(mode)
             data += piece
-            if len(data) > _MOST_BYTES:
+            if len(data) > _MAX_BYTES:
                 raise InvalidToken(f"token file {path} is larger than 1 MiB")
     finally:
         os.close(descriptor)

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from tyk_endpoint_stats.errors import AnswerTooLarge
-from tyk_endpoint_stats.reports import EndpointRow
+from tyk_endpoint_stats.questions.endpoints import EndpointRow
 
 __all__ = ["ascii_json", "endpoints_body", "error_body"]
 

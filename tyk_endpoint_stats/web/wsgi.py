@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tyk_endpoint_stats.stores.contract import ReadableStore
-from tyk_endpoint_stats.web.kept_answers import KeptAnswers
 from tyk_endpoint_stats.web.messages import Request, Response
 from tyk_endpoint_stats.web.mounting import raw_target
+from tyk_endpoint_stats.web.response_cache import ResponseCache
 from tyk_endpoint_stats.web.routes import respond
 from tyk_endpoint_stats.web.settings import Settings
 
@@ -21,7 +21,7 @@ def make_wsgi_app(store: ReadableStore, settings: Settings) -> WsgiApp:
 
     Ids with a slash in them need a server that keeps the raw target: waitress, gunicorn, uWSGI, mod_wsgi do.
     """
-    kept = KeptAnswers(store, settings)
+    kept = ResponseCache(store, settings)
 
     def ask(request: Request) -> Response:
         return respond(request, store, settings)

@@ -14,7 +14,7 @@ from tyk_endpoint_stats.errors import PositionConflict, StoreBusy
 from tyk_endpoint_stats.stores.contract import Store
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing import batch_of, hit
-from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTERS, EVERYTHING, answer_of
+from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTER_HOURS, EVERYTHING, answer_of
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 
 __all__ = ["batch", "child", "is_exact", "write_forever"]
@@ -62,7 +62,7 @@ def is_exact(store: Store, sources: list[str]) -> bool:
             expected.merge(batch(source, 0, int(position)))
     return all(
         answer_of(store, Selection(spans, EVERYTHING)) == answer_of(expected, Selection(spans, EVERYTHING))
-        for spans in (ALL_DAYS, ALL_QUARTERS)
+        for spans in (ALL_DAYS, ALL_QUARTER_HOURS)
     ) and list(store.sources()) == list(expected.sources())
 
 

@@ -13,7 +13,7 @@ from tyk_endpoint_stats_mongodb.store import open_mongodb
 from tyk_endpoint_stats import Consumer, Kind, open_store
 from tyk_endpoint_stats.core.instants import find_zone, to_datetime
 from tyk_endpoint_stats.demo import Traffic
-from tyk_endpoint_stats.ingest import ingest
+from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.opening import open_sources
 from tyk_endpoint_stats.stores.contract import Store
 from tyk_endpoint_stats.web.messages import Request

@@ -12,8 +12,8 @@ from pymongo.database import Database
 from tyk_endpoint_stats_mongodb.layout import lane_of
 from tyk_endpoint_stats_mongodb.store import MongoStore, open_mongodb
 
+from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.testing import batch_of, hit
-from tyk_endpoint_stats.verification import verify
 
 LANE = lane_of("s")
 Damaging = Callable[[Database[Any]], object]

@@ -13,13 +13,13 @@ from pump_aggregates_writer import MOMENT, aggregate_documents, counter, documen
 from pump_writer import PumpDatabase
 from tyk_endpoint_stats_mongodb import pump_aggregates, pump_pipeline
 from tyk_endpoint_stats_mongodb.pump_aggregates import open_pump
-from tyk_endpoint_stats_mongodb.pump_pipeline import MOST_LEVELS
+from tyk_endpoint_stats_mongodb.pump_pipeline import MAX_LEVELS
 
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Selection
 from tyk_endpoint_stats.errors import EdgeInsideBucket, PluginError, StoreBusy, StoreError, UnusableStore
 from tyk_endpoint_stats.opening import open_readable_store, open_store
-from tyk_endpoint_stats.reports import EndpointRow
+from tyk_endpoint_stats.questions.endpoints import EndpointRow
 from tyk_endpoint_stats.testing import hit, plain_hits
 from tyk_endpoint_stats.testing.exam import ALL_DAYS
 from tyk_endpoint_stats.tyk.endpoint_key import decode_endpoint_key, encode_endpoint_key
@@ -99,7 +99,7 @@ class TestOwners:
     def test_a_very_long_one_is_a_question_like_others(self, pump: PumpDatabase) -> None:
         fill(pump, used(".".join(["a"] * 60), 5))
         assert hits_of(pump, ".".join(["a"] * 60)) == 5
-        assert hits_of(pump, ".".join(["a"] * (MOST_LEVELS + 1))) == 0
+        assert hits_of(pump, ".".join(["a"] * (MAX_LEVELS + 1))) == 0
         assert hits_of(pump, "." * 512) == 0
 
     def test_a_reader_of_the_whole_name_alone_misses_what_fell_apart(
@@ -243,7 +243,9 @@ class TestTime:
             (row,) = store.endpoints(Consumer.key("k1"), DAY, DAY, zone="Asia/Kolkata")
             assert row.hits == 1
             day = (DAY - date(1970, 1, 1)).days
-            quarters = Selection((Span(Width.QUARTER, day * 96, day * 96 + 96),), frozenset({Dimension.BUCKET}))
+            quarters = Selection(
+                (Span(Width.QUARTER_HOUR, day * 96, day * 96 + 96),), frozenset({Dimension.BUCKET})
+            )
             assert {
                 group.bucket.number % 96: stats.hits for group, stats in store.read(quarters) if group.bucket
             } == {

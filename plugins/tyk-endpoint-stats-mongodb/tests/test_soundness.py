@@ -12,10 +12,10 @@ from tyk_endpoint_stats_mongodb.documents import MAXIMA, MINIMA, SUMS, Document
 from tyk_endpoint_stats_mongodb.store import MongoStore, ReplicaSetStore, open_mongodb
 
 from tyk_endpoint_stats.core.rows import NO_HIT
+from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.stores.contract import LookedThrough
 from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
-from tyk_endpoint_stats.verification import verify
 
 DAY_US = 86_400_000_000
 DAMAGES = 25

@@ -26,7 +26,7 @@ from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, EVERYTHING, answer_of
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 
-SPANS = (Span(Width.QUARTER, 90, 96), Span(Width.DAY, 1, 400), Span(Width.QUARTER, 38400, 38450))
+SPANS = (Span(Width.QUARTER_HOUR, 90, 96), Span(Width.DAY, 1, 400), Span(Width.QUARTER_HOUR, 38400, 38450))
 BY_ENDPOINT, BY_CONSUMER = frozenset({Dimension.ENDPOINT}), frozenset({Dimension.CONSUMER})
 
 

@@ -7,7 +7,7 @@ from bson.int64 import Int64
 from msgspec.structs import astuple
 from pymongo import UpdateOne
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Bucket, Width
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Bucket, Width
 from tyk_endpoint_stats.core.selection import Batch, Counts, Series
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreError
@@ -76,8 +76,8 @@ def documents_of(batch: Batch, pruned_before_day: int | None) -> Iterator[Docume
     for bucket in sorted(batch.states, key=lambda bucket: (bucket.width.value, bucket.number)):
         if (
             pruned_before_day is not None
-            and bucket.width is Width.QUARTER
-            and bucket.number < pruned_before_day * QUARTERS_PER_DAY
+            and bucket.width is Width.QUARTER_HOUR
+            and bucket.number < pruned_before_day * QUARTER_HOURS_PER_DAY
         ):
             continue
         for series, stats in sorted(batch.states[bucket].items()):

@@ -42,7 +42,7 @@ def facts(layout: Layout) -> StoreFacts:
         consumers=_distinct(layout.states, "org_id", "kind", "consumer"),
         endpoints=_distinct(layout.states, "api_id", "path"),
         day_states=layout.states.count_documents({"_id": keys_between(Width.DAY, -_ANY, _ANY)}),
-        quarter_states=layout.states.count_documents({"_id": keys_between(Width.QUARTER, -_ANY, _ANY)}),
+        quarter_states=layout.states.count_documents({"_id": keys_between(Width.QUARTER_HOUR, -_ANY, _ANY)}),
         pruned_before=None if before_day is None else before_day * DAY_US,
     )
 

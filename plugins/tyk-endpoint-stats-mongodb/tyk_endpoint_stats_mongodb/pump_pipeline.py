@@ -13,9 +13,9 @@ from tyk_endpoint_stats.core.selection import Dimension, Kind, Selection
 from tyk_endpoint_stats.tyk.pump_buckets import TimeRange
 from tyk_endpoint_stats_mongodb.pump_documents import CODES_FIELD, COUNTER_FIELDS, NAME_FIELDS, SECTIONS
 
-__all__ = ["MOST_LEVELS", "pipeline_of"]
+__all__ = ["MAX_LEVELS", "pipeline_of"]
 
-MOST_LEVELS = 80
+MAX_LEVELS = 80
 """An owner of more names than this is not looked for as a path: neither servers nor drivers nest so deep."""
 
 Expression: TypeAlias = Any
@@ -70,7 +70,7 @@ def _date(instant_us: int) -> DatetimeMS:
 def _paths(owner: str) -> list[tuple[str, ...]]:
     """How an owner's name may stand: level by level, as Pump writes it; and whole, where others wrote it."""
     levels = tuple(owner.split("."))
-    return [levels, (owner,)] if 1 < len(levels) <= MOST_LEVELS else [(owner,)]
+    return [levels, (owner,)] if 1 < len(levels) <= MAX_LEVELS else [(owner,)]
 
 
 def _field(of: Expression, path: Sequence[str]) -> Expression:

@@ -15,6 +15,7 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
 from msgspec import Struct, ValidationError, convert, field
 
+from tyk_endpoint_stats.core.lenient_record import MalformedRecord, record_from_object
 from tyk_endpoint_stats.core.record import (
     NO_LATENCY,
     GraphQLStats,
@@ -24,7 +25,6 @@ from tyk_endpoint_stats.core.record import (
     Record,
     ResponseCode,
 )
-from tyk_endpoint_stats.core.repair import MalformedRecord, record_from_object
 from tyk_endpoint_stats.sources.contract import Chunk, Rejected
 
 __all__ = ["ID_BYTES", "PROJECTION", "DocumentsChunk", "decode_documents", "id_of", "split"]

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Bucket, Span, Width
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Bucket, Span, Width
 from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Group, Kind, NameSeen, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.errors import QuartersPruned
+from tyk_endpoint_stats.errors import QuarterHoursPruned
 from tyk_endpoint_stats.stores.contract import Outline
 from tyk_endpoint_stats_mongodb.documents import MAXIMA, MINIMA, SUMS, Document, stats_of
 from tyk_endpoint_stats_mongodb.layout import Layout
@@ -81,7 +81,7 @@ def answer(layout: Layout, selection: Selection, session: Any) -> Sequence[tuple
         session: in which all of it is read; ``None`` where there are no snapshots.
 
     Raises:
-        QuartersPruned: a span needs quarters of a day that has states but whose quarters were pruned.
+        QuarterHoursPruned: a span needs quarters of a day that has states but whose quarters were pruned.
         AnswerTooLarge: there are more groups than are wanted.
     """
     if not selection.spans:
@@ -147,14 +147,14 @@ _UNSEEN: NameSeen = (0, "")
 
 
 def _refuse_pruned(layout: Layout, spans: Iterable[Span], session: Any) -> None:
-    spans = [span for span in spans if span.width is Width.QUARTER]
+    spans = [span for span in spans if span.width is Width.QUARTER_HOUR]
     before = layout.pruned_before_day(session) if spans else None
     if before is None:
         return
     for span in spans:
-        first, end = span.first // QUARTERS_PER_DAY, min(-(-span.end // QUARTERS_PER_DAY), before)
+        first, end = span.first // QUARTER_HOURS_PER_DAY, min(-(-span.end // QUARTER_HOURS_PER_DAY), before)
         if layout.states.find_one({"_id": keys_between(Width.DAY, first, end)}, {"_id": 1}, session=session):
-            raise QuartersPruned(
+            raise QuarterHoursPruned(
                 "the range has an edge inside a UTC day whose quarter hours were pruned; "
                 "ask for whole UTC days of that time"
             )

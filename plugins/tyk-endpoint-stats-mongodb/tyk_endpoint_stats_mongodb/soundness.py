@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Width
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Width
 from tyk_endpoint_stats.core.rows import NO_HIT, Row
 from tyk_endpoint_stats.core.soundness import day_is_sound
 from tyk_endpoint_stats.core.stats import EndpointStats
@@ -61,7 +61,7 @@ def _days(layout: Layout) -> set[int]:
         for bucket in layout.states.aggregate([matching, {"$group": {"_id": "$_id.bucket"}}]):
             yield int(bucket["_id"])
 
-    return {*buckets(Width.DAY), *(quarter // QUARTERS_PER_DAY for quarter in buckets(Width.QUARTER))}
+    return {*buckets(Width.DAY), *(quarter // QUARTER_HOURS_PER_DAY for quarter in buckets(Width.QUARTER_HOUR))}
 
 
 def _look_at(layout: Layout, day: int, session: Any) -> _Day:
@@ -71,7 +71,9 @@ def _look_at(layout: Layout, day: int, session: Any) -> _Day:
 
     of_day = dict(documents(Width.DAY, day, day + 1))
     of_quarters: defaultdict[Key, list[Row]] = defaultdict(list)
-    for series, row in documents(Width.QUARTER, day * QUARTERS_PER_DAY, (day + 1) * QUARTERS_PER_DAY):
+    for series, row in documents(
+        Width.QUARTER_HOUR, day * QUARTER_HOURS_PER_DAY, (day + 1) * QUARTER_HOURS_PER_DAY
+    ):
         of_quarters[series].append(row)
     # After the states: pruning says so before it begins, so that without a snapshot, too, nothing is missed.
     pruned_before = layout.pruned_before_day(session)

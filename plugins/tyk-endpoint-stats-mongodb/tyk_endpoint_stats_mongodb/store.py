@@ -10,7 +10,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Width
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Width
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Batch, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
@@ -140,7 +140,7 @@ def store_in(
 class MongoStore(Copyable, Inspectable, Store):
     """What both ways of merging have in common. Made by ``open_mongodb`` or ``store_in``."""
 
-    most_states_a_batch = STATES_A_BATCH
+    max_states_a_batch = STATES_A_BATCH
 
     def __init__(
         self,
@@ -233,15 +233,17 @@ class MongoStore(Copyable, Inspectable, Store):
         with self._call(self._merge_timeout_s):
             # Said before it is done: from here on nobody is answered from these quarters.
             self._layout.meta.update_one({"_id": "pruned"}, {"$max": {"before_day": before_day}}, upsert=True)
-        everything = keys_between(Width.QUARTER, -(2**62), before_day * QUARTERS_PER_DAY)
+        everything = keys_between(Width.QUARTER_HOUR, -(2**62), before_day * QUARTER_HOURS_PER_DAY)
         gone = 0
         while True:
             with self._call(self._merge_timeout_s):
                 first = self._layout.states.find_one({"_id": everything}, {"_id": 1}, sort=[("_id", 1)])
                 if first is None:
                     return Pruned(quarter_states=gone)
-                day = first["_id"]["bucket"] // QUARTERS_PER_DAY
-                its_quarters = keys_between(Width.QUARTER, day * QUARTERS_PER_DAY, (day + 1) * QUARTERS_PER_DAY)
+                day = first["_id"]["bucket"] // QUARTER_HOURS_PER_DAY
+                its_quarters = keys_between(
+                    Width.QUARTER_HOUR, day * QUARTER_HOURS_PER_DAY, (day + 1) * QUARTER_HOURS_PER_DAY
+                )
                 gone += self._layout.states.delete_many({"_id": its_quarters}).deleted_count
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ def batch(number: int, source: str = "s", size: int = SIZE) -> Batch:
         stats = EndpointStats()
         stats.add(200, 5, 5, 4, number * 1_000_000)
         states["org", "key", f"k{index % 5}", "api", f"/{index}"] = stats
-    made.states = {Bucket(Width.QUARTER, 0): states, Bucket(Width.DAY, 0): states}
+    made.states = {Bucket(Width.QUARTER_HOUR, 0): states, Bucket(Width.DAY, 0): states}
     return made
 
 

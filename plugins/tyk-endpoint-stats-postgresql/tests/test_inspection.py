@@ -13,9 +13,9 @@ from tyk_endpoint_stats_postgresql.schema import INDEXES
 from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 
 from tyk_endpoint_stats.errors import StoreBusy
+from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
-from tyk_endpoint_stats.verification import verify
 
 NOBODY = "'00000000-0000-0000-0000-000000000000'"
 

@@ -202,7 +202,7 @@ def test_buckets_of_a_minute_are_told_by_an_option(pump: Pump) -> None:
     with open_readable_store(f"{pump.url}&aggregation_time=1") as store:
         assert hits_of(store, "k", zone="Asia/Kolkata") == 1
         selection = Selection(
-            (Span(Width.QUARTER, FIRST_DAY * 96, FIRST_DAY * 96 + 96),), frozenset({Dimension.BUCKET})
+            (Span(Width.QUARTER_HOUR, FIRST_DAY * 96, FIRST_DAY * 96 + 96),), frozenset({Dimension.BUCKET})
         )
         assert {group.bucket.number % 96: stats.hits for group, stats in store.read(selection) if group.bucket} == {
             73: 1,

@@ -20,7 +20,7 @@ from tyk_endpoint_stats.cli.program import program
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import PluginError, SourceError
-from tyk_endpoint_stats.ingest import ingest
+from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.opening import open_sources
 from tyk_endpoint_stats.sources.contract import Source
 from tyk_endpoint_stats.stores.memory import MemoryStore

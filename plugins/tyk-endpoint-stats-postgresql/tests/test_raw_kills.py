@@ -15,7 +15,7 @@ from raw_tables import Raw, not_waiting_for_open_transactions, raw_row
 
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.errors import SourceError, StoreError
-from tyk_endpoint_stats.ingest import ingest
+from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.opening import open_store
 from tyk_endpoint_stats.testing import hit
 from tyk_endpoint_stats.testing.exam import ALL_DAYS

@@ -16,6 +16,7 @@ from tyk_endpoint_stats_postgresql.texts import digest, plain, stored
 
 from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import PluginError, StoreError, UnusableStore
+from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.opening import open_readable_store, open_store
 from tyk_endpoint_stats.plugin_manager import load_plugins
 from tyk_endpoint_stats.testing import (
@@ -29,7 +30,6 @@ from tyk_endpoint_stats.testing import (
 )
 from tyk_endpoint_stats.testing.exam import ALL_DAYS
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
-from tyk_endpoint_stats.verification import verify
 
 CONSUMER = f"consumer = '{digest('org-1', 'key', 'k1')}'"
 STATE = f"{CONSUMER} AND endpoint = '{digest('api-1', '/get')}' AND bucket = {FIRST_DAY}"

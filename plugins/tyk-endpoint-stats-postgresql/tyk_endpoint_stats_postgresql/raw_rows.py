@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import json
 
+from tyk_endpoint_stats.core.lenient_record import MalformedRecord, mended
 from tyk_endpoint_stats.core.record import NO_GRAPHQL, NO_MCP, GraphQLStats, Latency, MCPStats, Record
-from tyk_endpoint_stats.core.repair import MalformedRecord, mended
 from tyk_endpoint_stats.sources.contract import Chunk, Rejected
 
 __all__ = ["ROW_BYTES", "RowChunk", "columns_sql", "decode_rows"]

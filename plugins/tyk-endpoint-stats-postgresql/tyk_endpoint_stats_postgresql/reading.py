@@ -6,11 +6,11 @@ from uuid import UUID
 
 from msgspec import json
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Bucket, Span, Width
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Bucket, Span, Width
 from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Group, Kind, NameSeen, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.errors import QuartersPruned
+from tyk_endpoint_stats.errors import QuarterHoursPruned
 from tyk_endpoint_stats.stores.contract import Outline
 from tyk_endpoint_stats_postgresql.connections import Connection
 from tyk_endpoint_stats_postgresql.schema import MAXIMA, MINIMA, STATE_COLUMNS, SUMS
@@ -18,7 +18,7 @@ from tyk_endpoint_stats_postgresql.texts import plain, stored
 
 __all__ = ["answer", "outline"]
 
-_TABLES = {Width.QUARTER: "quarters", Width.DAY: "days"}
+_TABLES = {Width.QUARTER_HOUR: "quarters", Width.DAY: "days"}
 _PLAIN = len(STATE_COLUMNS) - 2  # without codes and histogram
 _AGGREGATES = {
     # A sum of bigints is a numeric, as long as it needs; past 63 bits the cast is an error, never a float.
@@ -36,7 +36,7 @@ def answer(connection: Connection, selection: Selection) -> Sequence[tuple[Group
     """The groups and states of a selection, read inside the caller's transaction.
 
     Raises:
-        QuartersPruned: a span needs quarters of a day that has states but whose quarters were pruned.
+        QuarterHoursPruned: a span needs quarters of a day that has states but whose quarters were pruned.
         AnswerTooLarge: there are more groups than are wanted.
     """
     if not selection.spans:
@@ -152,17 +152,17 @@ def _sum_counts(encoded: str) -> dict[int, int]:
 
 
 def _refuse_pruned(connection: Connection, spans: Iterable[Span]) -> None:
-    quarters = [span for span in spans if span.width is Width.QUARTER]
+    quarters = [span for span in spans if span.width is Width.QUARTER_HOUR]
     if not quarters:
         return
     (before,) = connection.execute("SELECT max(before_day) FROM pruned").fetchall()[0]
     if before is None:
         return
     for span in quarters:
-        first, end = span.first // QUARTERS_PER_DAY, -(-span.end // QUARTERS_PER_DAY)
+        first, end = span.first // QUARTER_HOURS_PER_DAY, -(-span.end // QUARTER_HOURS_PER_DAY)
         sql = "SELECT 1 FROM days WHERE bucket >= %s AND bucket < %s LIMIT 1"
         if connection.execute(sql, (first, min(end, before))).fetchone():
-            raise QuartersPruned(
+            raise QuarterHoursPruned(
                 "the range has an edge inside a UTC day whose quarter hours were pruned; "
                 "ask for whole UTC days of that time"
             )

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import DecodeError, json
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY
 from tyk_endpoint_stats.core.rows import NO_HIT
 from tyk_endpoint_stats.core.soundness import day_is_sound
 from tyk_endpoint_stats.stores.contract import LookedThrough
@@ -49,11 +49,14 @@ def look_through(connection: Connection) -> LookedThrough:
     (pruned_before,) = connection.execute("SELECT max(before_day) FROM pruned").fetchall()[0]
     days = {day for (day,) in connection.execute("SELECT DISTINCT bucket FROM days")}
     quarters = connection.execute("SELECT DISTINCT bucket FROM quarters")
-    days |= {quarter // QUARTERS_PER_DAY for (quarter,) in quarters}
+    days |= {quarter // QUARTER_HOURS_PER_DAY for (quarter,) in quarters}
     found = LookedThrough()
     unreadable = 0
     for day in sorted(days):
-        query, parameters = _DAYS_AND_QUARTERS, [day, day * QUARTERS_PER_DAY, (day + 1) * QUARTERS_PER_DAY]
+        query, parameters = (
+            _DAYS_AND_QUARTERS,
+            [day, day * QUARTER_HOURS_PER_DAY, (day + 1) * QUARTER_HOURS_PER_DAY],
+        )
         if pruned_before is not None and day < pruned_before:
             found.pruned.add(day)
             query, parameters = _DAYS_ALONE, [day]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID, uuid4
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Batch, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
@@ -190,7 +190,9 @@ class PostgreSQLStore(Copyable, Inspectable, WholeBatchReads, Store):
             if known is None or known < before_day:
                 connection.execute("DELETE FROM pruned")
                 connection.execute("INSERT INTO pruned VALUES (%s)", (before_day,))
-            gone = connection.execute("DELETE FROM quarters WHERE bucket < %s", (before_day * QUARTERS_PER_DAY,))
+            gone = connection.execute(
+                "DELETE FROM quarters WHERE bucket < %s", (before_day * QUARTER_HOURS_PER_DAY,)
+            )
             return Pruned(quarter_states=gone.rowcount)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec import json
 from msgspec.structs import astuple
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Width
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Width
 from tyk_endpoint_stats.core.selection import Batch, Counts
 from tyk_endpoint_stats_postgresql.connections import Connection
 from tyk_endpoint_stats_postgresql.schema import MAXIMA, MINIMA, STATE_COLUMNS, SUMS
@@ -26,7 +26,7 @@ SELECT ''::text AS width, * FROM days WITH NO DATA
 """Where a batch's states land first: COPY takes them at twice the rate of parameters."""
 
 _encode = json.Encoder().encode
-_TABLES = {Width.QUARTER: "quarters", Width.DAY: "days"}
+_TABLES = {Width.QUARTER_HOUR: "quarters", Width.DAY: "days"}
 
 
 def _merge_sql(width: Width) -> str:
@@ -141,9 +141,9 @@ def _state_rows(
     batch: Batch, consumers: dict[Any, UUID], endpoints: dict[Any, UUID], pruned_before_day: int | None
 ) -> Iterator[tuple[Any, ...]]:
     keys = {key: str(key) for key in (*consumers.values(), *endpoints.values())}
-    first_quarter = None if pruned_before_day is None else pruned_before_day * QUARTERS_PER_DAY
+    first_quarter = None if pruned_before_day is None else pruned_before_day * QUARTER_HOURS_PER_DAY
     for bucket, states in batch.states.items():
-        if first_quarter is not None and bucket.width is Width.QUARTER and bucket.number < first_quarter:
+        if first_quarter is not None and bucket.width is Width.QUARTER_HOUR and bucket.number < first_quarter:
             continue
         width = str(bucket.width)
         for series, stats in states.items():

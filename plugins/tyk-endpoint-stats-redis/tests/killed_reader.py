@@ -9,9 +9,9 @@ import time
 from tyk_endpoint_stats_redis import server
 
 from tyk_endpoint_stats import open_sources, open_store
-from tyk_endpoint_stats.collecting import Limits
 from tyk_endpoint_stats.core.aggregator import Aggregator
-from tyk_endpoint_stats.ingest import ingest
+from tyk_endpoint_stats.ingest.batch_builder import Limits
+from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.stores.contract import Store
 
 server.LEASE_MS = 300  # before reading.py takes it; the dead are followed soon, and now and then the living too

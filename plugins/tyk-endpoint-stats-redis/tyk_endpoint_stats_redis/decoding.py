@@ -5,8 +5,8 @@ from importlib import import_module
 
 from msgspec import DecodeError, Struct
 
+from tyk_endpoint_stats.core.lenient_record import MalformedRecord
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.repair import MalformedRecord
 from tyk_endpoint_stats.sources.contract import Chunk, Rejected
 from tyk_endpoint_stats_redis.lists import Serializer
 from tyk_endpoint_stats_redis.times import instant_of

@@ -6,8 +6,8 @@ import msgpack
 from msgspec import field
 from msgspec.msgpack import Decoder, Ext
 
+from tyk_endpoint_stats.core.lenient_record import MalformedRecord, record_from_object
 from tyk_endpoint_stats.core.record import GraphQLStats, Latency, MCPStats, Milliseconds, Record, ResponseCode
-from tyk_endpoint_stats.core.repair import MalformedRecord, record_from_object
 
 __all__ = ["decode", "look_again"]
 

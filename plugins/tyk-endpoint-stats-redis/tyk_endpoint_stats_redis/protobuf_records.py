@@ -12,6 +12,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
+from tyk_endpoint_stats.core.lenient_record import MalformedRecord, text_from_utf8
 from tyk_endpoint_stats.core.record import (
     MAX_MILLISECONDS,
     NO_GRAPHQL,
@@ -21,7 +22,6 @@ from tyk_endpoint_stats.core.record import (
     MCPStats,
     Record,
 )
-from tyk_endpoint_stats.core.repair import MalformedRecord, text_from_utf8
 
 __all__ = ["decode", "look_again"]
 

@@ -13,7 +13,7 @@ from msgspec import Struct, json, msgpack
 
 from tyk_endpoint_stats.core.segments import Packed
 
-__all__ = ["FAN_IN", "FULL", "MOST_HITS", "Part", "PartTable", "endpoints_in"]
+__all__ = ["FAN_IN", "FULL", "MAX_HITS", "Part", "PartTable", "endpoints_in"]
 
 FAN_IN = 8
 """So many parts of one level become one of the next, whatever is in them."""
@@ -23,7 +23,7 @@ FULL = 8_192
 
 _FULL_LEVEL = 99
 
-MOST_HITS = 2**63 - 1
+MAX_HITS = 2**63 - 1
 """What the column of hits can hold; a part of more says so many."""
 
 _encode = msgpack.Encoder().encode
@@ -108,7 +108,7 @@ def _row(part: Part, level: int) -> tuple[Any, ...]:
     consumer, day, packed = part
     states = sum(packed.lengths)
     # The sum of hits is for people; those of the days are what refuses sums past 63 bits.
-    hits = min(packed.hits, MOST_HITS)
+    hits = min(packed.hits, MAX_HITS)
     endpoints = _encode((packed.endpoints, packed.lengths, packed.first, packed.last))
     level = _FULL_LEVEL if states >= FULL else level
     return day, consumer, level, states, hits, endpoints, packed.columns, packed.cells

@@ -5,7 +5,7 @@ from sqlite3 import Connection
 
 from msgspec.structs import replace
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Span
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Span
 from tyk_endpoint_stats.core.segments import Quarters, Segment, compacted
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.core.sums import Sums
@@ -78,7 +78,7 @@ def _overlapping(connection: Connection, query: Query, span: Span) -> Iterator[t
 
 def _inside(span: Span, day: int) -> tuple[int, int]:
     """A span's first quarter and its end, counted from a day's beginning."""
-    return span.first - day * QUARTERS_PER_DAY, span.end - day * QUARTERS_PER_DAY
+    return span.first - day * QUARTER_HOURS_PER_DAY, span.end - day * QUARTER_HOURS_PER_DAY
 
 
 def prune_quarters(connection: Connection, before_day: int) -> int:

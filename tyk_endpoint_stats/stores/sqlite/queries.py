@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Span, Width
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Span, Width
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.stores.sqlite.schema import AGGREGATES, PLAIN_COLUMNS
 
@@ -114,4 +114,4 @@ def quarters_query(selection: Selection, span: Span) -> Query:
         f"SELECT day, consumer, endpoints, columns, {cells} FROM quarters"
         f" WHERE consumer IN (SELECT number FROM consumers{whose}) AND day >= ? AND day < ? ORDER BY consumer, day"
     )
-    return sql, [*parameters, span.first // QUARTERS_PER_DAY, -(-span.end // QUARTERS_PER_DAY)]
+    return sql, [*parameters, span.first // QUARTER_HOURS_PER_DAY, -(-span.end // QUARTER_HOURS_PER_DAY)]

@@ -6,11 +6,11 @@ from sqlite3 import Connection
 
 from msgspec import json
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Bucket, Span, Width
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Bucket, Span, Width
 from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Group, Kind, NameSeen, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.errors import QuartersPruned
+from tyk_endpoint_stats.errors import QuarterHoursPruned
 from tyk_endpoint_stats.stores.contract import Outline
 from tyk_endpoint_stats.stores.sqlite.quarters import read_quarters
 from tyk_endpoint_stats.stores.sqlite.queries import consumers_where, days_query, quarters_query, where
@@ -26,7 +26,7 @@ def answer(connection: Connection, selection: Selection) -> Sequence[tuple[Group
     """The groups and states of a selection, read inside the caller's transaction.
 
     Raises:
-        QuartersPruned: a span needs quarters of a day that has states but whose quarters were pruned.
+        QuarterHoursPruned: a span needs quarters of a day that has states but whose quarters were pruned.
         AnswerTooLarge: there are more groups than are wanted.
     """
     if not selection.spans:
@@ -93,7 +93,7 @@ def _quarters(connection: Connection, selection: Selection) -> Iterator[tuple[Nu
     wanted = wanted_endpoints(connection, selection)
     by = selection.group_by
     for span in selection.spans:
-        if span.width is not Width.QUARTER:
+        if span.width is not Width.QUARTER_HOUR:
             continue
         query = quarters_query(selection, span)
         for consumer, endpoint, quarter, state in read_quarters(connection, query, span, Dimension.BUCKET in by):
@@ -101,7 +101,7 @@ def _quarters(connection: Connection, selection: Selection) -> Iterator[tuple[Nu
                 group = (
                     consumer if Dimension.CONSUMER in by else None,
                     endpoint if Dimension.ENDPOINT in by else None,
-                    None if quarter is None else Bucket(Width.QUARTER, quarter),
+                    None if quarter is None else Bucket(Width.QUARTER_HOUR, quarter),
                 )
                 yield group, state
 
@@ -117,12 +117,12 @@ def _sum_counts(encoded: str) -> dict[int, int]:
 def _refuse_pruned(connection: Connection, spans: Iterable[Span]) -> None:
     (before,) = connection.execute("SELECT max(before_day) FROM pruned").fetchone()
     for span in spans:
-        if before is None or span.width is not Width.QUARTER:
+        if before is None or span.width is not Width.QUARTER_HOUR:
             continue
-        first, end = span.first // QUARTERS_PER_DAY, -(-span.end // QUARTERS_PER_DAY)
+        first, end = span.first // QUARTER_HOURS_PER_DAY, -(-span.end // QUARTER_HOURS_PER_DAY)
         sql = "SELECT 1 FROM days WHERE bucket >= ? AND bucket < ? LIMIT 1"
         if connection.execute(sql, (first, min(end, before))).fetchone():
-            raise QuartersPruned(
+            raise QuarterHoursPruned(
                 "the range has an edge inside a UTC day whose quarter hours were pruned; "
                 "ask for whole UTC days of that time"
             )

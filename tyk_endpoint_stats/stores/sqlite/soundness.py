@@ -15,7 +15,7 @@ from tyk_endpoint_stats.core.soundness import quarters_come_to, states_of_day_ar
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.core.sums import Sums, added
 from tyk_endpoint_stats.stores.contract import LookedThrough
-from tyk_endpoint_stats.stores.sqlite.parts import MOST_HITS, endpoints_in
+from tyk_endpoint_stats.stores.sqlite.parts import MAX_HITS, endpoints_in
 from tyk_endpoint_stats.stores.sqlite.schema import AGGREGATES, PLAIN_COLUMNS, STATE_COLUMNS, table_of
 from tyk_endpoint_stats.stores.sqlite.stretches import written_before
 
@@ -99,7 +99,7 @@ def _part(connection: Connection, day: int, rowid: int, known: set[int]) -> _Par
     if len(table) != len(STATE_COLUMNS):
         raise _Unreadable("parts of quarters have not the columns of states")
     sizes = {sum(lengths), *map(len, table)}
-    if sizes != {states} or len(endpoints) != len(lengths) or min(sum(table[1]), MOST_HITS) != hits or not states:
+    if sizes != {states} or len(endpoints) != len(lengths) or min(sum(table[1]), MAX_HITS) != hits or not states:
         raise _Unreadable("parts of quarters have not the states and hits that they say")
     if not known.issuperset(endpoints):
         raise _Unreadable("parts of quarters refer to endpoints that do not exist")

@@ -26,7 +26,6 @@ from tyk_endpoint_stats.stores.contract import (
     WholeBatchReads,
 )
 from tyk_endpoint_stats.stores.sqlite import inspection, reading, soundness, writing
-from tyk_endpoint_stats.stores.sqlite.answers import Answers
 from tyk_endpoint_stats.stores.sqlite.connections import (
     LOCKS_WORK,
     ReaderPool,
@@ -92,7 +91,6 @@ class SQLiteStore(Copyable, Inspectable, Versioned, WholeBatchReads, Store):
         self._writer: sqlite3.Connection | None = None
         self._consumers = writing.Numbers(writing.CONSUMERS)
         self._endpoints = writing.Numbers(writing.ENDPOINTS)
-        self._answers = Answers()
         with translated(self._name):
             prepare(self._path, MERGE_TIMEOUT_S)
         self._readers = ReaderPool(self._path)
@@ -133,12 +131,7 @@ class SQLiteStore(Copyable, Inspectable, Versioned, WholeBatchReads, Store):
     def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
         """See the contract."""
         with self._reading() as connection:
-            version = _version(connection)
-            answer = self._answers.find(version, selection)
-            if answer is None:
-                answer = reading.answer(connection, selection)
-                self._answers.keep(version, selection, answer)
-            return answer
+            return reading.answer(connection, selection)
 
     def version(self) -> int:
         """See the contract."""

@@ -29,7 +29,7 @@ __all__ = [
 LARGE = 256
 """Parts of so many states become one at once: all of them are read, and each has nearly all endpoints."""
 
-MOST_TOGETHER = 16_384
+MAX_TOGETHER = 16_384
 """So many states are in memory at once, at some 0.5 kB each; more of a consumer stay in several parts."""
 
 _A_PART = 512
@@ -118,13 +118,13 @@ def _summed_up(parts: Iterable[Part], length: int) -> Iterator[Part]:
 
 
 def some_at_a_time(parts: Iterable[PackedOrSums]) -> Iterator[list[PackedOrSums]]:
-    """Parts in lists that have ``MOST_TOGETHER`` states at most, but for their last part."""
+    """Parts in lists that have ``MAX_TOGETHER`` states at most, but for their last part."""
     waiting: list[PackedOrSums] = []
     states = 0
     for part in parts:
         waiting.append(part)
         states += len(part.endpoints) + _A_PART
-        if states >= MOST_TOGETHER:
+        if states >= MAX_TOGETHER:
             yield waiting
             waiting, states = [], 0
     if waiting:

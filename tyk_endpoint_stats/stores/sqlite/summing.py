@@ -49,7 +49,7 @@ def _parts(connection: Connection, selection: Selection, check: Check) -> Iterat
     """For each range the parts that lie in it, in order of consumers."""
     before_day = summed_before(connection)
     for span in selection.spans:
-        if span.width is Width.QUARTER:
+        if span.width is Width.QUARTER_HOUR:
             yield sums_of_quarters(connection, quarters_query(selection, span), span)
         else:
             for each in ranges_of(span.first, span.end, before_day):

@@ -16,14 +16,14 @@ from tyk_endpoint_stats import open_store
 from tyk_endpoint_stats.core.buckets import Bucket, Width
 from tyk_endpoint_stats.core.selection import Counts
 from tyk_endpoint_stats.errors import UnusableStore
-from tyk_endpoint_stats.status import status_of
+from tyk_endpoint_stats.maintenance.status import status_of
+from tyk_endpoint_stats.maintenance.verify import MAX_PROBLEMS, verify
 from tyk_endpoint_stats.stores.contract import LookedThrough, ReadableStore, Store
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore
 from tyk_endpoint_stats.stores.sqlite.schema import PLAIN_COLUMNS
 from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
-from tyk_endpoint_stats.verification import MOST_PROBLEMS, verify
 
 DAY_US = 86_400_000_000
 URLS = ["memory://", "sqlite:///stats.db"]
@@ -90,8 +90,8 @@ def test_records_without_a_source_are_no_problem(store: Store) -> None:
 )
 def test_quarters_without_a_day_are_found(store: Store, first_day: int, quarter: int, says: str) -> None:
     batch = batch_of([hit(path="/stray")])
-    (states,) = (states for bucket, states in batch.states.items() if bucket.width is Width.QUARTER)
-    batch.states = {Bucket(Width.QUARTER, quarter): states}
+    (states,) = (states for bucket, states in batch.states.items() if bucket.width is Width.QUARTER_HOUR)
+    batch.states = {Bucket(Width.QUARTER_HOUR, quarter): states}
     store.merge(batch)
     assert any(says in problem and "'/stray'" in problem for problem in problems(store))
 
@@ -136,7 +136,7 @@ def test_unaccounted_records_are_found(store: Store) -> None:
 def test_however_many_are_read_at_once_all_quarters_are(
     monkeypatch: pytest.MonkeyPatch, states_at_once: int
 ) -> None:
-    monkeypatch.setattr("tyk_endpoint_stats.verification._STATES_AT_ONCE", states_at_once)
+    monkeypatch.setattr("tyk_endpoint_stats.maintenance.verify._STATES_AT_ONCE", states_at_once)
     with MemoryStore() as store:
         fill(store)
         assert problems(store) == []
@@ -147,10 +147,10 @@ def test_however_many_are_read_at_once_all_quarters_are(
 
 
 def test_it_ends_after_many_problems(store: Store) -> None:
-    batch = batch_of([hit(path=f"/{number}") for number in range(2 * MOST_PROBLEMS)])
+    batch = batch_of([hit(path=f"/{number}") for number in range(2 * MAX_PROBLEMS)])
     batch.states = {bucket: states for bucket, states in batch.states.items() if bucket.width is Width.DAY}
     store.merge(batch)
-    assert len(problems(store)) == MOST_PROBLEMS
+    assert len(problems(store)) == MAX_PROBLEMS
 
 
 def test_writers_may_go_on(store: Store) -> None:

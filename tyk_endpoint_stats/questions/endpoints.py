@@ -94,7 +94,7 @@ def endpoints(
 
     Raises:
         InvalidQuestion: there is no such zone.
-        QuartersPruned: an edge of the range needs quarter states that were pruned.
+        QuarterHoursPruned: an edge of the range needs quarter states that were pruned.
         EdgeInsideBucket: an edge lies inside of what the store holds as one number.
         AnswerTooLarge: there are more than ``max_rows``.
         StoreError: the store can't answer.
@@ -146,7 +146,7 @@ def consumers(
 
     Raises:
         InvalidQuestion: there is no such zone.
-        QuartersPruned: an edge of the range needs quarter states that were pruned.
+        QuarterHoursPruned: an edge of the range needs quarter states that were pruned.
         EdgeInsideBucket: an edge lies inside of what the store holds as one number.
         StoreError: the store can't answer.
     """

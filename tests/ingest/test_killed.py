@@ -21,7 +21,7 @@ RECORDS = 4_000
 INGEST = """
 import sys
 from tyk_endpoint_stats import open_store, parallel
-from tyk_endpoint_stats.collecting import Limits
+from tyk_endpoint_stats.ingest.batch_builder import Limits
 from tyk_endpoint_stats.sources.files import open_files
 
 jobs, broken, url, *files = sys.argv[1:]
@@ -88,7 +88,7 @@ def all_of(width):
 
 def states_of(store):
     """Every state in either width, and the names."""
-    return dict([*store.read(all_of(Width.QUARTER)), *store.read(all_of(Width.DAY))])
+    return dict([*store.read(all_of(Width.QUARTER_HOUR)), *store.read(all_of(Width.DAY))])
 
 
 def assert_whole(url):

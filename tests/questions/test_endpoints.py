@@ -12,7 +12,7 @@ from tyk_endpoint_stats import Consumer, Kind
 from tyk_endpoint_stats.core.buckets import Width
 from tyk_endpoint_stats.core.instants import find_zone
 from tyk_endpoint_stats.errors import InvalidQuestion
-from tyk_endpoint_stats.reports import consumers, endpoints, page_of
+from tyk_endpoint_stats.questions.endpoints import consumers, endpoints, page_of
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing import batch_of, hit, plain_hits, records
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
@@ -119,7 +119,7 @@ def test_a_question_is_one_read_and_a_utc_one_is_of_days_alone():
     consumers(store, kind=Kind.OAUTH)
     utc, kolkata, ever = store.asked
     assert {span.width for span in utc.spans} == {Width.DAY}
-    assert {span.width for span in kolkata.spans} == {Width.QUARTER}
+    assert {span.width for span in kolkata.spans} == {Width.QUARTER_HOUR}
     assert (kolkata.api_id, kolkata.org_id, kolkata.distributions) == ("", "o", False)
     assert (ever.kind, ever.distributions) == (Kind.OAUTH, False)
 

@@ -79,23 +79,23 @@ def collect(
     Raises:
         SourceError: the source can't be read on, or a record is malformed and none may be.
     """
-    basket = _Basket(label, wanted)
+    builder = _BatchBuilder(label, wanted)
     begins = ends = reading.begins
     for chunk in reading.chunks():
-        basket.take(chunk)
+        builder.take(chunk)
         ends = chunk.ends
         if on_chunk is not None:
             on_chunk(chunk.size)
-        if basket.is_full():
-            yield basket.empty(reading.source, begins, ends)
+        if builder.is_full():
+            yield builder.empty(reading.source, begins, ends)
             begins = ends
         if stop():
             break
-    if ends != begins or basket.aggregator.counts.read:
-        yield basket.empty(reading.source, begins, ends)
+    if ends != begins or builder.aggregator.counts.read:
+        yield builder.empty(reading.source, begins, ends)
 
 
-class _Basket:
+class _BatchBuilder:
     """The running batch and what came with it."""
 
     def __init__(self, label: str, wanted: Wanted) -> None:

@@ -8,9 +8,9 @@ from msgspec import structs
 
 from tyk_endpoint_stats import Record, open_store
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
-from tyk_endpoint_stats.web import kept_answers
-from tyk_endpoint_stats.web.kept_answers import KeptAnswers
+from tyk_endpoint_stats.web import response_cache
 from tyk_endpoint_stats.web.messages import Request, Response
+from tyk_endpoint_stats.web.response_cache import ResponseCache
 from tyk_endpoint_stats.web.routes import respond
 from tyk_endpoint_stats.web.settings import Settings
 from tyk_endpoint_stats.web.tokens import Token, Tokens
@@ -27,7 +27,7 @@ class Asked:
     def __init__(self, url: str) -> None:
         self.store = open_store(url)
         self.times = 0
-        self._kept = KeptAnswers(self.store, SETTINGS)
+        self._kept = ResponseCache(self.store, SETTINGS)
 
     def count(self, request: Request) -> Response:
         self.times += 1
@@ -127,16 +127,16 @@ def test_an_answer_is_not_kept_for_a_version_that_came_later(tmp_path: Any) -> N
 def test_that_test_catches_the_version_of_afterwards(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The broken twin keeps an answer for the version that the store has when it is there."""
 
-    class Afterwards(kept_answers.Kept):  # type: ignore[type-arg]
+    class Afterwards(response_cache.Cache):  # type: ignore[type-arg]
         def keep(self, version: int, *rest: Any) -> None:
             super().keep(version + 1, *rest)
 
-    monkeypatch.setattr(kept_answers, "Kept", Afterwards)
+    monkeypatch.setattr(response_cache, "Cache", Afterwards)
     assert hits_after_a_merge_meanwhile(tmp_path) == 1
 
 
 def test_what_is_kept_has_a_bound(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_answers, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(response_cache, "MAX_BYTES", 10_000)
     one = Asked(f"sqlite:///{tmp_path}/s.db")
     with one.store:
         one.store.merge(batch_of([hit()]))

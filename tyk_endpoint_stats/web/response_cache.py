@@ -2,22 +2,22 @@
 
 from collections.abc import Callable
 
-from tyk_endpoint_stats.kept import Kept
 from tyk_endpoint_stats.stores.contract import ReadableStore, Versioned
+from tyk_endpoint_stats.web.cache import Cache
 from tyk_endpoint_stats.web.messages import Request, Response, json_response
 from tyk_endpoint_stats.web.routes import OPEN_ROUTES
 from tyk_endpoint_stats.web.settings import Settings
 from tyk_endpoint_stats.web.targets import path_and_query
 
-__all__ = ["MOST_BYTES", "KeptAnswers"]
+__all__ = ["MAX_BYTES", "ResponseCache"]
 
-MOST_BYTES = 16 * 2**20
+MAX_BYTES = 16 * 2**20
 """Of all answers that are kept."""
 
 _OVERHEAD_BYTES = 1_000  # of one, with its target, which is 8,192 characters at most
 
 
-class KeptAnswers:
+class ResponseCache:
     """Answers by what was asked, and by the organisation that the token may see. Thread-safe.
 
     The version is asked for before the question, so that an answer may be newer than the version it is kept for,
@@ -31,7 +31,7 @@ class KeptAnswers:
     def __init__(self, store: ReadableStore, settings: Settings) -> None:
         self._store = store
         self._tokens = settings.tokens
-        self._kept: Kept[tuple[str | None, str], bytes] = Kept(MOST_BYTES)
+        self._kept: Cache[tuple[str | None, str], bytes] = Cache(MAX_BYTES)
 
     def respond(
         self,

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from tyk_endpoint_stats.collecting import NAMED_REJECTS, Collected, Limits, Wanted, collect
-from tyk_endpoint_stats.copy_mark import refuse_half_copied
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.core.instants import Instant
+from tyk_endpoint_stats.core.lenient_record import MalformedRecord, mended
 from tyk_endpoint_stats.core.path_counts import PathCounts
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.repair import MalformedRecord, mended
 from tyk_endpoint_stats.core.selection import Counts
 from tyk_endpoint_stats.errors import PositionConflict
+from tyk_endpoint_stats.ingest.batch_builder import NAMED_REJECTS, Collected, Limits, Wanted, collect
+from tyk_endpoint_stats.maintenance.copy_mark import refuse_half_copied
 from tyk_endpoint_stats.sources.contract import Chunk, PositionLookup, Reading, Rejected, Source
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def ingest(
 
 def limits_for(store: "Store", limits: Limits) -> Limits:
     """The limits, and no more states a batch than the store asks for."""
-    return replace(limits, states=min(limits.states, store.most_states_a_batch))
+    return replace(limits, states=min(limits.states, store.max_states_a_batch))
 
 
 def _read_once(

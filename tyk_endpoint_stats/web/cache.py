@@ -5,13 +5,13 @@ from collections.abc import Hashable
 from threading import Lock
 from typing import Generic, TypeVar
 
-__all__ = ["Kept"]
+__all__ = ["Cache"]
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-class Kept(Generic[Key, Value]):
+class Cache(Generic[Key, Value]):
     """Values of one version, the last ones that were used, bounded in bytes. Thread-safe.
 
     Args:

@@ -22,12 +22,12 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from tyk_endpoint_stats.copy_mark import COPY_SOURCE, CopyMark
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Bucket, Span, Width
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Bucket, Span, Width
 from tyk_endpoint_stats.core.difference import NoPart, difference
 from tyk_endpoint_stats.core.selection import Batch, Counts, Dimension, Selection, Series
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.errors import PositionConflict, QuartersPruned, StoreError
+from tyk_endpoint_stats.errors import PositionConflict, QuarterHoursPruned, StoreError
+from tyk_endpoint_stats.maintenance.copy_mark import COPY_SOURCE, CopyMark
 from tyk_endpoint_stats.stores.contract import Copyable, Outline, ReadableStore, SourceProgress, Store
 
 __all__ = ["CopyReport", "copy"]
@@ -122,11 +122,11 @@ class _Copy:
         days = {org_id: _hits_by_day(self._origin, org_id) for org_id in outline.organisations}
         self._report.hits = sum(sum(hits.values()) for hits in days.values())
         self._report.hits_there = self._mark.hits
-        for some in _pieces_of(self._lacking(days), self._target.most_states_a_batch):
+        for some in _pieces_of(self._lacking(days), self._target.max_states_a_batch):
             self._merge_states(some)
-        for names in _pieces(outline.api_names.items(), self._target.most_states_a_batch):
+        for names in _pieces(outline.api_names.items(), self._target.max_states_a_batch):
             self._merge(Batch(api_names=dict(names)), 0)
-        for aliases in _pieces(outline.aliases.items(), self._target.most_states_a_batch):
+        for aliases in _pieces(outline.aliases.items(), self._target.max_states_a_batch):
             self._merge(Batch(aliases=dict(aliases)), 0)
 
     def _lacking(self, days: dict[str, dict[int, int]]) -> Iterator[tuple[Series, _States]]:
@@ -188,12 +188,12 @@ def _hits_by_day(store: ReadableStore, org_id: str | None) -> dict[int, int]:
 
 def _states_of_day(store: ReadableStore, org_id: str, day: int) -> dict[Series, _States]:
     """The states of an organisation's day and of its quarters, by series; no quarters where they were pruned."""
-    first = day * QUARTERS_PER_DAY
+    first = day * QUARTER_HOURS_PER_DAY
     states: dict[Series, _States] = {}
-    for span in (Span(Width.DAY, day, day + 1), Span(Width.QUARTER, first, first + QUARTERS_PER_DAY)):
+    for span in (Span(Width.DAY, day, day + 1), Span(Width.QUARTER_HOUR, first, first + QUARTER_HOURS_PER_DAY)):
         try:
             answer = store.read(Selection((span,), _SERIES | {Dimension.BUCKET}, org_id=org_id))
-        except QuartersPruned:
+        except QuarterHoursPruned:
             continue
         for group, stats in answer:
             assert group.consumer is not None

@@ -9,7 +9,7 @@ import pytest
 from tyk_endpoint_stats import Record, read_records
 from tyk_endpoint_stats.core.selection import Counts
 from tyk_endpoint_stats.errors import SourceError, StoreError
-from tyk_endpoint_stats.ingest import IngestReport, Limits, ingest
+from tyk_endpoint_stats.ingest.loop import IngestReport, Limits, ingest
 from tyk_endpoint_stats.sources import blocks
 from tyk_endpoint_stats.sources.contract import Chunk, Reading, Rejected, Source
 from tyk_endpoint_stats.stores.memory import MemoryStore
@@ -43,7 +43,7 @@ def file(tmp_path):
 WHOLE = Counts(300, 294, skipped={"tcp": 3}, malformed={"not one JSON value": 3})
 
 
-class Kept(MemoryStore):
+class Cache(MemoryStore):
     """A store that keeps the batches it merged."""
 
     def __init__(self, before_merge=None):
@@ -63,7 +63,7 @@ def hits_of(store):
 
 
 def test_the_report_accounts_for_every_record(file):
-    with Kept() as store:
+    with Cache() as store:
         report = store.ingest(read_records(file))
     assert report.counts == WHOLE
     assert (report.read, report.duplicate, report.batches) == (300, 0, 1)
@@ -98,7 +98,7 @@ def test_reports_add_up():
     ],
 )
 def test_a_batch_ends_at_the_first_limit_and_nothing_else_changes(file, limits, least_batches):
-    with MemoryStore() as whole, Kept() as store:
+    with MemoryStore() as whole, Cache() as store:
         whole.ingest(read_records(file))
         report = ingest(store, read_records(file), limits=limits, on_rejected=lambda rejected: None)
         assert report.counts == WHOLE
@@ -110,17 +110,17 @@ def test_a_batch_ends_at_the_first_limit_and_nothing_else_changes(file, limits, 
 
 
 def test_a_store_may_ask_for_fewer_states(file):
-    with Kept() as store:
-        store.most_states_a_batch = 1
+    with Cache() as store:
+        store.max_states_a_batch = 1
         assert ingest(store, read_records(file)).batches > 20
-    with Kept() as store:
-        store.most_states_a_batch = 10**9
+    with Cache() as store:
+        store.max_states_a_batch = 10**9
         assert ingest(store, read_records(file), limits=Limits(states=1)).batches > 20
 
 
 def test_records_of_memory_count_every_time_and_are_taken_as_they_come():
     taken = count()
-    with Kept() as store:
+    with Cache() as store:
         for _ in range(2):
             report = store.ingest(hit(path=f"/{next(taken)}") for _ in range(2_500))
             assert report.counts == Counts(2_500, 2_500)
@@ -167,13 +167,13 @@ def test_a_url_with_a_password_is_not_in_the_error():
 
 
 def test_a_malformed_record_can_end_an_ingest_and_its_batch_is_not_merged(file):
-    with Kept() as store:
+    with Cache() as store:
         with pytest.raises(SourceError, match=rf"^{file}: line 1 \(byte 0\): malformed record: not one"):
             store.ingest(read_records(file), fail_on_malformed=True)
         assert store.batches == []
     data = file.read_bytes()
     file.write_bytes(data[data.index(b"\n") + 1 :])
-    with Kept() as store:
+    with Cache() as store:
         with pytest.raises(SourceError, match="line 150 "):
             ingest(store, read_records(file), fail_on_malformed=True, limits=Limits(states=1))
         assert 130 < hits_of(store) < 149, "what was merged before stays"
@@ -186,7 +186,7 @@ def test_rejected_lines_are_told_when_their_batch_is_merged_and_not_before(file)
     def refuse(batch):
         raise StoreError("full")
 
-    with Kept(refuse) as store:
+    with Cache(refuse) as store:
         with pytest.raises(StoreError, match="full"):
             store.ingest(read_records(file), on_rejected=kept.append)
         assert kept == []
@@ -202,7 +202,7 @@ def test_a_merge_that_failed_is_made_up_for(file):
         if next(fails, False):
             raise StoreError("disk full")
 
-    with Kept(sometimes) as store, MemoryStore() as whole:
+    with Cache(sometimes) as store, MemoryStore() as whole:
         for _ in range(2):
             with pytest.raises(StoreError):
                 ingest(store, read_records(file), limits=Limits(states=30))
@@ -252,7 +252,7 @@ def test_another_writer_of_the_same_file_takes_nothing_away_and_adds_nothing(fil
         asked = count(1)
         ingest(store, read_records(file), stop=lambda: next(asked) > chunks)
 
-    with Kept(other) as store, MemoryStore() as whole:
+    with Cache(other) as store, MemoryStore() as whole:
         report = ingest(store, read_records(file), limits=Limits(states=50))
         whole.ingest(read_records(file))
         assert snapshot(store) == snapshot(whole)
@@ -265,7 +265,7 @@ def test_the_same_batch_merged_by_another_is_reported_as_duplicate(file):
         store.before_merge = None
         MemoryStore.merge(store, batch)
 
-    with Kept(other) as store:
+    with Cache(other) as store:
         report = store.ingest(read_records(file))
         assert (report.counts, report.duplicate, report.read) == (Counts(), 300, 300)
         assert store.sources()[0].counts == WHOLE
@@ -273,7 +273,7 @@ def test_the_same_batch_merged_by_another_is_reported_as_duplicate(file):
 
 def test_a_file_of_nothing_but_blank_and_log_lines_moves_its_position(tmp_path):
     (tmp_path / "log").write_bytes(b'\n{"level":"info","msg":"x"}\n\n')
-    with Kept() as store:
+    with Cache() as store:
         assert store.ingest(read_records(tmp_path / "log")).counts == Counts(1, skipped={"log": 1})
         assert store.ingest(read_records(tmp_path / "log")).batches == 0
         assert len(store.batches) == 1
@@ -322,7 +322,7 @@ def test_a_source_is_closed_when_a_merge_fails():
         raise StoreError("no")
 
     numbers = Numbers(3)
-    with Kept(refuse) as store, pytest.raises(StoreError):
+    with Cache(refuse) as store, pytest.raises(StoreError):
         store.ingest(numbers)
     assert (numbers.acknowledged, numbers.closed) == ([], 1)
 

@@ -9,8 +9,8 @@ from typing import Self
 
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.errors import SourceError, StoreError
-from tyk_endpoint_stats.following import follow
-from tyk_endpoint_stats.ingest import IngestReport
+from tyk_endpoint_stats.ingest.following import follow
+from tyk_endpoint_stats.ingest.loop import IngestReport
 from tyk_endpoint_stats.sources.contract import Source
 from tyk_endpoint_stats.stores.contract import Store
 

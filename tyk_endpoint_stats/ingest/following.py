@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.errors import SourceError
-from tyk_endpoint_stats.ingest import IngestReport, ingest
+from tyk_endpoint_stats.ingest.loop import IngestReport, ingest
 from tyk_endpoint_stats.sources.contract import Rejected, Source
 from tyk_endpoint_stats.stores.contract import Store
 

@@ -9,17 +9,21 @@ from itertools import pairwise
 
 from msgspec import Struct, field
 
-from tyk_endpoint_stats.core.buckets import QUARTERS_PER_DAY, Bucket, Span, Width, bucket_start
-from tyk_endpoint_stats.core.consistency import contradictions_in_counts, contradictions_in_state, differing_fields
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Bucket, Span, Width, bucket_start
 from tyk_endpoint_stats.core.instants import to_datetime
 from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.errors import QuartersPruned
+from tyk_endpoint_stats.errors import QuarterHoursPruned
+from tyk_endpoint_stats.maintenance.contradictions import (
+    contradictions_in_counts,
+    contradictions_in_state,
+    differing_fields,
+)
 from tyk_endpoint_stats.stores.contract import Inspectable, LookedThrough, ReadableStore, Store
 
-__all__ = ["MOST_PROBLEMS", "Problem", "Verdict", "verify"]
+__all__ = ["MAX_PROBLEMS", "Problem", "Verdict", "verify"]
 
-MOST_PROBLEMS = 100
+MAX_PROBLEMS = 100
 """After so many a verification ends: a damaged store may have as many as it has states."""
 
 _EVER = Span(Width.DAY, -(2**40), 2**40)
@@ -46,7 +50,7 @@ class Verdict(Struct):
     """What a verification looked at, and what it found.
 
     Attributes:
-        problems: what is wrong; at most ``MOST_PROBLEMS``, then the rest was not looked at.
+        problems: what is wrong; at most ``MAX_PROBLEMS``, then the rest was not looked at.
         sources: how many sources' counts were added up.
         days: how many days were looked at.
         days_pruned: how many of them could not be compared with quarters, because those were pruned.
@@ -82,7 +86,7 @@ def verify(store: ReadableStore) -> Verdict:
     verdict = Verdict()
     for problem in _problems(store, verdict):
         verdict.problems.append(problem)
-        if len(verdict.problems) == MOST_PROBLEMS:
+        if len(verdict.problems) == MAX_PROBLEMS:
             break
     return verdict
 
@@ -131,7 +135,7 @@ def _problems_of_day(store: ReadableStore, day: int, verdict: Verdict) -> Iterat
     for _ in range(_TRIES):
         try:
             of_quarters, problems = _sum_of_quarters(store, day, name, len(of_day))
-        except QuartersPruned:
+        except QuarterHoursPruned:
             verdict.days_pruned += 1
             of_quarters, problems = of_day, []
         before, of_day = of_day, of_day if of_day == of_quarters else _states_of_day(store, day)
@@ -158,15 +162,15 @@ def _sum_of_quarters(
     added: _States = {}
     problems = []
     at_once = max(1, _STATES_AT_ONCE // states_a_quarter) if states_a_quarter else _QUARTERS_AT_ONCE
-    end = (day + 1) * QUARTERS_PER_DAY
-    for start in range(day * QUARTERS_PER_DAY, end, at_once):
-        spans = (Span(Width.QUARTER, start, min(start + at_once, end)),)
+    end = (day + 1) * QUARTER_HOURS_PER_DAY
+    for start in range(day * QUARTER_HOURS_PER_DAY, end, at_once):
+        spans = (Span(Width.QUARTER_HOUR, start, min(start + at_once, end)),)
         for group, stats in store.read(Selection(spans, _SERIES | {Dimension.BUCKET})):
             assert group.consumer is not None
             assert group.endpoint is not None
             assert group.bucket is not None
             series = group.consumer, group.endpoint
-            minutes = (group.bucket.number - day * QUARTERS_PER_DAY) * 15
+            minutes = (group.bucket.number - day * QUARTER_HOURS_PER_DAY) * 15
             for what in contradictions_in_state(stats, group.bucket):
                 at = f"{minutes // 60:02d}:{minutes % 60:02d}"
                 problems.append(Problem(f"{name}, quarter {at}, {_series_name(series)}", what))
@@ -201,14 +205,14 @@ def _days_of_stray_quarters(store: ReadableStore, days: Sequence[int]) -> set[in
     """The days that have quarters and no state of their own."""
     edges = [_EVER.first, *days, _EVER.end]
     gaps = [
-        Span(Width.QUARTER, (before + 1) * QUARTERS_PER_DAY, after * QUARTERS_PER_DAY)
+        Span(Width.QUARTER_HOUR, (before + 1) * QUARTER_HOURS_PER_DAY, after * QUARTER_HOURS_PER_DAY)
         for before, after in pairwise(edges)
         if before + 1 < after
     ]
     stray = set()
     for start in range(0, len(gaps), _SPANS_AT_ONCE):
         found = _hits_by_bucket(store, tuple(gaps[start : start + _SPANS_AT_ONCE]))
-        stray |= {bucket.number // QUARTERS_PER_DAY for bucket in found}
+        stray |= {bucket.number // QUARTER_HOURS_PER_DAY for bucket in found}
     return stray
 
 

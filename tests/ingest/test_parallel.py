@@ -7,10 +7,10 @@ import signal
 
 import pytest
 
-from tyk_endpoint_stats import crew, parallel
-from tyk_endpoint_stats.collecting import Limits
 from tyk_endpoint_stats.errors import SourceError, StoreError
-from tyk_endpoint_stats.parallel import ingest_all
+from tyk_endpoint_stats.ingest import parallel, worker_pool
+from tyk_endpoint_stats.ingest.batch_builder import Limits
+from tyk_endpoint_stats.ingest.parallel import ingest_all
 from tyk_endpoint_stats.sources.file import FileSource
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing.exam import snapshot
@@ -21,7 +21,7 @@ def worth_it(monkeypatch):
     """Processes are started for little, and get little pieces."""
     monkeypatch.setattr(parallel, "WORTH_BYTES", 0)
     monkeypatch.setattr(parallel, "_LEAST_PIECE_BYTES", 4_000)
-    monkeypatch.setattr(parallel, "_MOST_PIECE_BYTES", 4_000)
+    monkeypatch.setattr(parallel, "_MAX_PIECE_BYTES", 4_000)
 
 
 def lines(name, number):
@@ -121,13 +121,13 @@ class Counted(MemoryStore):
 @pytest.fixture
 def started(monkeypatch):
     """The processes that a test has started."""
-    processes, start = [], crew.Crew._start
+    processes, start = [], worker_pool.WorkerPool._start
 
     def start_and_keep(wanted):
         processes.append(start(wanted))
         return processes[-1]
 
-    monkeypatch.setattr(crew.Crew, "_start", staticmethod(start_and_keep))
+    monkeypatch.setattr(worker_pool.WorkerPool, "_start", staticmethod(start_and_keep))
     return processes
 
 
@@ -164,7 +164,7 @@ def test_a_store_that_fails_ends_the_processes(files, started):
 
 def test_too_little_is_read_by_one_process(files, monkeypatch):
     monkeypatch.setattr(parallel, "WORTH_BYTES", 10**9)
-    monkeypatch.setattr(crew.Crew, "__init__", lambda *_: pytest.fail("a process is started"))
+    monkeypatch.setattr(worker_pool.WorkerPool, "__init__", lambda *_: pytest.fail("a process is started"))
     with MemoryStore() as store:
         outcome(store, files, 8)
 

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from msgspec import DecodeError, Raw, Struct, field, json
 
+from tyk_endpoint_stats.core.lenient_record import MalformedRecord, record_from_object, text_from_utf8
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.repair import MalformedRecord, record_from_object, text_from_utf8
 
 __all__ = ["BYTE_ORDER_MARK", "ENVELOPE_MEMBER", "JSON_SPACE", "LOG_LINE", "Found", "is_complete", "look_again"]
 

@@ -1,16 +1,16 @@
-"""Room for the answers that are on their way to clients."""
+"""SendBudget for the answers that are on their way to clients."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-__all__ = ["SMALL_BYTES", "Room"]
+__all__ = ["SMALL_BYTES", "SendBudget"]
 
 SMALL_BYTES = 65_536
 """A body up to here needs no room: as many of them as there may be connections take 64 MB."""
 
 
-class Room:
+class SendBudget:
     """So many bytes of large bodies may be in memory at once; one that is larger than that, alone. Thread-safe.
 
     Args:

@@ -1,7 +1,7 @@
 """A process that decodes and aggregates pieces of files, and never touches a store.
 
-It is started by ``crew.py`` and talks with it over its stdin and stdout in frames: a length, a kind, and msgpack
-or text. Nothing that it reads is ever run. It ends when its stdin does, so it can't outlive whoever started it.
+It is started by ``worker_pool.py`` and talks with it over its stdin and stdout in frames: a length, a kind, and
+msgpack or text. Nothing that it reads is ever run. It ends when its stdin does, so it can't outlive whoever started it.
 """
 
 import signal
@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 from msgspec import msgpack
 
-from tyk_endpoint_stats.collecting import Wanted, collect
 from tyk_endpoint_stats.errors import SourceError
+from tyk_endpoint_stats.ingest.batch_builder import Wanted, collect
 from tyk_endpoint_stats.sources.pieces import Piece
 
 __all__ = ["BATCH", "ENDED", "FAILED", "TASK", "main", "read_frame", "write_frame"]

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import tyk_endpoint_stats.copying as copying_module
+import tyk_endpoint_stats.maintenance.copy as copying_module
 from tyk_endpoint_stats import Consumer
-from tyk_endpoint_stats.copying import CopyReport, copy
 from tyk_endpoint_stats.core.difference import NoPart, difference
 from tyk_endpoint_stats.core.selection import Batch
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreError
-from tyk_endpoint_stats.ingest import ingest
+from tyk_endpoint_stats.ingest.loop import ingest
+from tyk_endpoint_stats.ingest.parallel import ingest_all
+from tyk_endpoint_stats.maintenance.copy import CopyReport, copy
 from tyk_endpoint_stats.opening import open_sources
-from tyk_endpoint_stats.parallel import ingest_all
 from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore

@@ -12,21 +12,19 @@ from typing import Any, Self
 
 from msgspec import Struct, field, msgpack
 
-from tyk_endpoint_stats.collecting import Collected, Wanted
 from tyk_endpoint_stats.errors import SourceError
+from tyk_endpoint_stats.ingest.batch_builder import Collected, Wanted
+from tyk_endpoint_stats.ingest.worker import BATCH, ENDED, FAILED, TASK, read_frame, write_frame
 from tyk_endpoint_stats.sources.contract import PositionLookup
 from tyk_endpoint_stats.sources.file import FileSource
 from tyk_endpoint_stats.sources.pieces import Piece, cut
-from tyk_endpoint_stats.worker import BATCH, ENDED, FAILED, TASK, read_frame, write_frame
 
-__all__ = ["Crew", "Packed"]
+__all__ = ["Packed", "WorkerPool"]
 
 _WAITING_FRAMES = 1
 """Of a piece whose turn has not come; its process waits then."""
 
-_START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from tyk_endpoint_stats.worker import main; main()"
-)
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from tyk_endpoint_stats.ingest.worker import main; main()"
 
 Frame = tuple[bytes, bytes]
 _decode = msgpack.Decoder(Collected).decode
@@ -54,7 +52,7 @@ class _Task(Struct):
     frames: "Queue[Frame]" = field(default_factory=lambda: Queue(_WAITING_FRAMES))
 
 
-class Crew:
+class WorkerPool:
     """Reads files in ``jobs`` processes. A context manager; leaving it ends the processes.
 
     Args:

@@ -8,13 +8,17 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.buckets import Bucket, Width
-from tyk_endpoint_stats.core.consistency import contradictions_in_counts, contradictions_in_state, differing_fields
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Counts
 from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.maintenance.contradictions import (
+    contradictions_in_counts,
+    contradictions_in_state,
+    differing_fields,
+)
 from tyk_endpoint_stats.testing import batch_of, records
 
-QUARTER = Bucket(Width.QUARTER, 0)
+QUARTER = Bucket(Width.QUARTER_HOUR, 0)
 
 
 def state(*hits: tuple[int, int]) -> EndpointStats:

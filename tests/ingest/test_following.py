@@ -17,7 +17,7 @@ from tyk_endpoint_stats import following, open_sources, open_store
 from tyk_endpoint_stats.core.buckets import ALL_DAYS
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.demo.formats import CSV_HEADER
-from tyk_endpoint_stats.following import follow
+from tyk_endpoint_stats.ingest.following import follow
 from tyk_endpoint_stats.sources import place
 from tyk_endpoint_stats.sources.file import FileSource, PlainStream
 from tyk_endpoint_stats.sources.files import RecordFiles

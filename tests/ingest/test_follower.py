@@ -6,7 +6,7 @@ import pytest
 
 from tyk_endpoint_stats import follower, open_sources, open_store
 from tyk_endpoint_stats.errors import StoreError, UnknownScheme
-from tyk_endpoint_stats.follower import Follower
+from tyk_endpoint_stats.ingest.follower import Follower
 
 LINE = b'{"path":"/a","api_key":"k","response_code":200,"timestamp":"2026-10-13T10:00:00Z"}\n'
 

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tyk_endpoint_stats.core.record import MAX_MILLISECONDS, GraphQLStats, Latency, MCPStats, Record
-from tyk_endpoint_stats.core.repair import (
+from tyk_endpoint_stats.core.lenient_record import (
     MalformedRecord,
     mended,
     record_from_object,
     replace_surrogates,
     text_from_utf8,
 )
+from tyk_endpoint_stats.core.record import MAX_MILLISECONDS, GraphQLStats, Latency, MCPStats, Record
 
 TEXTS = ("path", "api_key", "timestamp", "api_name", "api_id", "org_id", "oauth_id", "alias")
 

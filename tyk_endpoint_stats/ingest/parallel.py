@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tyk_endpoint_stats.collecting import Collected, Limits, Wanted
-from tyk_endpoint_stats.copy_mark import refuse_half_copied
 from tyk_endpoint_stats.core.aggregator import Rules
-from tyk_endpoint_stats.crew import Crew
 from tyk_endpoint_stats.errors import SourceError
-from tyk_endpoint_stats.ingest import IngestReport, OnProgress, ingest, limits_for, merge_collected
+from tyk_endpoint_stats.ingest.batch_builder import Collected, Limits, Wanted
+from tyk_endpoint_stats.ingest.loop import IngestReport, OnProgress, ingest, limits_for, merge_collected
+from tyk_endpoint_stats.ingest.worker_pool import WorkerPool
+from tyk_endpoint_stats.maintenance.copy_mark import refuse_half_copied
 from tyk_endpoint_stats.sources.contract import Rejected, Source
 from tyk_endpoint_stats.sources.file import FileSource
 
@@ -30,7 +30,7 @@ __all__ = ["ingest_all"]
 WORTH_BYTES = 16 * 2**20
 """Starting processes takes longer than reading less."""
 
-_LEAST_PIECE_BYTES, _MOST_PIECE_BYTES = 4 * 2**20, 256 * 2**20
+_LEAST_PIECE_BYTES, _MAX_PIECE_BYTES = 4 * 2**20, 256 * 2**20
 """A piece ends a batch, and a small batch has nearly as many states as a large one."""
 
 _PIECES_A_JOB = 3  # so that the last ones end at nearly the same time; more would meet the same days more often
@@ -84,15 +84,19 @@ def ingest_all(
         stop=stop,
     )
     merge_one = partial(merge_collected, store, on_rejected=on_rejected)
-    with Crew(files, jobs, wanted, store.position, piece_bytes) if piece_bytes else nullcontext() as crew:
+    with (
+        WorkerPool(files, jobs, wanted, store.position, piece_bytes)
+        if piece_bytes
+        else nullcontext() as worker_pool
+    ):
         for source in sources:
             report = IngestReport(source.label)
             began = time.monotonic()
             problem = None
             try:
                 is_merged = False
-                if crew is not None and isinstance(source, FileSource):
-                    is_merged = _merge_file(crew, merge_one, report, began, on_progress, stop)
+                if worker_pool is not None and isinstance(source, FileSource):
+                    is_merged = _merge_file(worker_pool, merge_one, report, began, on_progress, stop)
                 if not is_merged and not stop():
                     alone(source, report=report)
             except SourceError as found:
@@ -108,7 +112,7 @@ def _piece_bytes(files: Sequence[FileSource], jobs: int) -> int:
     sizes = [_size(file) for file in files]
     if jobs < 2 or sum(sizes) < WORTH_BYTES or not sys.executable:
         return 0
-    return max(_LEAST_PIECE_BYTES, min(_MOST_PIECE_BYTES, sum(sizes) // (jobs * _PIECES_A_JOB)))
+    return max(_LEAST_PIECE_BYTES, min(_MAX_PIECE_BYTES, sum(sizes) // (jobs * _PIECES_A_JOB)))
 
 
 def _size(file: FileSource) -> int:
@@ -119,7 +123,7 @@ def _size(file: FileSource) -> int:
 
 
 def _merge_file(
-    crew: Crew,
+    worker_pool: WorkerPool,
     merge_one: Callable[[Collected, IngestReport], bool],
     report: IngestReport,
     began: float,
@@ -128,9 +132,9 @@ def _merge_file(
 ) -> bool:
     """Merge what the processes made of the next file; whether it fitted where the store stood, to its end."""
     fits = True
-    for packed in crew.batches():
+    for packed in worker_pool.batches():
         if not fits or stop():
-            continue  # nothing more of this file can be merged, but it has to be taken off the crew's hands
+            continue  # nothing more of this file can be merged, but it has to be taken off the worker_pool's hands
         collected = packed.collected()
         fits = merge_one(collected, report)
         report.bytes += collected.bytes

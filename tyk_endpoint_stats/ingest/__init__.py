@@ -1,0 +1,1 @@
+"""From sources into a store: batches, merged one after the other, exactly once."""
