@@ -53,6 +53,9 @@ class Record(Struct, gc=False):
 
     ``timestamp`` is RFC 3339 text with an offset: the completion of the request. It stays text until the
     aggregator reads it, because the decoder would round the digits after the sixth, and they are cut.
+
+    ``latency`` is ``None`` where a record has none at all, as those of Tyk Pump's Kafka and Elasticsearch sinks:
+    that is unknown, and not 0. A record of the gateway's without the member has zeros, as in Go.
     """
 
     path: str = ""
@@ -64,7 +67,7 @@ class Record(Struct, gc=False):
     org_id: str = ""
     oauth_id: str = ""
     request_time: Milliseconds = 0
-    latency: Latency = NO_LATENCY
+    latency: Latency | None = NO_LATENCY
     alias: str = ""
     track_path: bool = False
     graphql_stats: GraphQLStats = NO_GRAPHQL

@@ -48,7 +48,6 @@ class Packed(Struct):
 
 class _Task(Struct):
     piece: Piece
-    total: int | None
     frames: "Queue[Frame]" = field(default_factory=lambda: Queue(_WAITING_FRAMES))
 
 
@@ -91,7 +90,8 @@ class WorkerPool:
             if isinstance(planned, Exception):
                 problem = problem or planned
                 continue
-            share = planned.piece.place.offset / planned.total if planned.total else None
+            piece = planned.piece
+            share = piece.place.mark.offset / piece.total if piece.total else None
             while True:
                 kind, data = planned.frames.get()
                 if kind == ENDED:
@@ -123,11 +123,9 @@ class WorkerPool:
     def _planned(self, files: Sequence[FileSource]) -> "Iterator[_Task | Exception | None]":
         for file in files:
             try:
-                pieces, total = cut(file.path, self._position, self._piece_bytes)
+                yield from map(_Task, cut(file.path, self._position, self._piece_bytes))
             except Exception as problem:  # the store's too: whoever merges shall see it
                 yield problem
-            else:
-                yield from (_Task(piece, total) for piece in pieces)
             yield None
 
     def _next_task(self) -> _Task | None:
