@@ -14,8 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tyk_endpoint_stats import read_records
+<<<<<<< HEAD
 from tyk_endpoint_stats.core.selection import Counts
 from tyk_endpoint_stats.sources.forms.compressed import COMPRESSIONS
+=======
+from tyk_endpoint_stats.core.batch import Counts
+from tyk_endpoint_stats.sources.gzipped import MAGIC
+>>>>>>> main
 from tyk_endpoint_stats.stores.memory import MemoryStore
 
 COUNTED = Counts(read=1, counted=1)

@@ -10,7 +10,7 @@ from zlib import crc32
 import pytest
 
 from tyk_endpoint_stats import open_sources, read_records
-from tyk_endpoint_stats.core.selection import Counts
+from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.sources.file import FileSource, PlainStream, open_regular
 from tyk_endpoint_stats.sources.files import open_files
