@@ -33,6 +33,7 @@ Examples:
   tyk-endpoint-stats ingest 'logs/*.jsonl.gz' --rejects bad.jsonl
   tyk-endpoint-stats ingest --normalise uuid --pattern 'user-[a-z]+' a.jsonl
   tyk-endpoint-stats ingest '/var/lib/tyk-pump/csv/*.csv'
+  tyk-endpoint-stats ingest --explain /var/lib/docker/containers/*/*-json.log
   docker logs -f tyk-pump | tyk-endpoint-stats ingest --follow -"""
 )
 @store_option
@@ -43,6 +44,15 @@ Examples:
 )
 @click.option("--follow", is_flag=True, help="Read on as the sources grow, until Ctrl-C or SIGTERM.")
 @click.option("--peek", is_flag=True, help="Count what waits in sources that reading empties, and take nothing.")
+@click.option(
+    "--explain", is_flag=True, help="Say what each file is taken for, show its first record, count nothing."
+)
+@click.option(
+    "--new-stream",
+    is_flag=True,
+    help="Count what comes through stdin from its first record on, also where a stream was read before and this may "
+    "be the rest of it.",
+)
 @rules_options
 @click.option(
     "--on-error",
@@ -62,6 +72,8 @@ def ingest(
     jobs: int | None,
     follow: bool,
     peek: bool,
+    explain: bool,
+    new_stream: bool,
     rules: "Rules",
     on_error: str,
     rejects: Path | None,
@@ -69,14 +81,22 @@ def ingest(
 ) -> None:
     """Read records into a store: only what is new, every record once.
 
-    A SOURCE is a file, a glob in quotes, `-` for stdin, or the URL of an installed source. A file is one of JSON
-    lines (records, arrays of records, Tyk Pump's stdout) or Tyk Pump's CSV, plain or gzip; what it is shows in its
-    first bytes, not in its name. Run it again on the same, a renamed, compressed or grown file, and
-    nothing is counted twice.
+    A SOURCE is a file, a glob in quotes, `-` for stdin, or the URL of an installed source. A file holds records as
+    JSON or CSV, with whatever a container, a shipper, a cloud or a database's export puts around them, plain or
+    compressed; what it is shows in its first bytes, not in its name, and --explain says it. Run it again on the
+    same, a renamed, compressed or grown file, and nothing is counted twice.
     """
     from tyk_endpoint_stats.cli.opening import plugins_with_warnings, store_to_fill
     from tyk_endpoint_stats.cli.peek import show_waiting
 
+    if explain and (peek or follow):
+        raise click.UsageError("--explain counts nothing and ends; it can't go with --peek or --follow")
+    if explain:
+        from tyk_endpoint_stats.cli.explain import show_explanations
+
+        if not show_explanations(sources, plugins_with_warnings()):
+            raise click.exceptions.Exit(1)
+        return
     if peek and follow:
         raise click.UsageError("--peek takes nothing and ends; it can't go with --follow")
     if peek:
@@ -85,18 +105,51 @@ def ingest(
         return
     plugins = plugins_with_warnings()
     with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
+        find = _source_finder(plugins, store, rejects, new_stream)
         if follow:
-            _follow(store, sources, plugins, rules, on_rejected)
+            _follow(store, sources, find, rules, on_rejected)
             return
-        failed = _once(store, sources, plugins, rules, on_rejected, on_error == "fail", jobs)
+        failed = _once(store, sources, find, rules, on_rejected, on_error == "fail", jobs)
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def _source_finder(
+    plugins: "Plugins", store: "Store", rejects: Path | None, new_stream: bool
+) -> Callable[[str], Sequence["Source"]]:
+    """Gives the sources of a name, but for the files that this command has open itself."""
+    from tyk_endpoint_stats.cli.opening import source_finder
+    from tyk_endpoint_stats.sources.file import identity_of
+    from tyk_endpoint_stats.sources.stdin import StdinSource
+
+    find = source_finder(plugins)
+    said: set[str] = set()
+
+    def find_others(name: str) -> Sequence["Source"]:
+        # Asked each time: SQLite makes and removes files beside its own.
+        own = {identity_of(path): "a file of the store" for path in store.files()}
+        if rejects is not None:
+            own[identity_of(rejects)] = "the file of rejects"
+        sources = []
+        for source in find(name):
+            why = own.get(source.identity()) if source.identity() is not None else None
+            if why is None:
+                sources.append(source)
+            elif source.label not in said:
+                said.add(source.label)
+                click.echo(f"Left out: {printable(source.label)} is {why}", err=True)
+            if isinstance(source, StdinSource):
+                source.known = lambda: [(each.source, each.position) for each in store.sources()]
+                source.is_new = new_stream
+        return sources
+
+    return find_others
 
 
 def _once(
     store: "Store",
     names: Sequence[str],
-    plugins: "Plugins",
+    find: Callable[[str], Sequence["Source"]],
     rules: "Rules",
     on_rejected: OnRejected | None,
     fail_fast: bool,
@@ -104,14 +157,12 @@ def _once(
 ) -> bool:
     """Ingest every source to its end; whether something went wrong."""
     from tyk_endpoint_stats.cli.ingest_report import Progress, report_lines
-    from tyk_endpoint_stats.cli.opening import source_finder
     from tyk_endpoint_stats.cli.stopping import stop_on_signal
     from tyk_endpoint_stats.ingest.parallel import ingest_all
 
     reports: list[IngestReport] = []
     problems: list[str] = []
     sources: list[Source] = []
-    find = source_finder(plugins)
     for name in names:
         try:
             sources += find(name)
@@ -150,12 +201,11 @@ def _once(
 def _follow(
     store: "Store",
     names: Sequence[str],
-    plugins: "Plugins",
+    find: Callable[[str], Sequence["Source"]],
     rules: "Rules",
     on_rejected: OnRejected | None,
 ) -> None:
     from tyk_endpoint_stats.cli.ingest_report import minute_line, report_lines
-    from tyk_endpoint_stats.cli.opening import source_finder
     from tyk_endpoint_stats.cli.stopping import stop_on_signal
     from tyk_endpoint_stats.ingest.following import follow
 
@@ -163,7 +213,7 @@ def _follow(
         report = follow(
             store,
             names,
-            source_finder(plugins),
+            find,
             wait=stopped.wait,
             on_report=lambda report: click.echo(minute_line(report), err=True),
             on_problem=lambda problem: click.echo(f"Waiting: {printable(problem)}", err=True),

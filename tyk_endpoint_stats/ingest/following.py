@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.errors import SourceError
-from tyk_endpoint_stats.ingest.loop import IngestReport, ingest
+from tyk_endpoint_stats.ingest.loop import IngestReport, ingest, problem_of
 from tyk_endpoint_stats.sources.contract import Rejected, Source
 from tyk_endpoint_stats.stores.contract import Store
 
@@ -97,6 +97,7 @@ def follow(
             return is_over
 
         again_at = float("inf")
+        report = IngestReport(each.source.label)
         try:
             ingest(
                 store,
@@ -105,12 +106,16 @@ def follow(
                 on_rejected=on_rejected,
                 on_progress=report_when_due,
                 stop=stop,
-                report=total,
+                report=report,
                 await_more=False,
             )
+            if (problem := problem_of(report, each.source)) is not None:
+                say_what_is_wrong(problem)
         except SourceError as problem:
             say_what_is_wrong(problem)
             again_at = time.monotonic() + _AGAIN_AFTER_S
+        report.waiting = 0  # it is being written
+        total.merge(report)
         each.stamp, each.again_at = (None, 0.0) if is_over else (stamp, again_at)
 
     while True:

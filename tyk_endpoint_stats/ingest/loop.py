@@ -17,15 +17,26 @@ from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.lenient_record import MalformedRecord, mended
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.errors import PositionConflict
+from tyk_endpoint_stats.errors import PositionConflict, SourceError
 from tyk_endpoint_stats.ingest.batch_builder import NAMED_REJECTS, Collected, Limits, Wanted, collect
 from tyk_endpoint_stats.maintenance.copy_mark import refuse_half_copied
 from tyk_endpoint_stats.sources.contract import Chunk, PositionLookup, Reading, Rejected, Source
+from tyk_endpoint_stats.sources.file import identity_of
+from tyk_endpoint_stats.sources.forms.log_lines import LOG_LINE
 
 if TYPE_CHECKING:
     from tyk_endpoint_stats.stores.contract import Store
 
-__all__ = ["IngestReport", "OnProgress", "RecordsSource", "ingest", "limits_for", "merge_collected"]
+__all__ = [
+    "IngestReport",
+    "OnProgress",
+    "RecordsSource",
+    "check_waiting",
+    "ingest",
+    "limits_for",
+    "merge_collected",
+    "problem_of",
+]
 
 _RECORDS_A_CHUNK = 1000
 
@@ -46,6 +57,8 @@ class IngestReport(Struct):
         newest_us: the latest hit of all, ``None`` if nothing was counted.
         named: the first malformed records, with place and cause.
         max_endpoints_a_batch: the most distinct paths that one batch had.
+        waiting: bytes at the end that are no whole record yet.
+        from_start: a source was read from its first record on.
     """
 
     label: str
@@ -57,11 +70,19 @@ class IngestReport(Struct):
     newest_us: Instant | None = None
     named: list[Rejected] = field(default_factory=list)
     max_endpoints_a_batch: int = 0
+    waiting: int = 0
+    from_start: bool = False
 
     @property
     def read(self) -> int:
         """Records read: counted, skipped, malformed and duplicate ones."""
         return self.counts.read + self.duplicate
+
+    @property
+    def has_no_record(self) -> bool:
+        """Whether a source was read from its first record on, and nothing in it was a record of Tyk's."""
+        skipped = sum(count for reason, count in self.counts.skipped.items() if reason != LOG_LINE)
+        return self.from_start and self.counts.read > 0 and not self.counts.counted and not skipped
 
     def merge(self, other: "IngestReport") -> None:
         """Take another report into this one."""
@@ -73,6 +94,8 @@ class IngestReport(Struct):
         self.see(other.newest_us)
         self.named += other.named[: NAMED_REJECTS - len(self.named)]
         self.max_endpoints_a_batch = max(self.max_endpoints_a_batch, other.max_endpoints_a_batch)
+        self.waiting += other.waiting
+        self.from_start |= other.from_start
 
     def see(self, newest_us: Instant | None) -> None:
         """Take note of a latest hit."""
@@ -179,12 +202,20 @@ def ingest(
     wanted = Wanted(rules, limits_for(store, limits), fail_on_malformed, on_rejected is not None)
     report = report or IngestReport(source.label)
     began = time.monotonic()
+    own_files = {identity_of(path) for path in store.files()} - {None}
+    waiting = 0
     for part in source.parts():
+        if own_files and part.identity() in own_files:
+            raise SourceError(f"{part.label}: a file of the store itself")
         ended = False
         while not ended and not stop():
             # Not at its end: another writer was met, and the store is asked again where the source stands.
             reading = _read_once(store, part, wanted, report, began, on_rejected, on_progress, stop)
             ended = reading is not None and not (reading.waits and await_more)
+            if reading is not None and ended:
+                waiting += reading.waiting
+                check_waiting(part.label, reading.waiting, wanted, await_more=await_more)
+    report.waiting = waiting
     report.seconds = time.monotonic() - began
     return report
 
@@ -192,6 +223,27 @@ def ingest(
 def limits_for(store: "Store", limits: Limits) -> Limits:
     """The limits, and no more states a batch than the store asks for."""
     return replace(limits, states=min(limits.states, store.max_states_a_batch))
+
+
+def check_waiting(label: str, waiting: int, wanted: Wanted, *, await_more: bool = True) -> None:
+    """Refuse a half record at the end of what does not grow, where none may be malformed.
+
+    Raises:
+        SourceError: there is one.
+    """
+    if waiting and wanted.fail_on_malformed and await_more:
+        raise SourceError(f"{label}: {waiting:,} bytes at its end are no whole record")
+
+
+def problem_of(report: IngestReport, source: Source) -> SourceError | None:
+    """What is wrong with a source in which there was no record at all; ``None``: there was one."""
+    if not report.has_no_record:
+        return None
+    try:
+        looks = source.looks()
+    except SourceError as problem:
+        return problem
+    return SourceError(f"{source.label}: no record of Tyk's in it, but {looks}")
 
 
 def _read_once(
@@ -243,6 +295,7 @@ def merge_collected(
         report.duplicate += batch.counts.read
         return False
     report.batches += 1
+    report.from_start |= batch.source is not None and batch.begins is None
     report.counts.merge(batch.counts)
     report.see(batch.newest_us)
     report.max_endpoints_a_batch = max(report.max_endpoints_a_batch, len(batch.endpoints))

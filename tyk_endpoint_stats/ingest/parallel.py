@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.ingest.batch_builder import Collected, Limits, Wanted
-from tyk_endpoint_stats.ingest.loop import IngestReport, OnProgress, ingest, limits_for, merge_collected
+from tyk_endpoint_stats.ingest.loop import (
+    IngestReport,
+    OnProgress,
+    check_waiting,
+    ingest,
+    limits_for,
+    merge_collected,
+    problem_of,
+)
 from tyk_endpoint_stats.ingest.worker_pool import WorkerPool
 from tyk_endpoint_stats.maintenance.copy_mark import refuse_half_copied
 from tyk_endpoint_stats.sources.contract import Rejected, Source
@@ -97,12 +105,15 @@ def ingest_all(
                 is_merged = False
                 if worker_pool is not None and isinstance(source, FileSource):
                     is_merged = _merge_file(worker_pool, merge_one, report, began, on_progress, stop)
+                    if is_merged:
+                        report.waiting = worker_pool.waiting
+                        check_waiting(source.label, report.waiting, wanted)
                 if not is_merged and not stop():
                     alone(source, report=report)
             except SourceError as found:
                 problem = found
             report.seconds = time.monotonic() - began
-            yield report, problem
+            yield report, problem or problem_of(report, source)
             if stop():
                 return
 

@@ -65,11 +65,15 @@ class WorkerPool:
         wanted: which records, and when a batch ends.
         position: the store's.
         piece_bytes: how much of a plain file a process reads at a time.
+
+    Attributes:
+        waiting: how many bytes at the end of the last file are no whole record.
     """
 
     def __init__(
         self, files: Sequence[FileSource], jobs: int, wanted: Wanted, position: PositionLookup, piece_bytes: int
     ) -> None:
+        self.waiting = 0
         self._position = position
         self._piece_bytes = piece_bytes
         self._plan = self._planned(files)
@@ -91,6 +95,7 @@ class WorkerPool:
             SourceError: the file, or what is left of it, can't be read.
         """
         problem: Exception | None = None
+        self.waiting = 0
         while (planned := self._ordered.get()) is not None:
             if isinstance(planned, Exception):
                 problem = problem or planned
@@ -100,6 +105,7 @@ class WorkerPool:
             while True:
                 kind, data = planned.frames.get()
                 if kind == ENDED:
+                    self.waiting += int(data)
                     break
                 if kind == FAILED:
                     problem = problem or SourceError(data.decode("utf-8", "surrogatepass"))

@@ -127,6 +127,13 @@ class Source(ABC):
         """
         return None
 
+    def identity(self) -> tuple[int, int] | None:
+        """Device and inode of the file that it reads, links followed; ``None``: it is no file.
+
+        Asked before it is opened: some files must not be opened by who has them open already.
+        """
+        return None
+
     def looks(self) -> str:
         """What its bytes look like, in a few words; asked where no record was found in them."""
         return "nothing that is known"

@@ -21,6 +21,7 @@ __all__ = [
     "FileSource",
     "PlainStream",
     "explain_file",
+    "identity_of",
     "looks_of_file",
     "open_regular",
     "read_file",
@@ -60,6 +61,10 @@ class FileSource(Source):
             return None
         age_s = time.time() - max(status.st_mtime, status.st_ctime)
         return (*_stamp(status), status.st_ctime_ns) if age_s > _COARSE_S else None
+
+    def identity(self) -> tuple[int, int] | None:
+        """See the contract."""
+        return identity_of(self.path)
 
     def open(self, position: PositionLookup) -> Reading:
         """See the contract. A packed file is read to its end once before anything of it is counted."""
@@ -245,8 +250,16 @@ def _stamp(status: os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _identity(status: os.stat_result) -> tuple[int, ...]:
+def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
+
+
+def identity_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Device and inode of a file, links followed; ``None``: there is none."""
+    try:
+        return _identity(Path(path).stat())
+    except (OSError, ValueError):
+        return None
 
 
 def _unreadable(label: str, problem: OSError | ValueError) -> SourceError:

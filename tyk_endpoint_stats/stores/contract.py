@@ -8,6 +8,7 @@ What is not abstract here is convenience over them, and the same for every store
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, tzinfo
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -102,6 +103,13 @@ class ReadableStore(ABC):
     """
 
     warnings: Sequence[str] = ()
+
+    def files(self) -> Sequence[Path]:
+        """The files that it has open: nobody else in this process may open them, a source of records least of all.
+
+        Closing any descriptor of SQLite's file takes the process's locks from it.
+        """
+        return ()
 
     @abstractmethod
     def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:

@@ -1,7 +1,7 @@
 """CSV into records: Tyk Pump's, MongoDB's and SQL's exports of its tables, and what a spreadsheet saves of them.
 
-Columns go by the names of the header, in any dialect, so files of older Pumps, which have fewer, are read too. Pump's
-own has no column for GraphQL and MCP: such hits can't be told apart, and count.
+Columns go by the names of the header, in any dialect, so files of older Pumps, which have fewer, are read too.
+Pump's own has no column for GraphQL and MCP: such hits can't be told apart, and count.
 """
 
 import re
