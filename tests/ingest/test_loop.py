@@ -10,7 +10,7 @@ from tyk_endpoint_stats import Record, read_records
 from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.errors import SourceError, StoreError
 from tyk_endpoint_stats.ingest.loop import IngestReport, Limits, ingest
-from tyk_endpoint_stats.sources import blocks
+from tyk_endpoint_stats.sources.forms import blocks
 from tyk_endpoint_stats.sources.contract import Chunk, Reading, Rejected, Source
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing import hit

@@ -327,11 +327,11 @@ def test_several_processes_read_it_right(tmp_path):
 def test_the_same_traffic_in_every_form_gives_the_same_answers(tmp_path):
     traffic = Traffic(records=4000, full=True)
     answers = []
-    for form in FORMATS:
-        file = tmp_path / form
+    for written in FORMATS:
+        file = tmp_path / written
         with file.open("wb") as out:
-            traffic.write(out, form)
-        packed = tmp_path / f"{form}.gz"
+            traffic.write(out, written)
+        packed = tmp_path / f"{written}.gz"
         packed.write_bytes(gzip.compress(file.read_bytes()))
         file.unlink()
         with open_store("memory://") as store:

@@ -38,10 +38,11 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 
-_LITERALS = rb"[ \t\r\n,:\w.+\-]*+"
+_LITERALS = rb"[ \t\r\n,:0-9.+\-Eaeflnrstu]*+"
 _STRING = rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+"'
 _UP_TO_BRACKET = re.compile(_LITERALS + rb"(?:" + _STRING + rb"[ \t\r\n]*+(?=[,:}\]])" + _LITERALS + rb")*+")
 _MAY_GO_ON = re.compile(rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+(?:\\?|"[ \t\r\n]*+)\Z')
+_MAY_BE_NAME = re.compile(rb'[ \t\r\n]*+(?:["}]|\Z)')
 _BEHIND_CLOSING = re.compile(rb"[ \t\r\n]*+([,}\]])?")
 _NEXT_VALUE = re.compile(rb"\n(?=[{\[])|(?<=\})[ \t\r\n,]*+(?=\{)")
 _SEPARATORS = re.compile(rb"[ \t\r\n,\[\]\x1e]*+")
@@ -79,6 +80,9 @@ def scan_value(data: bytes | bytearray, scan: Scan) -> bool:
         if byte in b"{[":
             scan.depth += 1
             scan.at = at + 1
+            if byte in b"{" and not _MAY_BE_NAME.match(data, at + 1):
+                scan.broken = True
+                return True
             continue
         if byte in b"}]" and scan.depth > 0:
             if scan.depth == 1:

@@ -18,7 +18,7 @@ from tyk_endpoint_stats.sources.forms.json_text import (
 from tyk_endpoint_stats.sources.forms.parts import is_container_log
 from tyk_endpoint_stats.sources.forms.values import first_value
 
-__all__ = ["HEAD_BYTES", "form_of", "read_at", "refuse_other_files"]
+__all__ = ["HEAD_BYTES", "OTHER_FILES", "OtherFile", "form_of", "read_at", "refuse_other_files"]
 
 HEAD_BYTES = 64 * 2**10
 """What a form is told by."""
@@ -26,7 +26,7 @@ HEAD_BYTES = 64 * 2**10
 _ELEMENTS = (b"{", b"[", b"]", b"null")
 
 
-class _Other(Struct, frozen=True):
+class OtherFile(Struct, frozen=True):
     """A kind of file that is known and not read.
 
     Attributes:
@@ -40,17 +40,17 @@ class _Other(Struct, frozen=True):
     message: str
 
 
-_OTHERS = (
-    _Other(0, b"\xff\xfe", "UTF-16; save it as UTF-8"),
-    _Other(0, b"\xfe\xff", "UTF-16; save it as UTF-8"),
-    _Other(0, b"PK\x03\x04", "a zip archive; unpack it first"),
-    _Other(257, b"ustar", "a tar archive; unpack it first"),
-    _Other(0, b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first"),
-    _Other(0, b"Rar!\x1a\x07", "a rar archive; unpack it first"),
-    _Other(0, b"PAR1", "a Parquet file; export it as JSON lines or CSV"),
-    _Other(0, b"Obj\x01", "an Avro file; export it as JSON lines or CSV"),
-    _Other(0, b"SQLite format 3\x00", "an SQLite database and no file of records"),
-    _Other(4, b"\x07_id\x00", "a BSON dump; use mongoexport instead of mongodump"),
+OTHER_FILES = (
+    OtherFile(0, b"\xff\xfe", "UTF-16; save it as UTF-8"),
+    OtherFile(0, b"\xfe\xff", "UTF-16; save it as UTF-8"),
+    OtherFile(0, b"PK\x03\x04", "a zip archive; unpack it first"),
+    OtherFile(257, b"ustar", "a tar archive; unpack it first"),
+    OtherFile(0, b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first"),
+    OtherFile(0, b"Rar!\x1a\x07", "a rar archive; unpack it first"),
+    OtherFile(0, b"PAR1", "a Parquet file; export it as JSON lines or CSV"),
+    OtherFile(0, b"Obj\x01", "an Avro file; export it as JSON lines or CSV"),
+    OtherFile(0, b"SQLite format 3\x00", "an SQLite database and no file of records"),
+    OtherFile(4, b"\x07_id\x00", "a BSON dump; use mongoexport instead of mongodump"),
 )
 
 
@@ -60,7 +60,7 @@ def refuse_other_files(head: bytes, label: str) -> None:
     Raises:
         SourceError: it is such a file.
     """
-    for other in _OTHERS:
+    for other in OTHER_FILES:
         if head.startswith(other.magic, other.offset):
             raise SourceError(f"{label}: {other.message}")
 
@@ -87,7 +87,8 @@ def _form_of_objects(stream: ByteStream, text: bytes, line: bytes | None) -> For
     if line is not None and is_value(valid_text(line)[0]):
         return _lines_or_entries(text)
     if line is None:
-        return ValuesForm() if first_value(stream) is not None else None
+        first = first_value(stream)
+        return ValuesForm() if first is not None and is_value(valid_text(first)[0]) else None
     scan = Scan()
     is_known = scan_value(text, scan)
     end = resumption(text, scan) if scan.broken else scan.end
