@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 from msgspec import json
+from tyk_endpoint_stats.stores.sqlite.answers import Answers
 
 from benchmarks.peers import Request
 from tyk_endpoint_stats import Aggregator, Consumer, Record, open_store
@@ -22,7 +23,6 @@ from tyk_endpoint_stats.ingest.batch_builder import Wanted
 from tyk_endpoint_stats.ingest.worker_pool import WorkerPool
 from tyk_endpoint_stats.sources.file import FileSource
 from tyk_endpoint_stats.stores.contract import Store
-from tyk_endpoint_stats.stores.sqlite.answers import Answers
 
 BLOCK_BYTES = 256 * 2**10
 BATCH_STATES = 50_000

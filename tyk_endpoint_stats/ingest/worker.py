@@ -1,7 +1,7 @@
 """A process that decodes and aggregates pieces of files, and never touches a store.
 
 It is started by ``worker_pool.py`` and talks with it over its stdin and stdout in frames: a length, a kind, and
-msgpack or text. Nothing that it reads is ever run. It ends when its stdin does, so it can't outlive whoever started it.
+msgpack or text. Nothing that it reads is ever run. It ends when its stdin does, so it can't outlive its parent.
 """
 
 import signal

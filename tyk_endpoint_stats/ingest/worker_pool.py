@@ -24,7 +24,12 @@ __all__ = ["Packed", "WorkerPool"]
 _WAITING_FRAMES = 1
 """Of a piece whose turn has not come; its process waits then."""
 
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from tyk_endpoint_stats.ingest.worker import main; main()"
+_START = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from tyk_endpoint_stats.ingest.worker import main
+main()
+"""
 
 Frame = tuple[bytes, bytes]
 _decode = msgpack.Decoder(Collected).decode
