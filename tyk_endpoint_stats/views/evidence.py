@@ -15,7 +15,7 @@ MIN_POINTS = 1.0
 
 
 def share_z(part: int, whole: int, part_before: int, whole_before: int) -> float:
-    """By how many standard errors a share rose: the pooled test of two proportions. 0 where either is of nothing."""
+    """By how many standard errors a share rose: the pooled test of two proportions. 0 of nothing."""
     if not whole or not whole_before:
         return 0.0
     pooled = (part + part_before) / (whole + whole_before)

@@ -1,7 +1,6 @@
 """Signing in with a browser: a signed cookie that holds no token, one-time links, and where to go next.
 
-The server keeps no sessions. A cookie is ``1.KID.EXPIRY.MAC``, signed with the digest of the token it was given for:
-it works in every worker and after a restart, carries that token's organisation, and ends when the token is taken
+The server keeps no sessions. A cookie is ``1.KID.EXPIRY.MAC``, signed with the digest of the token it is for: it works in every worker and after a restart, carries that token's organisation, and ends when the token is taken
 from the list. Signing out deletes it in that browser; to end it everywhere, change the token.
 """
 
