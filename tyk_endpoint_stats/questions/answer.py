@@ -98,8 +98,9 @@ def answer(
         rows = list(filter(where.wanted(), rows))
     if bound is not None and len(rows) > bound:
         raise AnswerTooLarge(f"{bound:,} rows")
-    page = order.arranged(rows, after, limit)
-    return Rows(page, row_type, all_rows=rows, compared=before is not None)
+    tail = order.arranged(rows, after)
+    page = tail if limit is None else tail[:limit]
+    return Rows(page, row_type, all_rows=rows, has_more=len(page) < len(tail), compared=before is not None)
 
 
 def _rows(

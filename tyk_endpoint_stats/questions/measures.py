@@ -168,7 +168,7 @@ class Measures(Struct, frozen=True, kw_only=True):
         Args:
             members: which; ``None``: all. ``before`` is there where the row has one, and ``gone`` where it is.
         """
-        plain = {name: _plain(getattr(self, name)) for name in members or self.members()}
+        plain = {name: _plain(getattr(self, name)) for name in (self.members() if members is None else members)}
         if self.before is not None:
             before = self.before
             plain["before"] = {name: _plain(getattr(before, name)) for name in BEFORE_MEMBERS}

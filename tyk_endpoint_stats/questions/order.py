@@ -1,6 +1,7 @@
 """In which order rows come, how many of them, and where the next ones go on."""
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -13,7 +14,8 @@ from tyk_endpoint_stats.questions.measures import Measures
 
 __all__ = ["DEFAULT_ORDER", "Order", "Position", "page_of"]
 
-Row = TypeVar("Row")
+Row = TypeVar("Row", bound=Measures)
+Item = TypeVar("Item")
 
 DEFAULT_ORDER = "-hits"
 """Most hits first."""
@@ -67,26 +69,22 @@ class Order(Struct, frozen=True):
             value = _Reversed(value) if isinstance(value, str) else -value
         return (False, value, -last_hit_us, *ids)
 
-    def arranged(self, rows: list[Any], after: Position | None, limit: int | None) -> list[Any]:
-        """Sort ``rows`` in place, and give those behind a position, up to a limit.
+    def arranged(self, rows: list[Row], after: Position | None = None) -> list[Row]:
+        """Sort ``rows`` in place, and give those behind a position.
 
         Raises:
             InvalidQuestion: ``after`` is no position in this order.
         """
-        key: Callable[[Any], Any] = lambda row: self.key(self.position(row))  # noqa: E731
-        rows.sort(key=key)
-        first = 0
-        if after is not None:
-            try:
-                behind = self.key(after)
-                low, high = 0, len(rows)
-                while low < high:
-                    middle = (low + high) // 2
-                    low, high = (low, middle) if behind < key(rows[middle]) else (middle + 1, high)
-                first = low
-            except (TypeError, ValueError, AttributeError):
-                raise InvalidQuestion("the cursor is none of this question's") from None
-        return rows[first : None if limit is None else first + limit]
+        rows.sort(key=self._key_of)
+        if after is None:
+            return rows
+        try:
+            return rows[bisect_right(rows, self.key(after), key=self._key_of) :]
+        except (TypeError, ValueError):
+            raise InvalidQuestion("this is no position among these rows") from None
+
+    def _key_of(self, row: Measures) -> tuple[Any, ...]:
+        return self.key(self.position(row))
 
 
 class _Reversed(Struct, frozen=True):
@@ -94,11 +92,11 @@ class _Reversed(Struct, frozen=True):
 
     text: str
 
-    def __lt__(self, other: "_Reversed") -> bool:
-        return other.text < self.text
+    def __lt__(self, other: object) -> bool:
+        return other.text < self.text if isinstance(other, _Reversed) else NotImplemented
 
 
-def page_of(rows: Sequence[Row], number: int | None, size: int) -> tuple[Sequence[Row], int]:
+def page_of(rows: Sequence[Item], number: int | None, size: int) -> tuple[Sequence[Item], int]:
     """One page of the rows and the number of pages, by Tyk's rule.
 
     ``None``: all rows, 1 page. 1 and above: that page of ``size`` rows (none past the end), and how many

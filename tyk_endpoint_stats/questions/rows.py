@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import polars
     import pyarrow
 
-__all__ = ["Rows"]
+__all__ = ["Rows", "flat"]
 
 Row = TypeVar("Row", bound=Measures)
 
@@ -24,7 +24,8 @@ class Rows(list[Row]):
     Args:
         rows: in their order.
         row_type: what they are; an empty answer has columns, too.
-        all_rows: all that there are, where ``rows`` are only the first of them.
+        all_rows: all that there are, where ``rows`` are only some of them.
+        has_more: whether others follow behind these.
         compared: whether a period before was asked for.
     """
 
@@ -34,10 +35,12 @@ class Rows(list[Row]):
         row_type: type[Row] | None = None,
         *,
         all_rows: Sequence[Row] | None = None,
+        has_more: bool = False,
         compared: bool = False,
     ) -> None:
         super().__init__(rows)
         self.row_type = row_type
+        self.has_more = has_more
         self.compared = compared
         self._all_rows = all_rows
 

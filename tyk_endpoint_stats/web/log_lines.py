@@ -1,23 +1,25 @@
 """What may stand in a log: one event, one line, plain ASCII, and no secret.
 
 Where a gateway does not hash keys a consumer id is a credential, and anything else in a target may be one by
-mistake. So of a target only known words, numbers of a date and ``p`` are written; every other part becomes the
-first 8 hexadecimal digits of its SHA-256, which still tells equal from different.
+mistake. So of a target only the words of the table of routes, numbers of a date, and parameters whose values are of
+a closed set are written; every other part of a path becomes the first 8 hexadecimal digits of its SHA-256, which
+still tells equal from different.
 """
 
 import logging
 import re
+from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from tyk_endpoint_stats.core.fingerprint import fingerprint
+from tyk_endpoint_stats.web.table import PUBLIC_PARAMETERS, PUBLIC_SEGMENTS
 from tyk_endpoint_stats.web.targets import path_and_query
 
 __all__ = ["LineFormatter", "one_line", "safe_target"]
 
-_WORDS = frozenset({"", "api", "activity", "keys", "oauthid", "endpoint", "health", "ready", "openapi.json"})
+_WORDS = PUBLIC_SEGMENTS | {""}
 _NUMBER = re.compile("[0-9]{1,4}")
-_PAGE = re.compile("p=-?[0-9]{1,18}")
 _MAX_SEGMENTS = 24
 _LEAST_SECRET = 4
 _UNPRINTABLE = re.compile("[^ -~]")
@@ -74,8 +76,15 @@ def safe_target(target: str) -> str:
         shown += "/..."
     if not query:
         return shown
-    pages = [pair for pair in query.split("&") if _PAGE.fullmatch(pair)]
-    return f"{shown}?{pages[0] if len(pages) == 1 else ''}{'' if query == ''.join(pages) else '...'}"
+    pairs = query.split("&")
+    times = Counter(pair.partition("=")[0] for pair in pairs)
+    public = [pair for pair in pairs if times[pair.partition("=")[0]] == 1 and _is_public(pair)]
+    return f"{shown}?{'&'.join(public)}{'' if len(public) == len(pairs) else '...'}"
+
+
+def _is_public(pair: str) -> bool:
+    name, _, value = pair.partition("=")
+    return any(parameter.is_public(value) for parameter in PUBLIC_PARAMETERS.get(name, ()))
 
 
 def _safe(segment: str) -> str:

@@ -7,15 +7,20 @@ from msgspec import Struct, structs
 
 from tyk_endpoint_stats.web.tyk_json import error_body
 
-__all__ = ["Request", "Response", "busy_response", "error_response", "json_response"]
+__all__ = [
+    "JSON",
+    "Headers",
+    "Request",
+    "Response",
+    "busy_response",
+    "error_response",
+    "json_response",
+    "make_response",
+]
 
 Headers = tuple[tuple[str, str], ...]
 
-BASE_HEADERS: Headers = (
-    ("Content-Type", "application/json; charset=utf-8"),
-    ("X-Content-Type-Options", "nosniff"),
-    ("Cache-Control", "no-store"),
-)
+JSON = "application/json; charset=utf-8"
 
 
 class Request(Struct, frozen=True):
@@ -35,11 +40,20 @@ class Request(Struct, frozen=True):
 
 
 class Response(Struct, frozen=True):
-    """One answer. ``Date`` and ``Connection`` are the shell's to add; everything else is here."""
+    """One answer. ``Date`` and ``Connection`` are the shell's to add; everything else is here.
+
+    Attributes:
+        status: the HTTP status.
+        headers: in the order in which they are sent.
+        body: the bytes behind them.
+        keep: whether it may be given again as long as the store stays as it is, to whoever may see the same
+            organisation and asks for the same target and form.
+    """
 
     status: int
     headers: Headers
     body: bytes
+    keep: bool = False
 
     @property
     def reason(self) -> str:
@@ -51,9 +65,38 @@ class Response(Struct, frozen=True):
         return structs.replace(self, body=b"")
 
 
-def json_response(status: int, body: bytes, extra: Headers = ()) -> Response:
+def make_response(
+    status: int,
+    media_type: str,
+    body: bytes,
+    extra: Headers = (),
+    *,
+    cache_control: str = "no-store",
+    keep: bool = False,
+) -> Response:
+    """A response of any kind: HTML, CSV, a redirect.
+
+    Args:
+        status: the HTTP status.
+        media_type: with its charset.
+        body: the bytes.
+        extra: further headers, such as ``Location`` or ``Set-Cookie``.
+        cache_control: what whoever gets it may keep of it.
+        keep: see ``Response``.
+    """
+    headers = (
+        ("Content-Type", media_type),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Cache-Control", cache_control),
+        ("Content-Length", str(len(body))),
+        *extra,
+    )
+    return Response(status, headers, body, keep)
+
+
+def json_response(status: int, body: bytes, extra: Headers = (), *, keep: bool = False) -> Response:
     """A response with JSON in it."""
-    return Response(status, (*BASE_HEADERS, ("Content-Length", str(len(body))), *extra), body)
+    return make_response(status, JSON, body, extra, keep=keep)
 
 
 def error_response(status: int, message: str, extra: Headers = ()) -> Response:

@@ -1,8 +1,10 @@
 """How the routes answer, whatever carries them."""
 
-from datetime import UTC, tzinfo
+from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
+from secrets import token_hex
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from tyk_endpoint_stats.web.tokens import Tokens
 
@@ -17,9 +19,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         zone: the reporting time zone: whose days are asked for, and in which ``last_hit`` is written.
         page_size: rows on a page where ``?p=`` asks for one.
         end_date_exclusive: the older Dashboard's reading: the last day is not part of the range.
-        max_rows: a question with more rows in its answer is refused, also where it asks for a page of them: the
-            memory that it takes must have a bound. So is one with so many bytes in it as if paths were several
-            times as long as usual. ``None``: there is no bound.
+        max_rows: an answer with more rows in it is refused; a page of them is given, however many there are in all.
+            So is one with so many bytes in it as if paths were several times as long as usual. ``None``: there is
+            no bound.
+        now: the clock: what `today` and the last 30 days are.
+        nonce: a part of every entity tag: versions of a store may begin anew with the process that serves it.
 
     Raises:
         ValueError: ``page_size`` or ``max_rows`` is below 1.
@@ -30,6 +34,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     page_size: int = 10
     end_date_exclusive: bool = False
     max_rows: int | None = 10_000
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    nonce: str = field(default_factory=lambda: token_hex(8))
 
     @property
     def max_bytes(self) -> int | None:
