@@ -1,5 +1,6 @@
 """How the routes answer, whatever carries them."""
 
+import re
 from datetime import UTC, tzinfo
 
 from msgspec import Struct
@@ -7,6 +8,8 @@ from msgspec import Struct
 from tyk_endpoint_stats.web.tokens import Tokens
 
 __all__ = ["Settings"]
+
+_PUBLIC_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*[^/?#\s])?", re.ASCII)
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -20,9 +23,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         max_rows: a question with more rows in its answer is refused, also where it asks for a page of them: the
             memory that it takes must have a bound. So is one with so many bytes in it as if paths were several
             times as long as usual. ``None``: there is no bound.
+        public_url: under which clients reach the server, where that is not where it listens: ``https://stats.example``,
+            with a prefix or without. No slash at the end. ``None``: where it listens.
 
     Raises:
-        ValueError: ``page_size`` or ``max_rows`` is below 1.
+        ValueError: ``page_size`` or ``max_rows`` is below 1, or ``public_url`` is none.
     """
 
     tokens: Tokens
@@ -30,6 +35,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     page_size: int = 10
     end_date_exclusive: bool = False
     max_rows: int | None = 10_000
+    public_url: str | None = None
 
     @property
     def max_bytes(self) -> int | None:
@@ -41,3 +47,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             raise ValueError(f"page_size must be 1 or more, not {self.page_size}")
         if self.max_rows is not None and self.max_rows < 1:
             raise ValueError(f"max_rows must be 1 or more, not {self.max_rows}")
+        if self.public_url is not None and not _PUBLIC_URL.fullmatch(self.public_url):
+            raise ValueError(
+                "public_url must be http:// or https://, a host, and a path at most, without a slash at the end"
+            )
