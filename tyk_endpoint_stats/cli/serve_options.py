@@ -60,7 +60,7 @@ def _options() -> list[Callable[[Decorated], Decorated]]:
             type=click.Choice(["token", "open", "off"]),
             default="token",
             show_default=True,
-            help="Who may read /metrics (Prometheus): holders of a token that is bound to no organisation, all, nobody.",
+            help="Who may read /metrics (Prometheus): holders of a token without an organisation, all, or nobody.",
         ),
         click.option(
             "--log-format",
