@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EPIPE
+from errno import EBADF, EDQUOT, EFBIG, EIO, ENOSPC, EPIPE
 from types import FrameType
 from typing import NoReturn, TextIO
 
@@ -14,6 +14,9 @@ import click
 from tyk_endpoint_stats.cli.escaping import printable
 
 __all__ = ["run"]
+
+_OF_OUTPUT = {EBADF, EDQUOT, EFBIG, EIO, ENOSPC}
+"""What an error without a file's name says of stdout: other files are named where they fail."""
 
 
 def run(program: Callable[[], object]) -> NoReturn:
@@ -47,10 +50,16 @@ def _status_of(program: Callable[[], object]) -> int:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except OSError as problem:
         if problem.errno != EPIPE and _flushed():
-            name = f"{problem.filename}: " if isinstance(problem.filename, str) else ""
-            _say(f"{name}{problem.strerror or problem}")
+            _say(_sentence(problem))
         return 1
     return 0
+
+
+def _sentence(problem: OSError) -> str:
+    said = problem.strerror or str(problem)
+    if isinstance(problem.filename, str):
+        return f"{problem.filename}: {said}"
+    return f"stdout can't be written to: {said}" if problem.errno in _OF_OUTPUT else said
 
 
 def _prepare_streams() -> None:
