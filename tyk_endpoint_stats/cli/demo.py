@@ -51,13 +51,17 @@ def demo(records: int, seed: int, days: float, form: str, story: bool, lean: boo
     Keys and endpoints follow Zipf's law, days and weeks have their shape; there are late, doubled, TCP, GraphQL
     and MCP records, errors of the gateway's own, ids of every kind.
     """
+    from tyk_endpoint_stats.cli.output_file import whole_file
     from tyk_endpoint_stats.demo import Traffic
 
+    is_stdout = str(output) == "-"
     traffic = Traffic(records=records, seed=seed, days=days, full=not lean, story=story)
     try:
-        with click.open_file(str(output), "wb") as file:
+        with click.open_file("-", "wb") if is_stdout else whole_file(output) as file:
             traffic.write(cast("BinaryIO", file), form)
     except BrokenPipeError:
         raise
     except OSError as problem:
-        raise click.ClickException(f"{output}: can't be written: {problem.strerror}") from problem
+        raise click.ClickException(
+            f"{'stdout' if is_stdout else output}: can't be written: {problem.strerror}"
+        ) from problem

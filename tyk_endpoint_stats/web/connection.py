@@ -10,7 +10,7 @@ from email.utils import formatdate
 from msgspec import Struct
 
 from tyk_endpoint_stats.web.head import MAX_HEAD_BYTES, Head, Refused, read_head
-from tyk_endpoint_stats.web.log_lines import safe_target
+from tyk_endpoint_stats.web.log_lines import FIELDS, safe_target
 from tyk_endpoint_stats.web.messages import Request, Response, error_response
 from tyk_endpoint_stats.web.send_budget import SMALL_BYTES
 
@@ -19,6 +19,9 @@ __all__ = ["Connection", "Limits", "wire_head"]
 Respond = Callable[[Request, ExitStack], Response]
 """Gives the answer, and into the stack what is to be held until that is sent."""
 
+OnAnswer = Callable[[int, float], None]
+"""Told the status of each answer, and how many seconds it took."""
+
 _access = logging.getLogger("tyk_endpoint_stats.access")
 
 
@@ -26,7 +29,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     """The server's bounds. Every deadline is the total of a wait, not the time between two bytes.
 
     Attributes:
-        idle_s: how long a connection may wait before the first byte of a request.
+        idle_s: how long a connection may wait before the first byte of a request. Longer than the 60 s that
+            balancers keep one (nginx, AWS, HAProxy): the side that sends requests must be the first to close, or it
+            sends one into a connection that closes just then, and somebody gets a 502. Where others wait for its
+            place it is ``head_s``.
         head_s: from the first byte of a head to its end.
         write_s: to take an answer off our hands.
         linger_s, linger_bytes: what is read and thrown away after the last answer, so that a reset does not
@@ -41,7 +47,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         backlog: how many connections the kernel keeps for us.
     """
 
-    idle_s: float = 5.0
+    idle_s: float = 75.0
     head_s: float = 5.0
     write_s: float = 15.0
     linger_s: float = 1.0
@@ -58,14 +64,28 @@ class Limits(Struct, frozen=True, kw_only=True):
 class Connection:
     """One client's connection, run by one thread; ``stop`` may be called from another."""
 
-    def __init__(self, sock: socket.socket, peer: str, respond: Respond, limits: Limits) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        peer: str,
+        respond: Respond,
+        limits: Limits,
+        on_answer: OnAnswer = lambda status, seconds: None,
+    ) -> None:
         self.peer = peer
         self._sock = sock
         self._respond = respond
         self._limits = limits
         self._buffer = bytearray()
+        self._on_answer = on_answer
         self._stopping = False
         self._idle = True
+        self._idle_since = time.monotonic()
+
+    @property
+    def idle_since(self) -> float | None:
+        """Since when nothing of a request has come, by ``time.monotonic``; ``None``: one is being served."""
+        return self._idle_since if self._idle and not self._stopping else None
 
     def stop(self) -> None:
         """Answer what has begun, then close; a connection without a request in it closes at once."""
@@ -81,7 +101,8 @@ class Connection:
     def run(self) -> None:
         """Serve until either side is done. The caller closes the socket."""
         try:
-            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._sock.family != socket.AF_UNIX:
+                self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for number in range(1, self._limits.requests + 1):
                 if not self._serve_one(last=number == self._limits.requests):
                     return
@@ -110,6 +131,7 @@ class Connection:
 
     def _next_head(self) -> Head | None:
         """The next head; ``None``: the client closed, or sent nothing in time."""
+        self._idle_since = time.monotonic()
         self._idle = not self._buffer
         if self._stopping:
             self.stop()  # it may have been called while the last answer was on its way
@@ -151,7 +173,9 @@ class Connection:
                 self._sock.sendall(piece)
             note = ""
         finally:
-            _log_access(self.peer, head, response, time.monotonic() - began, note)
+            took_s = time.monotonic() - began
+            self._on_answer(response.status, took_s)
+            _log_access(self.peer, head, response, took_s, note)
 
     def _linger(self) -> None:
         # Closing with unread bytes makes the kernel send a reset, which may overtake the answer.
@@ -179,8 +203,11 @@ def wire_head(response: Response, close: bool, minor: int = 1) -> bytes:
 def _log_access(peer: str, head: Head | None, response: Response, took_s: float, note: str) -> None:
     if _access.isEnabledFor(logging.INFO):
         method, target = (head.method, safe_target(head.target)) if head else ("-", "-")
-        size = len(response.body)
-        _access.info("%s %s %s %d %d %.1fms%s", peer, method, target, response.status, size, took_s * 1000, note)
+        size, ms = len(response.body), took_s * 1000
+        fields = {"peer": peer, "method": method, "target": target, "status": response.status, "bytes": size}
+        fields |= {"ms": round(ms, 1), "taken": not note}
+        text = "%s %s %s %d %d %.1fms%s"
+        _access.info(text, peer, method, target, response.status, size, ms, note, extra={FIELDS: fields})
 
 
 def _quietly(call: Callable[[int], None], argument: int) -> None:

@@ -5,13 +5,7 @@ from the list. Signing out deletes it in that browser; to end it everywhere, cha
 """
 
 import re
-import secrets
-import time
-from collections import deque
-from collections.abc import Callable
-from hashlib import sha256
 from hmac import compare_digest, digest
-from threading import Lock
 from urllib.parse import parse_qs
 
 from tyk_endpoint_stats.web.messages import Request
@@ -21,7 +15,6 @@ __all__ = [
     "COOKIE",
     "MAX_FORM_BYTES",
     "SESSION_S",
-    "SignIn",
     "cookie_of",
     "ended_cookie",
     "form_of",
@@ -35,54 +28,9 @@ COOKIE = "tyk_endpoint_stats"
 SESSION_S = 12 * 3600
 MAX_FORM_BYTES = 4_096
 
-ONCE_S = 600
-"""How long a one-time link works."""
-
-_MAX_FAILURES, _FAILURES_S = 10, 60.0
 _NAME = b"tyk-endpoint-stats ui session 1 "
 _COOKIE = re.compile(r"1\.([0-9a-f]{18})\.([0-9]{1,12})\.([0-9a-f]{64})")
 _NEXT = re.compile(r"/ui/[!-\[\]-~]*")  # printable ASCII without a backslash
-
-
-class SignIn:
-    """What signing in must remember: one-time codes, and how often it failed. Thread-safe; of one process.
-
-    Args:
-        clock: seconds that never go back.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = Lock()
-        self._codes: dict[bytes, tuple[float, str]] = {}
-        self._failures: deque[float] = deque()
-
-    def code_for(self, token: str) -> str:
-        """A code of 160 random bits that stands for a token once, within ten minutes."""
-        code = secrets.token_hex(20)
-        with self._lock:
-            self._codes[sha256(code.encode()).digest()] = (self._clock() + ONCE_S, token)
-        return code
-
-    def redeem(self, code: str) -> str | None:
-        """The token that a code stands for; ``None``: it was used, is too old, or never was one."""
-        key = sha256(code.encode("utf-8", "surrogatepass")).digest()  # equal in no time that tells anything
-        with self._lock:
-            until, token = self._codes.pop(key, (0.0, ""))
-        return token if token and self._clock() < until else None
-
-    def failed(self) -> None:
-        """Remember that somebody tried in vain."""
-        with self._lock:
-            self._failures.append(self._clock())
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether so many tried in vain within a minute that nobody may try for now."""
-        with self._lock:
-            while self._failures and self._failures[0] <= self._clock() - _FAILURES_S:
-                self._failures.popleft()
-            return len(self._failures) >= _MAX_FAILURES
 
 
 def session_cookie(tokens: Tokens, token: str, now_s: float, *, secure: bool) -> str | None:
