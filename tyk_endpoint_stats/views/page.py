@@ -126,7 +126,7 @@ class LatencyBox(Struct, frozen=True, kw_only=True):
     note: str
 
 
-class State(Struct, frozen=True, kw_only=True):
+class State(Struct, frozen=True):
     """Why there is nothing to see, and what to do."""
 
     title: str

@@ -13,6 +13,8 @@ from tyk_endpoint_stats.web.head import MAX_HEAD_BYTES, Head, Refused, read_head
 from tyk_endpoint_stats.web.log_lines import FIELDS, safe_target
 from tyk_endpoint_stats.web.messages import Request, Response, error_response
 from tyk_endpoint_stats.web.send_budget import SMALL_BYTES
+from tyk_endpoint_stats.web.sessions import FORM_PATHS, MAX_FORM_BYTES
+from tyk_endpoint_stats.web.targets import path_and_query
 
 __all__ = ["Connection", "Limits", "wire_head"]
 
@@ -113,6 +115,7 @@ class Connection:
         """One request and its answer; ``False``: the connection is over."""
         try:
             head = self._next_head()
+            body = self._form(head) if head is not None else b""
         except Refused as refused:
             response = error_response(refused.status, str(refused))
             self._send(response.without_body() if refused.is_head else response, True, None, time.monotonic())
@@ -122,7 +125,7 @@ class Connection:
             return False
         began = time.monotonic()
         with ExitStack() as until_sent:
-            response = self._respond(Request(head.method, head.target, head.headers), until_sent)
+            response = self._respond(Request(head.method, head.target, head.headers, body), until_sent)
             close = last or self._stopping or not head.keep_alive
             self._send(response, close, head, began)
         if close:
@@ -153,6 +156,25 @@ class Connection:
                 self._idle = False
                 deadline = time.monotonic() + self._limits.head_s
             self._buffer += received
+
+    def _form(self, head: Head) -> bytes:
+        """The body of a form of the pages; of anything else none is read, and the connection closes anyway."""
+        length = int(head.headers.get("content-length", "0"))
+        path = path_and_query(head.target)[0]
+        if head.method != "POST" or path not in FORM_PATHS or length > MAX_FORM_BYTES:
+            return b""
+        deadline = time.monotonic() + self._limits.head_s
+        while len(self._buffer) < length:
+            try:
+                received = self._receive(deadline)
+            except TimeoutError:
+                raise Refused(408, "The form took too long", False) from None
+            if not received:
+                raise Refused(400, "The form ended too early", False)
+            self._buffer += received
+        body = bytes(self._buffer[:length])
+        del self._buffer[:length]
+        return body
 
     def _receive(self, deadline: float) -> bytes:
         left = deadline - time.monotonic()

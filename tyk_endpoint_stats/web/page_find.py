@@ -1,6 +1,7 @@
-"""Finding a consumer, an endpoint or an API by any piece of its name, a raw key by its hash; and what is counted."""
+"""Finding a consumer, an endpoint or an API by a piece of its name, a raw key by its hash; and what is counted."""
 
 from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from tyk_endpoint_stats.core.buckets import ALL_DAYS
@@ -24,6 +25,13 @@ __all__ = ["about_page", "find_page"]
 
 _MAX_FOUND = 10
 _LEAST_KEY = 8
+_COUNTED = (
+    "Every request that the gateway recorded counts once, with its status, its latency and the quarter hour "
+    "it ended in. Errors are statuses from 400 on, server errors those from 500 on. A request with both a key and an OAuth "
+    "client counts for both of them, and once in totals. Latency is what the gateway measured from the request’s "
+    "arrival to the answer; percentiles are good for about 1 %. A share is called changed where it moved by a "
+    "point at least, and by more than chance does once in 700 times."
+)
 _Found = tuple[Cell, EndpointStats]
 
 
@@ -35,7 +43,9 @@ def find_page(asked: Asked) -> Page | str:
     framed(asked, page, "find")
     page.foot_links = [one for one in page.foot_links if one.text == "What is counted"]
     if not text:
-        page.state = State("What are you looking for?", ["A key, its hash, an alias, a path: a piece of it will do."])
+        page.state = State(
+            "What are you looking for?", ["A key, its hash, an alias, a path: a piece of it will do."]
+        )
         return page
     consumers, endpoints = _all(asked, Dimension.CONSUMER), _all(asked, Dimension.ENDPOINT)
     hashes = {hash_token(text, each) for each in ALGORITHMS} if len(text) >= _LEAST_KEY else set()
@@ -54,9 +64,7 @@ def find_page(asked: Asked) -> Page | str:
         for group, stats in consumers
         if fits(_consumer(group).id, group.alias)
     ]
-    found_endpoints = [
-        (_endpoint_cell(asked, group), stats) for group, stats in endpoints if fits(_path(group)[1])
-    ]
+    found_endpoints = [(_endpoint_cell(asked, group), stats) for group, stats in endpoints if fits(_path(group)[1])]
     apis = _apis(asked, endpoints, fits)
     every = [*found_consumers, *found_endpoints, *apis]
     exact = [group for group, _ in consumers if wanted in (_consumer(group).id.casefold(), group.alias.casefold())]
@@ -135,15 +143,13 @@ def _box(title: str, found: Sequence[_Found]) -> TableBox:
 
 def about_page(asked: Asked) -> Page:
     """What is counted and how, how far, and from what."""
-    from tyk_endpoint_stats import __version__
-
     query = asked.query
     page = Page(section="", title="What is counted", facts_title="This server")
     framed(asked, page, "about")
     page.foot_links = []
     known = meta(asked.store, zone=query.period.zone, org_id=asked.org_id)
     facts: list[tuple[str, Any]] = [
-        ("Version", __version__),
+        ("Version", _version()),
         ("Zone", f"{zone_name(asked.settings.zone)}: whose days are meant where an address names none"),
         ("Your token sees", "all organisations" if asked.org_id is None else f"organisation {asked.org_id}"),
         ("First request", "–" if known.first_hit is None else f"{known.first_hit:%Y-%m-%d %H:%M}"),
@@ -155,16 +161,15 @@ def about_page(asked: Asked) -> Page:
     if isinstance(asked.store, Store) and asked.org_id is None:
         facts += [(f"Source {number}", text) for number, text in enumerate(_sources(asked.store), 1)]
     page.facts = [(name, str(text)) for name, text in facts]
-    page.parts = [
-        Part(
-            "Every request that the gateway recorded counts once, with its status, its latency and the quarter hour "
-            "it ended in. Errors are statuses from 400 on; server errors from 500 on. A request with both a key and "
-            "an OAuth client counts for both of them, and once in totals. Latency is what the gateway measured from "
-            "the request's arrival to the answer; percentiles are good for about 1 %. A share is called changed where "
-            "it moved by a point at least and chance alone would do that once in 700 times."
-        )
-    ]
+    page.parts = [Part(_COUNTED)]
     return page
+
+
+def _version() -> str:
+    try:
+        return version("tyk-endpoint-stats")
+    except PackageNotFoundError:  # run from a folder
+        return "unknown"
 
 
 def _sources(store: Store) -> list[str]:
@@ -173,4 +178,3 @@ def _sources(store: Store) -> list[str]:
     except StoreError:
         return []
     return [f"{one.source}: {plural(one.counts.counted, 'request')} counted" for one in sources[:_MAX_FOUND]]
-

@@ -162,7 +162,7 @@ def chart_of(query: PageQuery, page: str, folded: Folded[Key], timeline: Timelin
                 href=href,
             )
         )
-        counts = (stats.hits, classes.c2xx, classes.c3xx, classes.c4xx, classes.c5xx)
+        counts: list[int] = [stats.hits, classes.c2xx, classes.c3xx, classes.c4xx, classes.c5xx]
         rows.append(
             [
                 Cell(name, href),
@@ -242,7 +242,7 @@ def _item(query: PageQuery, change: Change[Key], link: Callable[[Line[Key]], str
     if isinstance(line.key, Endpoint):
         name, detail = path_text(line.key.path), line.name or line.key.api_id
     else:
-        name, detail = consumer_text(line), ""  # type: ignore[arg-type]
+        name, detail = consumer_text(line), ""
     return ChangeItem(
         tag=str(change.tag), name=name, href=link(line), detail=detail, text=_text(query, change), is_path=is_path
     )

@@ -83,7 +83,9 @@ def short_box(
 ) -> TableBox:
     """The busiest lines, and a link to the page that has all of them."""
     columns = _columns(query, page, lines, with_sorts=False)
-    table = Table(title=title, columns=[column for _, column in columns], rows=_rows(query, columns, lines[:TOP], link))
+    table = Table(
+        title=title, columns=[column for _, column in columns], rows=_rows(query, columns, lines[:TOP], link)
+    )
     return TableBox(table=table, all_href=query.link(page))
 
 
@@ -186,10 +188,10 @@ def _filtered(lines: Sequence[Line[Key]], given: dict[str, str]) -> list[Line[Ke
     for line in lines:
         key = line.key
         if isinstance(key, Endpoint):
-            words = (key.path, line.name, key.api_id)
+            words = [key.path, line.name, key.api_id]
             wanted = not api_id or key.api_id == api_id
         else:
-            words = (line.name, key.id)
+            words = [line.name, key.id]
             wanted = not kind or key.kind == kind
         if text and not any(text in word.casefold() for word in words):
             continue

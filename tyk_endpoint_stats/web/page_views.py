@@ -251,7 +251,7 @@ def _facts(query: PageQuery, folded: Folded[Endpoint]) -> list[tuple[str, str]]:
 
 
 def _endpoint_and_alias(aliases: set[str]) -> Callable[[Group], tuple[Endpoint, str]]:
-    """For ``fold``: lines are endpoints, and the consumer's alias is taken on the way: no second read for a name."""
+    """For ``fold``: lines are endpoints; the consumer's alias is taken on the way: no second read for a name."""
 
     def key_of(group: Group) -> tuple[Endpoint, str]:
         aliases.add(group.alias)

@@ -3,15 +3,22 @@
 import logging
 import secrets
 from collections.abc import Callable
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
-from tyk_endpoint_stats.core.instants import format_rfc3339
 from tyk_endpoint_stats.errors import AnswerTooLarge, InvalidQuestion, StoreBusy
 from tyk_endpoint_stats.markup.tables import Cell
+from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.views.page import Page
 from tyk_endpoint_stats.web.log_lines import one_line
-from tyk_endpoint_stats.web.messages import Request, Response
-from tyk_endpoint_stats.web.page_files import csv_response, html_response, json_rows_response, page_response
+from tyk_endpoint_stats.web.messages import Request, Response, error_response
+from tyk_endpoint_stats.web.page_files import (
+    html_response,
+    page_response,
+    plain_response,
+    redirect,
+    rows_response,
+    static_response,
+)
 from tyk_endpoint_stats.web.page_find import about_page, find_page
 from tyk_endpoint_stats.web.page_query import page_query
 from tyk_endpoint_stats.web.page_reading import Asked
@@ -24,6 +31,7 @@ from tyk_endpoint_stats.web.page_views import (
     overview_page,
 )
 from tyk_endpoint_stats.web.sessions import (
+    MAX_FORM_BYTES,
     cookie_of,
     ended_cookie,
     form_of,
@@ -35,9 +43,9 @@ from tyk_endpoint_stats.web.sessions import (
 from tyk_endpoint_stats.web.settings import Settings
 from tyk_endpoint_stats.web.targets import path_and_query
 from tyk_endpoint_stats.web.tokens import Access
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.web.ui_routes import FILE_ENDINGS
 
-__all__ = ["page_names", "respond_page"]
+__all__ = ["PAGES", "respond_page", "respond_root"]
 
 _log = logging.getLogger(__name__)
 
@@ -52,17 +60,8 @@ PAGES: dict[str, Callable[[Asked], Answer | str]] = {
 }
 """By name. A text is the address of another page."""
 
-FILES = {"csv": csv_response, "json": json_rows_response, "html": html_response}
-"""What else a page can be had as, by the ending of its name."""
-
 _AGAIN_S = 3
 _POSTED = ("login", "logout")
-
-
-def page_names() -> list[str]:
-    """The words that addresses of pages are made of: nothing secret, so that a log may show them."""
-    files = [f"{name}.{ending}" for name in PAGES for ending in FILES]
-    return ["ui", "static", *PAGES, *_POSTED, *files]
 
 
 def _alone(found: Page | str) -> Answer | str:
@@ -80,34 +79,54 @@ def respond_page(request: Request, store: ReadableStore, settings: Settings, acc
     """
     path, query = path_and_query(request.target)
     name = path.removeprefix("/ui/")
+    if not settings.ui:
+        return _no_pages(access)
     if path == "/ui":
-        return _see_other(f"ui/?{query}" if query else "ui/")
+        return redirect(f"ui/?{query}" if query else "ui/")
     if request.method == "POST":
         return _posted(name, request, settings)
     if name.startswith("static/"):
-        return _static(name.removeprefix("static/"))
+        return static_response(name.removeprefix("static/"))
     if name == "login":
         return _login(query, settings)
     now = settings.now()
     access = access or session_access(settings.tokens, cookie_of(request), now.timestamp())
     if access is None:
-        return _see_other(_login_address(request.target))
+        return redirect(_login_address(name, query))
     asked = Asked(store, settings, access.org_id, page_query(query, settings.zone, now))
     return _page(asked, name, request)
+
+
+def respond_root(request: Request, settings: Settings, access: Access | None) -> Response:
+    """What stands at ``/``: for a browser the way to the pages, for others nothing."""
+    if settings.ui and "text/html" in request.headers.get("accept", ""):
+        return redirect("ui/")
+    return _no_pages(access)
+
+
+def _no_pages(access: Access | None) -> Response:
+    if access is None:
+        return error_response(401, "Not authorised", (("WWW-Authenticate", "Bearer"),))
+    return error_response(404, "Not found")
+
+
+def _login_address(name: str, query: str) -> str:
+    wanted = f"/ui/{name}" + (f"?{query}" if query else "")
+    return f"login?next={quote(wanted, safe='')}" if wanted != "/ui/" else "login"
 
 
 def _page(asked: Asked, name: str, request: Request) -> Response:
     name, _, ending = (name or "overview").partition(".")
     made = PAGES.get(name)
-    if made is None or (ending and ending not in FILES):
+    if made is None or (ending and ending not in FILE_ENDINGS):
         return _problem(asked, 404, "No such page", ["What was here may have another name now."])
     try:
         answer = made(asked)
         if isinstance(answer, str):
-            return _see_other(answer)
+            return redirect(answer)
         if ending:
-            return FILES[ending](asked, name, answer)
-        return page_response(asked, name, answer, request)
+            return rows_response(ending, name, asked.query, answer.page, answer.rows)
+        return page_response(request, asked.query, answer.page)
     except AnswerTooLarge as problem:
         lines = [f"It has more than {problem.limit}, which is as much as this server gives.", "Ask for fewer days."]
         return _problem(asked, 400, "Too much for a page", lines)
@@ -145,7 +164,7 @@ def _problem(
         found_q="",
         refresh_s=refresh_s,
     )
-    return html_page(status, body, extra)
+    return html_response(status, body, extra)
 
 
 def _login(query: str, settings: Settings) -> Response:
@@ -154,8 +173,8 @@ def _login(query: str, settings: Settings) -> Response:
         token = settings.sign_in.redeem(given["once"])
         cookie = _cookie(settings, token) if token else None
         if cookie is None:
-            return _see_other("login?failed=2")
-        return _see_other(wanted_next(given.get("next")) or "./", (("Set-Cookie", cookie),))
+            return redirect("login?failed=2")
+        return redirect(wanted_next(given.get("next")) or "./", (("Set-Cookie", cookie),))
     messages = {
         "1": "This is no valid token.",
         "2": "This link was used already, or is older than ten minutes. Sign in with the token.",
@@ -167,16 +186,18 @@ def _login_form(status: int, message: str, following: str) -> Response:
     from tyk_endpoint_stats.markup.rendering import render
 
     shown = f"/ui/{wanted_next(following)}"
-    return html_page(status, render("login.html", title="Sign in", message=message, next=shown))
+    return html_response(status, render("login.html", title="Sign in", message=message, next=shown))
 
 
 def _posted(name: str, request: Request, settings: Settings) -> Response:
     if name not in _POSTED:
         return plain_response(405, "Method not allowed", (("Allow", "GET, HEAD"),))
+    if int(request.headers.get("content-length") or 0) > MAX_FORM_BYTES:
+        return plain_response(413, "This form is too large")
     if not is_same_site(request):
         return plain_response(403, "This form was posted from another site")
     if name == "logout":
-        return _see_other("login", (("Set-Cookie", ended_cookie(secure=settings.is_https)),))
+        return redirect("login", (("Set-Cookie", ended_cookie(secure=settings.is_https)),))
     if settings.sign_in.is_blocked:
         message = "Too many tried in vain. Wait a minute."
         response = _login_form(429, message, "")
@@ -189,10 +210,8 @@ def _posted(name: str, request: Request, settings: Settings) -> Response:
     if cookie is None:
         settings.sign_in.failed()
         _log.warning("wrong token in the form")
-        from urllib.parse import quote
-
-        return _see_other(f"login?failed=1&next={quote(f'/ui/{wanted_next(following)}', safe='')}")
-    return _see_other(wanted_next(following) or "./", (("Set-Cookie", cookie),))
+        return redirect(f"login?failed=1&next={quote(f'/ui/{wanted_next(following)}', safe='')}")
+    return redirect(wanted_next(following) or "./", (("Set-Cookie", cookie),))
 
 
 def _cookie(settings: Settings, token: str) -> str | None:

@@ -1,7 +1,8 @@
 """Signing in with a browser: a signed cookie that holds no token, one-time links, and where to go next.
 
-The server keeps no sessions. A cookie is ``1.KID.EXPIRY.MAC``, signed with the digest of the token it is for: it works in every worker and after a restart, carries that token's organisation, and ends when the token is taken
-from the list. Signing out deletes it in that browser; to end it everywhere, change the token.
+The server keeps no sessions. A cookie is ``1.KID.EXPIRY.MAC``, signed with the digest of the token it is for: it
+works in every worker and after a restart, carries that token's organisation, and ends when the token is taken from
+the list. Signing out deletes it in that browser; to end it everywhere, change the token.
 """
 
 import re
@@ -13,6 +14,7 @@ from tyk_endpoint_stats.web.tokens import Access, Tokens
 
 __all__ = [
     "COOKIE",
+    "FORM_PATHS",
     "MAX_FORM_BYTES",
     "SESSION_S",
     "cookie_of",
@@ -26,6 +28,9 @@ __all__ = [
 
 COOKIE = "tyk_endpoint_stats"
 SESSION_S = 12 * 3600
+FORM_PATHS = frozenset({"/ui/login", "/ui/logout"})
+"""What is posted to; nothing else that a server gets has a body."""
+
 MAX_FORM_BYTES = 4_096
 
 _NAME = b"tyk-endpoint-stats ui session 1 "

@@ -3,7 +3,7 @@
 from tyk_endpoint_stats.web.messages import Response
 from tyk_endpoint_stats.web.route import Authentication, Call, Parameter, Route
 
-__all__ = ["PAGE_NAMES", "UI_ROUTES"]
+__all__ = ["FILE_ENDINGS", "PAGE_NAMES", "UI_ROUTES"]
 
 PAGE_NAMES = ("overview", "consumers", "consumer", "endpoints", "endpoint", "find", "about")
 """What stands behind ``/ui/``; all but the first, whose address ends there."""
