@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["serve"]
 
-_DEMO_RECORDS = 50_000
+_DEMO = {"records": 60_000, "days": 61, "keys": 40, "clients": 8, "endpoints": 48}
+"""Enough for a month and the one before it, and little enough to wait for."""
 
 
 @click.command(
@@ -76,8 +78,11 @@ Examples:
     help="Read records while serving, as `ingest --follow` does; may be repeated.",
 )
 @operations_options
+@click.option("--open", "open_browser", is_flag=True, help="Open the pages in a browser, signed in.")
 @rules_options
-@click.option("--demo", is_flag=True, help="Serve a month of generated traffic, and print URLs that answer.")
+@click.option(
+    "--demo", is_flag=True, help="Serve two months of generated traffic, and print URLs that answer."
+)
 @click.pass_context
 def serve(
     ctx: click.Context,
@@ -98,6 +103,7 @@ def serve(
     public_url: str | None,
     metrics_for: str,
     log_format: str,
+    open_browser: bool,
     rules: "Rules",
     demo: bool,
 ) -> None:
@@ -111,7 +117,7 @@ def serve(
     --token-file again, and nothing else changes.
     """
     from tyk_endpoint_stats.cli.opening import plugins_with_warnings
-    from tyk_endpoint_stats.cli.serve_examples import examples
+    from tyk_endpoint_stats.cli.serve_examples import examples, once_link
     from tyk_endpoint_stats.cli.serve_log import set_up_log
     from tyk_endpoint_stats.cli.serve_tokens import read_tokens_again, valid_tokens
     from tyk_endpoint_stats.core.instants import find_zone
@@ -158,6 +164,11 @@ def serve(
         with server:
             click.echo(f"Serving on {printable(server.url)}, days in {timezone}. Ctrl-C stops.")
             url = settings.public_url or ("http://localhost" if unix else server.url)
+            if (made or open_browser) and (settings.public_url or not unix):
+                link = once_link(url, settings, traffic.grown() if traffic else None)
+                click.echo(f"Open in a browser, once and within ten minutes:\n  {link}")
+                if open_browser:
+                    click.launch(link)
             for line in examples(url, made, traffic, None if settings.public_url else unix):
                 click.echo(line)
             with follower or nullcontext():
@@ -238,15 +249,19 @@ def _operations(follower: "Follower | None", stalled_after_s: float, metrics_for
 
 
 def _traffic(timezone: str) -> "Traffic":
+    from tyk_endpoint_stats.core.instants import find_zone
     from tyk_endpoint_stats.demo import Traffic
 
-    return Traffic(records=_DEMO_RECORDS, zone=timezone)
+    now = datetime.now(UTC)
+    until = now.astimezone(find_zone(timezone)).date()
+    return Traffic(zone=timezone, until=until, end=now, story=True, full=False, **_DEMO)
 
 
 def _filled(traffic: "Traffic") -> "ReadableStore":
+    from tyk_endpoint_stats.core.aggregator import Rules
     from tyk_endpoint_stats.opening import open_store
 
-    click.echo(f"Making {traffic.records:,} requests up to {traffic.until} …", err=True)
+    click.echo(f"Making {traffic.records:,} requests of the last {traffic.days:g} days …", err=True)
     store = open_store("memory://")
-    store.ingest(traffic.decoded())
+    store.ingest(traffic.decoded(), rules=Rules(normalise=frozenset({"number"})))
     return store

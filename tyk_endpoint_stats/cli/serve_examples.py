@@ -10,8 +10,9 @@ from tyk_endpoint_stats.core.selection import Consumer, Kind
 
 if TYPE_CHECKING:
     from tyk_endpoint_stats.demo import Traffic
+    from tyk_endpoint_stats.web.settings import Settings
 
-__all__ = ["examples"]
+__all__ = ["examples", "once_link"]
 
 
 def examples(url: str, token: str | None, traffic: "Traffic | None", unix: Path | None = None) -> list[str]:
@@ -36,6 +37,22 @@ def examples(url: str, token: str | None, traffic: "Traffic | None", unix: Path 
         target = f"{url}{_path(consumer, traffic)}"
         lines += ["", f"{what} {consumer.id}:", f"  {target}", f"  {curl} '{target}'"]
     return lines
+
+
+def once_link(url: str, settings: "Settings", consumer: Consumer | None) -> str:
+    """A link that signs a browser in, once: to the overview, or to a consumer's page. It never holds a token.
+
+    Args:
+        url: under which the server is reached.
+        settings: they have the tokens, and remember the code.
+        consumer: whose page to show.
+    """
+    keys = sorted(settings.tokens.entries, key=lambda entry: entry[1].org_id is not None)
+    link = f"{url}/ui/login?once={settings.sign_in.code_for(keys[0][0])}"
+    if consumer is None:
+        return link
+    page = f"/ui/consumer?kind={consumer.kind}&id={quote(consumer.id, safe='')}"
+    return f"{link}&next={quote(page, safe='')}"
 
 
 def _path(consumer: Consumer, traffic: "Traffic") -> str:

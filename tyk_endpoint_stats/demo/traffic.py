@@ -43,7 +43,8 @@ class Traffic(Struct, frozen=True, kw_only=True):
         zone: in whose days and weeks people work; the records themselves are in UTC, as most gateways' are.
         full: every field that Tyk writes (1.4 kB a record); otherwise those that are read (0.4 kB).
         keys, clients, endpoints: how many there are of each.
-        story: whether something happens in it (``demo.story``) that a reader can find.
+        story: whether something happens in it (``demo.story``) that a reader can find; there are some records more
+            then, which were sent twice.
     """
 
     records: int
@@ -102,13 +103,18 @@ class Traffic(Struct, frozen=True, kw_only=True):
             raise InvalidQuestion("this traffic has no OAuth clients")
         return Consumer.oauth_client(clients[0])
 
+    def grown(self) -> Consumer:
+        """The consumer that a story is about: the partner that grows."""
+        return Consumer.key(make_story(self._catalogue(), 0).partner.key)
+
     def _catalogue(self) -> Catalogue:
         return make_catalogue(self.seed, self.keys, self.clients, self.endpoints)
 
     def hits(self) -> Iterator[Hit]:
         """The requests, nearly in order of time: a few come late, a few come twice."""
         rng = Random(f"traffic {self.seed}")
-        left = self.records
+        # What is sent twice counts, too; but a story is told to its end.
+        left = self.records + self.records // 100 if self.story else self.records
         held: list[Hit] = []
         for hit in self._in_order(rng):
             draw = rng.random()

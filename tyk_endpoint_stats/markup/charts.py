@@ -129,10 +129,10 @@ def _strip(scale: Scale, columns: int, marks: str) -> str:
     width, height = columns * _STEP, scale.height
     grid = "".join(f"M0 {scale.y(value):g}H{width}" for value, _ in scale.ticks)
     words = "".join(
-        f'<text x="38" y="{scale.y(value) + 10:g}">{escape(written)}</text>' for value, written in scale.ticks
+        f'<text x="46" y="{scale.y(value) + 10:g}">{escape(written)}</text>' for value, written in scale.ticks
     )
     return (
-        f'<div class="strip"><svg class="ys" width="44" height="{height + 14}" aria-hidden="true">{words}</svg>'
+        f'<div class="strip"><svg class="ys" width="52" height="{height + 14}" aria-hidden="true">{words}</svg>'
         f'<svg class="plot" height="{height + 14}" viewBox="0 -7 {width} {height + 14}" preserveAspectRatio="none" '
         f'aria-hidden="true"><path class="grid" d="{grid}"/>{marks}</svg></div>'
     )

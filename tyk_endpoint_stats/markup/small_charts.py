@@ -1,7 +1,7 @@
 """Charts that stand beside numbers: sparklines, bars, and the histogram of latencies. Pure."""
 
 from collections.abc import Mapping, Sequence
-from math import log2
+from math import ceil, log2
 
 from markupsafe import Markup, escape
 
@@ -59,7 +59,9 @@ def histogram(bins: Mapping[int, int], percentiles: Sequence[tuple[str, float]],
     if not halves:
         return Markup("")
     first, end = min(halves), max(halves) + 1
-    end = max(end, first + 8)
+    # The names of lines stand at their right, and need room there.
+    rightmost = max((2 * log2(max(ms, 0.71)) - first for _, ms in percentiles), default=0.0)
+    end = max(end, first + 8, first + ceil(rightmost / 0.78))
     scale = linear_scale(max(halves.values()), _HISTOGRAM_HEIGHT, whole=True)
     columns = end - first
     path = "".join(
@@ -68,7 +70,7 @@ def histogram(bins: Mapping[int, int], percentiles: Sequence[tuple[str, float]],
         for half, count in sorted(halves.items())
     )
     grid = "".join(f"M0 {scale.y(value):g}H{columns * 10}" for value, _ in scale.ticks)
-    ys = "".join(f'<text x="38" y="{scale.y(v) + 4 + 48:g}">{escape(text)}</text>' for v, text in scale.ticks)
+    ys = "".join(f'<text x="46" y="{scale.y(v) + 4 + 48:g}">{escape(text)}</text>' for v, text in scale.ticks)
     every = 2 * -(-columns // 12)
     xs = "".join(
         f'<text x="{100 * (half - first) / columns:.4g}%" y="13">{escape(duration_text(2 ** (half / 2)))}</text>'
@@ -78,16 +80,15 @@ def histogram(bins: Mapping[int, int], percentiles: Sequence[tuple[str, float]],
     lines = ""
     for row, (name, ms) in enumerate(percentiles):
         x = 100 * min(max((2 * log2(max(ms, 0.71)) - first) / columns, 0), 1)
-        side = ' text-anchor="end" dx="-4"' if x > 60 else ' dx="4"'
         y = 14 + 15 * row
         lines += (
             f'<line class="mark" x1="{x:.4g}%" x2="{x:.4g}%" y1="{y - 10}" y2="{_HISTOGRAM_HEIGHT + 48}"/>'
-            f'<text x="{x:.4g}%" y="{y}"{side}>{escape(name)} {escape(duration_text(ms))}</text>'
+            f'<text x="{x:.4g}%" y="{y}" dx="4">{escape(name)} {escape(duration_text(ms))}</text>'
         )
     height = _HISTOGRAM_HEIGHT + 49
     return Markup(  # noqa: S704 - numbers and escaped labels
         f'<div class="img" role="img" aria-label="{escape(label)}"><div class="strip">'
-        f'<svg class="ys" width="44" height="{height}" aria-hidden="true">{ys}</svg>'
+        f'<svg class="ys" width="52" height="{height}" aria-hidden="true">{ys}</svg>'
         f'<svg class="wide" height="{height}" aria-hidden="true">'
         f'<svg y="48" height="{_HISTOGRAM_HEIGHT}" viewBox="0 0 {columns * 10} {_HISTOGRAM_HEIGHT}" '
         f'preserveAspectRatio="none"><path class="grid" d="{grid}"/><path class="c2" d="{path}"/></svg>'

@@ -6,9 +6,10 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from tyk_endpoint_stats.core.histogram import bin_of
 from tyk_endpoint_stats.core.selection import Consumer, Endpoint
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.views.evidence import MIN_Z, count_z, share_rose
+from tyk_endpoint_stats.views.evidence import MIN_Z, count_z, latency_rose, share_rose
 from tyk_endpoint_stats.views.lines import Folded, Line, classes_of
 
 __all__ = ["MAX_SHOWN", "Change", "Tag", "changes_of"]
@@ -97,7 +98,9 @@ def _is_slower(now: EndpointStats, before: EndpointStats) -> bool:
     if min(sum(now.histogram.values()), sum(before.histogram.values())) < _MIN_TIMED:
         return False
     p95, p95_before = now.latency_percentile_ms(95), before.latency_percentile_ms(95)
-    return p95 is not None and p95_before is not None and p95 >= max(p95_before * _SLOWER, p95_before + 2)
+    if p95 is None or p95_before is None or p95 < max(p95_before * _SLOWER, p95_before + 2):
+        return False
+    return latency_rose(now.histogram, before.histogram, bin_of(int(p95_before)))
 
 
 def _risen_code(now: EndpointStats, before: EndpointStats) -> int | None:

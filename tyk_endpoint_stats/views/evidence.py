@@ -3,9 +3,10 @@
 A share that went from 1.2 % of 490 requests to 2.6 % of 799 looks like news and is what chance does (z = 1.7).
 """
 
+from collections.abc import Mapping
 from math import sqrt
 
-__all__ = ["MIN_POINTS", "MIN_Z", "count_z", "share_rose", "share_z"]
+__all__ = ["MIN_POINTS", "MIN_Z", "count_z", "latency_rose", "share_rose", "share_z"]
 
 MIN_Z = 3.0
 """So many standard errors are evidence: by chance alone it happens once in 700 times."""
@@ -29,6 +30,17 @@ def share_rose(part: int, whole: int, part_before: int, whole_before: int) -> bo
         return False
     points = 100 * (part / whole - part_before / whole_before)
     return points >= MIN_POINTS and share_z(part, whole, part_before, whole_before) > MIN_Z
+
+
+def latency_rose(now: Mapping[int, int], before: Mapping[int, int], limit_bin: int) -> bool:
+    """Whether more requests than before took longer than a bin's durations, beyond what chance explains.
+
+    A 95th percentile of a hundred requests is the fifth longest of them: by itself it is no evidence of anything.
+    """
+    longer, longer_before = (
+        sum(count for number, count in bins.items() if number > limit_bin) for bins in (now, before)
+    )
+    return share_z(longer, sum(now.values()), longer_before, sum(before.values())) > MIN_Z
 
 
 def count_z(count: int, before: int, growth: float) -> float:

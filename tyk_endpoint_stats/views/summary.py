@@ -76,7 +76,10 @@ def sentence(
         before_name: what that is called.
         worst: name and share of the worst column.
     """
-    begin = f"{plural(now.hits, 'request')} {subject} {phrase}. ".replace("  ", " ")
+    grown = ""
+    if before is not None and before.hits and not 0.8 <= now.hits / before.hits <= 1.25:
+        grown = f" ({growth_text(now.hits, before.hits)})"
+    begin = f"{plural(now.hits, 'request')}{grown} {subject} {phrase}. ".replace("  ", " ")
     failed = classes_of(now).c5xx
     if not failed:
         parts = [Part(begin), Part("None failed on the server’s side")]

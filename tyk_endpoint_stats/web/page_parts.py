@@ -76,7 +76,8 @@ def period_form(asked: Asked, page: str) -> PeriodForm:
     own = zone_name(asked.settings.zone)
     absolute = period_query(period)
     compare = query.given.get("compare", "") or "previous"
-    compares = [("previous", "the time before"), ("year", "the year before"), ("none", "nothing")]
+    named = query.compared.name if query.compared is not None and compare == "previous" else "the time before"
+    compares = [("previous", named), ("year", "the year before"), ("none", "nothing")]
     if ".." in compare:
         compares.append((compare, compare.replace("..", " to ")))
     told = f"{period_name(period, today)}, days of {absolute['zone']}"
@@ -242,7 +243,7 @@ def _item(query: PageQuery, change: Change[Key], link: Callable[[Line[Key]], str
     if isinstance(line.key, Endpoint):
         name, detail = path_text(line.key.path), line.name or line.key.api_id
     else:
-        name, detail = consumer_text(line), ""
+        name, detail = consumer_text(line), "OAuth client" if line.key.kind == "oauth" else ""
     return ChangeItem(
         tag=str(change.tag), name=name, href=link(line), detail=detail, text=_text(query, change), is_path=is_path
     )

@@ -170,11 +170,10 @@ def _problem(
 def _login(query: str, settings: Settings) -> Response:
     given = {name: values[-1] for name, values in parse_qs(query, max_num_fields=8).items()}
     if "once" in given:
-        token = settings.sign_in.redeem(given["once"])
-        cookie = _cookie(settings, token) if token else None
-        if cookie is None:
+        key = settings.sign_in.redeem(given["once"])
+        if key is None or all(key != known for known, _ in settings.tokens.entries):
             return redirect("login?failed=2")
-        return redirect(wanted_next(given.get("next")) or "./", (("Set-Cookie", cookie),))
+        return _signed_in(settings, key, given.get("next"))
     messages = {
         "1": "This is no valid token.",
         "2": "This link was used already, or is older than ten minutes. Sign in with the token.",
@@ -205,14 +204,15 @@ def _posted(name: str, request: Request, settings: Settings) -> Response:
     fields = form_of(request)
     if fields is None:
         return plain_response(400, "This is not the form that was sent")
-    cookie = _cookie(settings, fields.get("token", ""))
+    key = settings.tokens.digest_of(fields.get("token", ""))
     following = fields.get("next", "")
-    if cookie is None:
+    if key is None:
         settings.sign_in.failed()
         _log.warning("wrong token in the form")
         return redirect(f"login?failed=1&next={quote(f'/ui/{wanted_next(following)}', safe='')}")
+    return _signed_in(settings, key, following)
+
+
+def _signed_in(settings: Settings, key: bytes, following: str | None) -> Response:
+    cookie = session_cookie(key, settings.now().timestamp(), secure=settings.is_https)
     return redirect(wanted_next(following) or "./", (("Set-Cookie", cookie),))
-
-
-def _cookie(settings: Settings, token: str) -> str | None:
-    return session_cookie(settings.tokens, token, settings.now().timestamp(), secure=settings.is_https)

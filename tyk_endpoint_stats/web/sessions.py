@@ -38,21 +38,17 @@ _COOKIE = re.compile(r"1\.([0-9a-f]{18})\.([0-9]{1,12})\.([0-9a-f]{64})")
 _NEXT = re.compile(r"/ui/[!-\[\]-~]*")  # printable ASCII without a backslash
 
 
-def session_cookie(tokens: Tokens, token: str, now_s: float, *, secure: bool) -> str | None:
-    """The ``Set-Cookie`` of whoever showed a token; ``None``: it is not a valid one.
+def session_cookie(key: bytes, now_s: float, *, secure: bool) -> str:
+    """The ``Set-Cookie`` of whoever showed a valid token.
 
     It has no ``Path``: a browser takes the folder of the page that set it, ``/ui`` below whatever prefix the
     application is mounted at. ``Lax`` and not ``Strict``: a link in a chat must find its reader signed in.
 
     Args:
-        tokens: the valid ones.
-        token: what was typed.
+        key: the token's digest.
         now_s: seconds since 1970.
         secure: whether it may be sent over HTTPS alone.
     """
-    key = tokens.digest_of(token)
-    if key is None:
-        return None
     expiry = int(now_s) + SESSION_S
     value = f"1.{_kid(key)}.{expiry}.{_mac(key, expiry)}"
     return f"{COOKIE}={value}; Max-Age={SESSION_S}; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")

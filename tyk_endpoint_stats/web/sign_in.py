@@ -25,22 +25,28 @@ class SignIn:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = Lock()
-        self._codes: dict[bytes, tuple[float, str]] = {}
+        self._codes: dict[bytes, tuple[float, bytes]] = {}
         self._failures: deque[float] = deque()
 
-    def code_for(self, token: str) -> str:
-        """A code of 160 random bits that stands for a token once, within ten minutes."""
+    def code_for(self, key: bytes) -> str:
+        """A code of 160 random bits that stands for a token once, within ten minutes.
+
+        Args:
+            key: the token's digest, as ``Tokens.entries`` has it.
+        """
         code = secrets.token_hex(20)
         with self._lock:
-            self._codes[sha256(code.encode()).digest()] = (self._clock() + ONCE_S, token)
+            self._codes[sha256(code.encode()).digest()] = (self._clock() + ONCE_S, key)
         return code
 
-    def redeem(self, code: str) -> str | None:
-        """The token that a code stands for; ``None``: it was used, is too old, or never was one."""
-        key = sha256(code.encode("utf-8", "surrogatepass")).digest()  # equal in no time that tells anything
+    def redeem(self, code: str) -> bytes | None:
+        """The digest that a code stands for; ``None``: it was used, is too old, or never was one."""
+        hashed = sha256(
+            code.encode("utf-8", "surrogatepass")
+        ).digest()  # so that no comparison tells how near it was
         with self._lock:
-            until, token = self._codes.pop(key, (0.0, ""))
-        return token if token and self._clock() < until else None
+            until, key = self._codes.pop(hashed, (0.0, b""))
+        return key if key and self._clock() < until else None
 
     def failed(self) -> None:
         """Remember that somebody tried in vain."""
