@@ -44,6 +44,16 @@ class Column(Struct, frozen=True):
     sorted: str = ""
     minor: bool = False
 
+    @property
+    def is_head(self) -> bool:
+        """Whether its cells name their rows."""
+        return self.kind in ("path", "name")
+
+    @property
+    def classes(self) -> str:
+        """For the style."""
+        return f"{self.kind} minor" if self.minor else self.kind
+
 
 class Table(Struct, frozen=True, kw_only=True):
     """Rows, each with a cell for every column; ``total`` is the last line, ``more`` leads to the other rows."""

@@ -116,7 +116,7 @@ def fold(
         if place is None:
             place = places[bucket] = timeline.place(bucket)
         if place.under is not None:
-            under[place.under].merge(stats)
+            _add(under[place.under], stats)
         if not place.now and not place.before:
             continue
         key, name = key_of(group)
@@ -124,7 +124,7 @@ def fold(
         if line is None:
             line = lines[key] = Line(key, name, spark=[(0, 0)] * count)
         if place.column is not None:
-            columns[place.column].merge(stats)
+            _add(columns[place.column], stats)
             line.now.merge(stats)
             hits, failed = line.spark[place.column]
             line.spark[place.column] = hits + stats.hits, failed + _failed(stats)
@@ -157,6 +157,20 @@ def _in_order(
         before.merge(line.before)
     ordered = sorted(lines, key=lambda line: (-line.now.hits, -(line.now.last_hit_us or 0), line.key))
     return Folded(ordered, now, before, list(columns), list(under))
+
+
+def _add(column: EndpointStats, stats: EndpointStats) -> None:
+    """Take a state into a column, as far as a chart needs it: hits, codes, latencies. A third of a whole merge."""
+    column.hits += stats.hits
+    column.timed_hits += stats.timed_hits
+    for counts, more in ((column.codes, stats.codes), (column.histogram, stats.histogram)):
+        for number, count in more.items():
+            counts[number] = counts.get(number, 0) + count
+    least, most = stats.min_latency_all_ms, stats.max_latency_ms
+    if least is not None and (column.min_latency_all_ms is None or least < column.min_latency_all_ms):
+        column.min_latency_all_ms = least
+    if most is not None and (column.max_latency_ms is None or most > column.max_latency_ms):
+        column.max_latency_ms = most
 
 
 def _failed(stats: EndpointStats) -> int:

@@ -139,6 +139,7 @@ class Page(Struct, kw_only=True):
 
     Attributes:
         section: which part of the navigation it belongs to.
+        leads: links that stand first.
         ident, ident_full: an id as it is shown, and as it is copied.
         tables: the first one is what is exported.
     """
@@ -155,6 +156,7 @@ class Page(Struct, kw_only=True):
     warnings: Sequence[str] = ()
     state: State | None = None
     parts: Sequence[Part] = ()
+    leads: Sequence[Cell] = ()
     figures: Sequence[Figure] = ()
     chart: Chart | None = None
     changes: Sequence[ChangeList] = ()

@@ -50,6 +50,11 @@ class Compared(Struct, frozen=True):
     name: str
     shift_days: int | None
 
+    @property
+    def when(self) -> str:
+        """The name in a sentence: ``in September``, ``the day before``."""
+        return self.name if self.name.startswith("the ") and self.name[4:5].isalpha() else f"in {self.name}"
+
 
 def zone_name(zone: tzinfo) -> str:
     """The IANA name of a zone."""

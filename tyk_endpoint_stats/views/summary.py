@@ -63,7 +63,7 @@ def sentence(
     phrase: str,
     now: EndpointStats,
     before: EndpointStats | None,
-    before_name: str,
+    before_when: str,
     worst: tuple[str, str] | None,
 ) -> list[Part]:
     """At most four facts: how much; the share that failed; the worst column; a latency that changed.
@@ -73,7 +73,7 @@ def sentence(
         phrase: when: ``in October``.
         now: the merge of all.
         before: the same of the time before; ``None``: nothing is compared.
-        before_name: what that is called.
+        before_when: when that was: ``in September``.
         worst: name and share of the worst column.
     """
     grown = ""
@@ -89,7 +89,7 @@ def sentence(
         failed_before = classes_of(before).c5xx
         z = share_z(failed, now.hits, failed_before, before.hits)
         if abs(z) > 3 and abs(failed / now.hits - failed_before / before.hits) >= _SAME_POINTS / 100:
-            parts.append(Part(f", after {share_text(failed_before, before.hits)} in {before_name}"))
+            parts.append(Part(f", after {share_text(failed_before, before.hits)} {before_when}"))
         elif failed:
             parts[-1] = Part(parts[-1].text)
     if worst is not None:

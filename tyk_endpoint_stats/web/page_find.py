@@ -27,10 +27,10 @@ _MAX_FOUND = 10
 _LEAST_KEY = 8
 _COUNTED = (
     "Every request that the gateway recorded counts once, with its status, its latency and the quarter hour "
-    "it ended in. Errors are statuses from 400 on, server errors those from 500 on. A request with both a key and an OAuth "
-    "client counts for both of them, and once in totals. Latency is what the gateway measured from the request’s "
-    "arrival to the answer; percentiles are good for about 1 %. A share is called changed where it moved by a "
-    "point at least, and by more than chance does once in 700 times."
+    "it ended in. Errors are statuses from 400 on, server errors those from 500 on. A request with both a key "
+    "and an OAuth client counts for both of them, and once in totals. Latency is what the gateway measured from "
+    "the request’s arrival to the answer; percentiles are good for about 1 %. A share is called changed where "
+    "it moved by a point at least, and by more than chance does once in 700 times."
 )
 _Found = tuple[Cell, EndpointStats]
 

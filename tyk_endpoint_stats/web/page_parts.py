@@ -227,7 +227,7 @@ def change_list(
     found = [_item(query, change, link) for change in changes_of(folded)]
     empty = f"Nothing that stands out, against {compared.name}."
     if not folded.before.hits:
-        empty = f"No requests in {compared.name}: there is nothing to compare with."
+        empty = f"No requests {compared.when}: there is nothing to compare with."
     return ChangeList(
         title=title,
         items=found[:MAX_SHOWN],

@@ -29,22 +29,21 @@ class PageQuery(Struct, frozen=True):
         period: what the page is about.
         compared: what that is compared with; ``None``: nothing.
         now: when it was asked, aware.
+        kept: what links to other pages keep: the period for ever, the zone, and the comparison.
+        kept_text: the same as a query.
     """
 
     given: dict[str, str]
     period: Period
     compared: Compared | None
     now: datetime
-
-    @property
-    def kept(self) -> dict[str, str]:
-        """What links to other pages keep: the period for ever, the zone, and the comparison."""
-        compare = self.given.get("compare", "")
-        return {**period_query(self.period), **({"compare": compare} if compare else {})}
+    kept: dict[str, str]
+    kept_text: str
 
     def link(self, page: str, **parameters: str | None) -> str:
         """The address of another page about the same period; parameters that are ``None`` are left out."""
-        return _address(page, {**parameters, **self.kept})
+        some = {name: value for name, value in parameters.items() if value is not None}
+        return f"{page}?{urlencode(some, errors='replace')}&{self.kept_text}" if some else f"{page}?{self.kept_text}"
 
     def at(self, page: str, period: Period, **changed: str | None) -> str:
         """The address of this page about another period."""
@@ -81,7 +80,11 @@ def page_query(query: str, zone: tzinfo, now: datetime) -> PageQuery:
     except ValueError:
         pass
     period = read_period(given, zone, now)
-    return PageQuery(given, period, compare_period(period, given.get("compare", ""), now), now)
+    compare = given.get("compare", "")
+    kept = {**period_query(period), **({"compare": compare} if compare else {})}
+    return PageQuery(
+        given, period, compare_period(period, compare, now), now, kept, urlencode(kept, errors="replace")
+    )
 
 
 def _address(page: str, parameters: dict[str, str | None]) -> str:

@@ -221,11 +221,7 @@ def _pair_page(asked: Asked, endpoint: Endpoint) -> Answer:
     page.codes = code_lines(query, "endpoint", folded.now, linked=False)
     page.latency = latency_box(folded.now)
     page.facts_title, page.facts = "In figures", _facts(query, folded)
-    page.foot_links = [
-        Cell(f"All endpoints of {name}", mine),
-        Cell("Everybody who calls this endpoint", everyone),
-        *page.foot_links,
-    ]
+    page.leads = [Cell(f"All endpoints of {name}", mine), Cell("Everybody who calls this endpoint", everyone)]
     return Answer(page, endpoint_rows(folded.seen, query.period, query.compared is not None))
 
 
@@ -303,9 +299,9 @@ def _summarise(
     page: Page, query: PageQuery, folded: Folded[Any], timeline: Timeline, subject: str, breadth: Breadth | None
 ) -> None:
     before = folded.before if query.compared is not None else None
-    name = query.compared.name if query.compared is not None else ""
+    when = query.compared.when if query.compared is not None else ""
     phrase = period_phrase(query.period, today_of(query))
-    page.parts = sentence(subject, phrase, folded.now, before, name, worst_of(query, folded, timeline))
+    page.parts = sentence(subject, phrase, folded.now, before, when, worst_of(query, folded, timeline))
     page.figures = figures(folded.now, before, breadth)
 
 
@@ -315,7 +311,7 @@ def _callers_sentence(query: PageQuery, callers: Folded[Consumer], parts: Sequen
     if query.compared is not None and callers.before.hits:
         before = sum(bool(line.before.hits) for line in callers.lines)
         if now != before:
-            text += f", {abs(now - before)} {'more' if now > before else 'fewer'} than in {query.compared.name}"
+            text += f", {abs(now - before)} {'more' if now > before else 'fewer'} than {query.compared.when}"
     last = moment_text(callers.now.last_hit_us, query.period, today_of(query))
     return [Part(f"{text}; the last request was {last}. "), *parts]
 

@@ -41,9 +41,8 @@ class SignIn:
 
     def redeem(self, code: str) -> bytes | None:
         """The digest that a code stands for; ``None``: it was used, is too old, or never was one."""
-        hashed = sha256(
-            code.encode("utf-8", "surrogatepass")
-        ).digest()  # so that no comparison tells how near it was
+        # Of the hash, so that no comparison tells how near a guess was.
+        hashed = sha256(code.encode("utf-8", "surrogatepass")).digest()
         with self._lock:
             until, key = self._codes.pop(hashed, (0.0, b""))
         return key if key and self._clock() < until else None
