@@ -6,8 +6,8 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from tyk_endpoint_stats.core.batch import Consumer, Endpoint
 from tyk_endpoint_stats.core.histogram import bin_of
-from tyk_endpoint_stats.core.selection import Consumer, Endpoint
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.views.evidence import MIN_Z, count_z, latency_rose, share_rose
 from tyk_endpoint_stats.views.lines import Folded, Line, classes_of

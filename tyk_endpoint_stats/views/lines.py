@@ -5,7 +5,8 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct, field
 
-from tyk_endpoint_stats.core.selection import Consumer, Endpoint, Group
+from tyk_endpoint_stats.core.batch import Consumer, Endpoint
+from tyk_endpoint_stats.core.selection import Group
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.views.timeline import Place, Timeline
 

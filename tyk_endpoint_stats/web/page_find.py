@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from tyk_endpoint_stats.core.batch import Consumer
 from tyk_endpoint_stats.core.buckets import ALL_DAYS
-from tyk_endpoint_stats.core.selection import Consumer, Dimension, Group, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.markup.tables import Cell, Column, Table

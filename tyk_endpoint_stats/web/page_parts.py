@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from http import HTTPStatus
 from typing import TypeVar
 
-from tyk_endpoint_stats.core.selection import Consumer, Endpoint
+from tyk_endpoint_stats.core.batch import Consumer, Endpoint
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.markup.charts import Point
 from tyk_endpoint_stats.markup.tables import Cell, Column, Table

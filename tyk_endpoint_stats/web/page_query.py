@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from msgspec import Struct
 
-from tyk_endpoint_stats.core.selection import Consumer, Kind
+from tyk_endpoint_stats.core.batch import Consumer, Kind
 from tyk_endpoint_stats.questions.period import Period
 from tyk_endpoint_stats.views.periods import Compared, compare_period, period_query, read_period
 
@@ -43,7 +43,9 @@ class PageQuery(Struct, frozen=True):
     def link(self, page: str, **parameters: str | None) -> str:
         """The address of another page about the same period; parameters that are ``None`` are left out."""
         some = {name: value for name, value in parameters.items() if value is not None}
-        return f"{page}?{urlencode(some, errors='replace')}&{self.kept_text}" if some else f"{page}?{self.kept_text}"
+        return (
+            f"{page}?{urlencode(some, errors='replace')}&{self.kept_text}" if some else f"{page}?{self.kept_text}"
+        )
 
     def at(self, page: str, period: Period, **changed: str | None) -> str:
         """The address of this page about another period."""

@@ -6,9 +6,10 @@ from typing import TypeVar
 
 from msgspec import Struct, structs
 
+from tyk_endpoint_stats.core.batch import Consumer, Endpoint
 from tyk_endpoint_stats.core.buckets import ALL_DAYS, Span
 from tyk_endpoint_stats.core.instants import Instant
-from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Group, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import AnswerTooLarge, EdgeInsideBucket, QuarterHoursPruned
 from tyk_endpoint_stats.questions.filters import Filter

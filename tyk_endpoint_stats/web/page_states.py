@@ -3,9 +3,10 @@
 from datetime import timedelta
 from difflib import SequenceMatcher
 
+from tyk_endpoint_stats.core.batch import Consumer
 from tyk_endpoint_stats.core.buckets import ALL_DAYS
 from tyk_endpoint_stats.core.instants import to_datetime
-from tyk_endpoint_stats.core.selection import Consumer, Dimension, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.markup.tables import Cell
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.period import Period

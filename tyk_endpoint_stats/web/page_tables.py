@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from tyk_endpoint_stats.core.selection import Consumer, Endpoint
+from tyk_endpoint_stats.core.batch import Consumer, Endpoint
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.markup.tables import Cell, Column, Table
 from tyk_endpoint_stats.markup.texts import count_text, duration_text, growth_text, share_text

@@ -5,7 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Group, Kind
+from tyk_endpoint_stats.core.batch import Consumer, Endpoint, Kind
+from tyk_endpoint_stats.core.selection import Dimension, Group
 from tyk_endpoint_stats.markup.tables import Cell
 from tyk_endpoint_stats.markup.texts import count_text, duration_text
 from tyk_endpoint_stats.questions.measures import Measures
