@@ -156,7 +156,7 @@ def _page(call: Call, query: TykQuery, rows: Sequence[Row], unit: Callable[[Row]
 
 def _answer(call: Call, rows: Sequence[Row], unit: Callable[[Row], tyk_json.Unit], pages: int) -> Response:
     body = tyk_json.data_body(rows, unit, pages, max_bytes=call.settings.max_bytes)
-    return json_response(200, body, keep=True)
+    return json_response(200, body)
 
 
 def _routes() -> Iterator[Route]:
