@@ -46,14 +46,11 @@ class Response(Struct, frozen=True):
         status: the HTTP status.
         headers: in the order in which they are sent.
         body: the bytes behind them.
-        keep: whether it may be given again as long as the store stays as it is, to whoever may see the same
-            organisation and asks for the same target and form.
     """
 
     status: int
     headers: Headers
     body: bytes
-    keep: bool = False
 
     @property
     def reason(self) -> str:
@@ -72,7 +69,6 @@ def make_response(
     extra: Headers = (),
     *,
     cache_control: str = "no-store",
-    keep: bool = False,
 ) -> Response:
     """A response of any kind: HTML, CSV, a redirect.
 
@@ -82,7 +78,6 @@ def make_response(
         body: the bytes.
         extra: further headers, such as ``Location`` or ``Set-Cookie``.
         cache_control: what whoever gets it may keep of it.
-        keep: see ``Response``.
     """
     headers = (
         ("Content-Type", media_type),
@@ -91,12 +86,12 @@ def make_response(
         ("Content-Length", str(len(body))),
         *extra,
     )
-    return Response(status, headers, body, keep)
+    return Response(status, headers, body)
 
 
-def json_response(status: int, body: bytes, extra: Headers = (), *, keep: bool = False) -> Response:
+def json_response(status: int, body: bytes, extra: Headers = ()) -> Response:
     """A response with JSON in it."""
-    return make_response(status, JSON, body, extra, keep=keep)
+    return make_response(status, JSON, body, extra)
 
 
 def error_response(status: int, message: str, extra: Headers = ()) -> Response:

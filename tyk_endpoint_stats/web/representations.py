@@ -106,7 +106,7 @@ def represented(request: Request, media_type: str, body: bytes, tag: str | None,
         )  # with a gzip head, whose time is 0: equal answers, equal bytes
         body = packer.compress(body) + packer.flush()
         headers = (("Content-Encoding", "gzip"), *headers)
-    return make_response(200, media_type, body, headers, cache_control=CACHE_CONTROL, keep=tag is not None)
+    return make_response(200, media_type, body, headers, cache_control=CACHE_CONTROL)
 
 
 def _quality(options: list[str]) -> float:

@@ -7,8 +7,9 @@ from tyk_endpoint_stats.stores.contract import ReadableStore, Versioned
 from tyk_endpoint_stats.web.cache import Cache
 from tyk_endpoint_stats.web.messages import Request, Response
 from tyk_endpoint_stats.web.representations import accepted_format, accepts_gzip, conditional
+from tyk_endpoint_stats.web.route import Authentication
 from tyk_endpoint_stats.web.settings import Settings
-from tyk_endpoint_stats.web.table import OPEN_PATHS
+from tyk_endpoint_stats.web.table import OPEN_PATHS, find_route
 from tyk_endpoint_stats.web.targets import path_and_query
 
 __all__ = ["MAX_BYTES", "ResponseCache"]
@@ -25,7 +26,7 @@ class ResponseCache:
     """Answers by what was asked, in which form, and by the organisation that the token may see. Thread-safe.
 
     The version is asked for before the question, so that an answer may be newer than the version it is kept for,
-    which the next question finds out, but never older. What may be kept says so (``Response.keep``).
+    which the next question finds out, but never older. Kept is what is behind a token alone.
 
     Args:
         store: one that is not ``Versioned`` is asked each time.
@@ -56,7 +57,7 @@ class ResponseCache:
         if kept is not None:
             return give(conditional(request, kept))
         response = ask(request)
-        if response.keep:
+        if response.status == 200 and _is_question(request):
             size = len(response.body) + len(request.target) + _OVERHEAD_BYTES
             self._kept.keep(version, key, response, size)
         return response
@@ -76,3 +77,9 @@ class ResponseCache:
             return self._store.version() if isinstance(self._store, Versioned) else None
         except Exception:  # whatever is wrong with the store, the question will meet it too, and say so
             return None
+
+
+def _is_question(request: Request) -> bool:
+    """Whether the answer is the same for everybody who may see the organisation."""
+    found = find_route(path_and_query(request.target)[0])
+    return found is not None and found[0].authentication is Authentication.TOKEN

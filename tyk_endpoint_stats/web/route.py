@@ -1,7 +1,7 @@
 """What a route is: an entry of the table, with its document and what the log may show of it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Protocol
 
@@ -110,7 +110,7 @@ class Route(Struct, frozen=True, kw_only=True):
         error: the form of its errors, and of errors below its first segment.
         authentication: who sees to it that whoever asks may.
         methods: what is answered.
-        reserved: what no parameter of the path can be.
+        reserved: what a parameter of the path can't be, by its name.
     """
 
     path: str
@@ -120,7 +120,7 @@ class Route(Struct, frozen=True, kw_only=True):
     error: ErrorForm = tyk_error
     authentication: Authentication = Authentication.TOKEN
     methods: tuple[str, ...] = ("GET", "HEAD")
-    reserved: frozenset[str] = frozenset()
+    reserved: Mapping[str, frozenset[str]] = {}
 
     @property
     def parts(self) -> list[str]:
@@ -132,9 +132,10 @@ class Route(Struct, frozen=True, kw_only=True):
         values = {}
         for part, segment in zip(self.parts, found, strict=True):
             if part[:1] == "{":
-                if not segment or segment in self.reserved:
+                name = part[1:-1]
+                if segment in self.reserved.get(name, ()):
                     return None
-                values[part[1:-1]] = segment
+                values[name] = segment
             elif part != segment:
                 return None
         return values

@@ -33,7 +33,7 @@ _MEANINGS = {
 
 
 def _path_parameters() -> dict[str, Parameter]:
-    segment = {"type": "string", "minLength": 1, "pattern": _NO_CONTROL, "not": {"enum": ["endpoint", "aggregate"]}}
+    segment = {"type": "string", "minLength": 1, "pattern": _NO_CONTROL}
     meanings = {
         "keyHash": "A key as the gateway records it: usually its hash.",
         "OAuthClientID": "An OAuth client's id.",

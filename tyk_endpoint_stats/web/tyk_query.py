@@ -15,6 +15,7 @@ _PAGE = re.compile("-?[0-9]{1,18}")
 _INTERVALS = {"day": Interval.DAY, "hour": Interval.HOUR, "month": Interval.MONTH}
 _ORDERS = {"hits": "hits", "success": "success", "error": "error", "latency": "latency"}
 _NOT_KEPT = {"tags": "tags are not kept", "api_version": "api_version is not kept"}
+_ANY_CASE = "|".join("".join(f"[{letter.upper()}{letter}]" for letter in name) for name in _ORDERS)
 _CLIENTS_SEND = ("res", "sort", "by")
 
 PAGE = Parameter(
@@ -29,16 +30,19 @@ API_ID = Parameter(
 )
 RES = Parameter(
     name="res",
-    schema={"type": "string", "enum": ["day", "hour", "month"]},
+    schema={"type": "string", "enum": ["day", "hour", "month", ""]},
     description="One row for each of them, also without a hit.",
 )
 BY = Parameter(
     name="by",
-    schema={"type": "string", "enum": ["Hits", "Success", "Error", "Latency"]},
-    description="What the rows are sorted by.",
+    schema={"type": "string", "pattern": f"^({_ANY_CASE})?$"},
+    description="What the rows are sorted by: Hits, Success, Error or Latency.",
+    public=_ANY_CASE,
 )
 SORT = Parameter(
-    name="sort", schema={"type": "string", "enum": ["1", "-1"]}, description="1: the largest first; -1: the least."
+    name="sort",
+    schema={"type": "string", "enum": ["1", "-1", ""]},
+    description="1: the largest first; -1: the least.",
 )
 
 

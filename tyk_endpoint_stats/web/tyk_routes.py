@@ -30,7 +30,8 @@ __all__ = ["TYK_ROUTES"]
 Row = TypeVar("Row", bound=Measures)
 
 _DAYS = "/".join(f"{{{part}}}" for part in DATE_PARTS)
-_NO_KEYS = frozenset({"endpoint", "aggregate"})
+_EMPTY = frozenset({""})
+_NO_KEYS = frozenset({"", "endpoint", "aggregate"})
 """What stands in the place of a key where it was forgotten: the answer would be an empty one, and no error."""
 
 
@@ -155,7 +156,7 @@ def _page(call: Call, query: TykQuery, rows: Sequence[Row], unit: Callable[[Row]
 
 def _answer(call: Call, rows: Sequence[Row], unit: Callable[[Row], tyk_json.Unit], pages: int) -> Response:
     body = tyk_json.data_body(rows, unit, pages, max_bytes=call.settings.max_bytes)
-    return json_response(200, body, keep=True)
+    return json_response(200, body)
 
 
 def _routes() -> Iterator[Route]:
@@ -176,6 +177,7 @@ def _routes() -> Iterator[Route]:
             _activity_of(make, name),
             f"The endpoints that a consumer ({name}) called, or its hits over time.",
             (PAGE, API_ID, RES),
+            reserved=_NO_KEYS,
         )
     yield _route("/api/activity/keys", "keys_list", _keys, "The keys that were seen.", (PAGE, API_ID))
     yield _route(
@@ -195,7 +197,12 @@ def _routes() -> Iterator[Route]:
 
 
 def _route(
-    prefix: str, name: str, answer: Callable[[Call], Response], summary: str, parameters: tuple[Parameter, ...]
+    prefix: str,
+    name: str,
+    answer: Callable[[Call], Response],
+    summary: str,
+    parameters: tuple[Parameter, ...],
+    reserved: frozenset[str] = _EMPTY,
 ) -> Route:
     path = f"{prefix}/{_DAYS}"
     named = tuple(PATH_PARAMETERS[part[1:-1]] for part in path.split("/") if part[:1] == "{")
@@ -204,7 +211,7 @@ def _route(
         answer=answer,
         operation=tyk_operation(name, summary, with_names="endpoint" not in prefix.split("/")),
         parameters=(*named, *parameters),
-        reserved=frozenset() if "endpoint" in prefix.split("/") else _NO_KEYS,
+        reserved={part[1:-1]: reserved for part in prefix.split("/") if part[:1] == "{"},
     )
 
 

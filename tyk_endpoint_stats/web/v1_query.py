@@ -21,9 +21,10 @@ from tyk_endpoint_stats.questions.pieces import Interval
 from tyk_endpoint_stats.questions.series import DEFAULT_TOP
 from tyk_endpoint_stats.web.representations import FORMATS, accepted_format
 from tyk_endpoint_stats.web.route import Call
+from tyk_endpoint_stats.web.settings import Settings
 from tyk_endpoint_stats.web.targets import BadTarget, query_pairs
 
-__all__ = ["V1Query", "cursor_of", "read_v1_query", "read_values"]
+__all__ = ["V1Query", "cursor_of", "read_v1_query", "read_values", "read_zone"]
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1_000
@@ -85,6 +86,15 @@ def read_values(call: Call) -> dict[str, str]:
     return values
 
 
+def read_zone(values: dict[str, str], settings: Settings) -> tzinfo:
+    """The zone that is asked for, or the server's.
+
+    Raises:
+        BadTarget: there is no such zone.
+    """
+    return _named("zone", find_zone, values["zone"]) if "zone" in values else settings.zone
+
+
 def read_v1_query(call: Call, row_type: type[Measures]) -> V1Query:
     """What a request asks for.
 
@@ -92,7 +102,7 @@ def read_v1_query(call: Call, row_type: type[Measures]) -> V1Query:
         BadTarget: a parameter is not known, given twice, or can't be read.
     """
     values = read_values(call)
-    zone = _named("zone", find_zone, values["zone"]) if "zone" in values else call.settings.zone
+    zone = read_zone(values, call.settings)
     now = call.settings.now()
     period = _period(values, now, zone)
     before = None

@@ -42,7 +42,7 @@ from tyk_endpoint_stats.web.v1_parameters import (
     series_parameters,
     total_parameters,
 )
-from tyk_endpoint_stats.web.v1_query import V1Query, cursor_of, read_v1_query, read_values
+from tyk_endpoint_stats.web.v1_query import V1Query, cursor_of, read_v1_query, read_values, read_zone
 
 __all__ = ["V1_ROUTES"]
 
@@ -124,11 +124,10 @@ def _answer_of(name: str, row_type: type[Measures], ask: Ask) -> Callable[[Call]
 
 
 def _meta(call: Call) -> Response:
-    values = read_values(call)
+    zone = read_zone(read_values(call), call.settings)
     tag = _tag(call, "json")
     if tag is not None and is_current(call.request, tag):
         return not_modified(tag)
-    zone = values.get("zone", call.settings.zone)
     found = meta(call.store, zone=zone, org_id=call.org_id).to_dict()
     body = ascii_json({"data": {**found, "version": _version()}})
     return represented(call.request, FORMATS["json"], body, tag)
