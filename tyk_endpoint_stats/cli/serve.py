@@ -80,9 +80,7 @@ Examples:
 @operations_options
 @click.option("--open", "open_browser", is_flag=True, help="Open the pages in a browser, signed in.")
 @rules_options
-@click.option(
-    "--demo", is_flag=True, help="Serve two months of generated traffic, and print URLs that answer."
-)
+@click.option("--demo", is_flag=True, help="Serve two months of generated traffic, and print URLs that answer.")
 @click.pass_context
 def serve(
     ctx: click.Context,
