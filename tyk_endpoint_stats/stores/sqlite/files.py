@@ -18,6 +18,8 @@ _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"}
 def path_of(url: str) -> Path:
     """The path in ``sqlite:///PATH``; nothing in it is decoded, ``#`` and ``%`` are characters like others.
 
+    An absolute path may be written behind three slashes or, as people put it together, behind four.
+
     Raises:
         PluginError: there is no path, or something behind a ``?``.
     """
@@ -35,7 +37,8 @@ def path_of(url: str) -> Path:
         path = "/" + path.lstrip("/")
     if path in ("", ":memory:"):
         raise PluginError(f"{url!r} names no file; for a store in memory use memory://")
-    return Path(path)
+    # Of two slashes at the beginning POSIX leaves the meaning open, and pathlib keeps them.
+    return Path(f"/{path.lstrip('/')}") if path.startswith("/") else Path(path)
 
 
 def prepare(path: Path, timeout_s: float, *, may_create: bool = True) -> bool:
