@@ -24,6 +24,7 @@ from tyk_endpoint_stats.testing import (
     Damage,
     DurableStoreConformance,
     InspectableConformance,
+    VersionedConformance,
     WholeBatchReadsConformance,
     batch_of,
     hit,
@@ -32,22 +33,27 @@ from tyk_endpoint_stats.testing.exam import ALL_DAYS
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 
 CONSUMER = f"consumer = '{digest('org-1', 'key', 'k1')}'"
-STATE = f"{CONSUMER} AND endpoint = '{digest('api-1', '/get')}' AND bucket = {FIRST_DAY}"
+ROW = f"{CONSUMER} AND endpoint = '{digest('api-1', '/get')}' AND day = {FIRST_DAY}"
 DAMAGES = {
-    Damage.CHANGED_DAY: f"UPDATE days SET hits = hits + 1 WHERE {STATE}",
-    Damage.LOST_DAY: f"DELETE FROM days WHERE {STATE}",
-    Damage.LOST_QUARTER: f"DELETE FROM quarters WHERE {CONSUMER} AND bucket = {FIRST_DAY * 96}",
-    Damage.LOST_QUARTERS: f"DELETE FROM quarters WHERE {CONSUMER}",
-    Damage.IMPOSSIBLE_STATE: f"UPDATE days SET last_hit_us = first_hit_us - 1 WHERE {STATE}",
-    Damage.LOST_STATES: "DELETE FROM days; DELETE FROM quarters",
-    Damage.UNACCOUNTED: "UPDATE sources SET counts = replace(counts, '\"counted\":24', '\"counted\":23')",
-    Damage.NO_CODES: f"UPDATE days SET codes = '[]' WHERE {STATE}",
+    Damage.CHANGED_ROW: f"UPDATE days SET hits = hits + 1 WHERE {ROW}",
+    Damage.LOST_ROW: f"DELETE FROM days WHERE {ROW}",
+    Damage.LOST_TOTAL: f"DELETE FROM totals WHERE {CONSUMER} AND day = {FIRST_DAY}",
+    Damage.LESS_OF_EVERYONE: "UPDATE totals SET hits = 0 WHERE kind = 2",
+    Damage.LOST_QUARTER_HOURS: f"UPDATE days SET quarter_hours = '' WHERE {ROW}",
+    Damage.IMPOSSIBLE_STATE: f"UPDATE days SET last_hit_us = first_hit_us - 1 WHERE {ROW}",
+    Damage.LOST_ROWS: "DELETE FROM days; DELETE FROM totals",
+    Damage.UNACCOUNTED: "UPDATE sources SET counted = counted - 1",
+    Damage.UNREADABLE: rf"UPDATE days SET distribution = '\x0900' WHERE {ROW}",
     Damage.NO_KIND: f"UPDATE consumers SET kind = 'lamp' WHERE {CONSUMER}",
 }
 
 
 class TestPostgreSQLStore(
-    CopyableConformance, DurableStoreConformance, InspectableConformance, WholeBatchReadsConformance
+    CopyableConformance,
+    DurableStoreConformance,
+    InspectableConformance,
+    VersionedConformance,
+    WholeBatchReadsConformance,
 ):
     max_examples = 5
 
@@ -162,7 +168,7 @@ def test_a_role_that_may_only_read_can_serve(url: str, server: PostgresServer) -
     )
     with open_store(url.replace("postgres@", "reader@")) as store:
         assert [stats.hits for _, stats in store.read(Selection(ALL_DAYS))] == [1]
-        assert store.facts().day_states == 1
+        assert store.facts().day_rows == 1
         assert verify(store).problems == []
         with pytest.raises(UnusableStore, match="permission denied"):
             store.merge(batch_of([hit()]))
@@ -174,10 +180,10 @@ def test_the_view_has_names_instead_of_keys(url: str, server: PostgresServer) ->
         store.merge(batch_of([hit(alias="Ann", api_name="One", latency_ms=7), hit(code=500, latency_ms=8)]))
     (found,) = server.execute(
         "SELECT day::text, org_id, kind, consumer, alias, api_name, path, hits, error, latency_ms, min_latency_ms,"
-        f" last_hit::text, codes FROM {schema_of(url)}.endpoint_days"
+        f" last_hit::text FROM {schema_of(url)}.endpoint_days"
     )
     assert found[:7] == ("2020-10-13", "org-1", "key", "k1", "Ann", "One", "/get")
-    assert found[7:] == (2, 1, Decimal("7.5"), 7, "2020-10-13 07:52:20+00", {"200": 1, "500": 1})
+    assert found[7:] == (2, 1, Decimal("7.5"), 7, "2020-10-13 07:52:20+00")
 
 
 def test_what_is_stored_keeps_the_order_of_texts_and_comes_back() -> None:
