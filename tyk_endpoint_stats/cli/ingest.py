@@ -104,90 +104,68 @@ def ingest(
             raise click.exceptions.Exit(1)
         return
     plugins = plugins_with_warnings()
-<<<<<<< HEAD
-    with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
-        find = _source_finder(plugins, store, rejects, new_stream)
-        if follow:
-            _follow(store, sources, find, rules, on_rejected)
-            return
-        failed = _once(store, sources, find, rules, on_rejected, on_error == "fail", jobs)
-    if failed:
-        raise click.exceptions.Exit(1)
-
-
-def _source_finder(
-    plugins: "Plugins", store: "Store", rejects: Path | None, new_stream: bool
-) -> Callable[[str], Sequence["Source"]]:
-    """Gives the sources of a name, but for the files that this command has open itself."""
-    from tyk_endpoint_stats.cli.opening import source_finder
-    from tyk_endpoint_stats.sources.file import identity_of
-    from tyk_endpoint_stats.sources.stdin import StdinSource
-
-    find = source_finder(plugins)
-    said: set[str] = set()
-
-    def find_others(name: str) -> Sequence["Source"]:
-        # Asked each time: SQLite makes and removes files beside its own.
-        own = {identity_of(path): "a file of the store" for path in store.files()}
-        if rejects is not None:
-            own[identity_of(rejects)] = "the file of rejects"
-        sources = []
-        for source in find(name):
-            why = own.get(source.identity()) if source.identity() is not None else None
-            if why is None:
-                sources.append(source)
-            elif source.label not in said:
-                said.add(source.label)
-                click.echo(f"Left out: {printable(source.label)} is {why}", err=True)
-            if isinstance(source, StdinSource):
-                source.known = lambda: [(each.source, each.position) for each in store.sources()]
-                source.is_new = new_stream
-        return sources
-
-    return find_others
-
-
-def _once(
-    store: "Store",
-    names: Sequence[str],
-    find: Callable[[str], Sequence["Source"]],
-    rules: "Rules",
-    on_rejected: OnRejected | None,
-    fail_fast: bool,
-    jobs: int | None,
-) -> bool:
-    """Ingest every source to its end; whether something went wrong."""
-    from tyk_endpoint_stats.cli.ingest_report import Progress, report_lines
-    from tyk_endpoint_stats.cli.stopping import stop_on_signal
-    from tyk_endpoint_stats.ingest.parallel import ingest_all
-
-    reports: list[IngestReport] = []
-    problems: list[str] = []
-    sources: list[Source] = []
-=======
     find = source_finder(plugins)
     # Before the store is made: a typo in a file's name leaves nothing behind.
     if follow:
         if not _is_there(sources, find):
             return
         with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
-            _follow(store, sources, find, rules, on_rejected)
+            others = _Others(store, rejects, new_stream)
+            _follow(store, sources, lambda name: others.of(find(name)), rules, on_rejected)
         return
     found, problems = _found(sources, find)
     fail_fast = on_error == "fail"
     if problems and (fail_fast or not found):
         raise click.exceptions.Exit(1)
     with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
-        all_well = _once(store, found, rules, on_rejected, fail_fast, jobs)
+        readable = _Others(store, rejects, new_stream).of(found)
+        all_well = _once(store, readable, rules, on_rejected, fail_fast, jobs)
     if problems or not all_well:
         raise click.exceptions.Exit(1)
+
+
+class _Others:
+    """Gives the sources of a name, but for the files that this command has open itself.
+
+    Nothing but SQLite may open its file (closing any descriptor of it drops the process's locks), and a file of
+    rejects that is read grows for ever.
+    """
+
+    def __init__(self, store: "Store", rejects: Path | None, new_stream: bool) -> None:
+        self._store, self._rejects, self._new_stream = store, rejects, new_stream
+        self._said: set[str] = set()
+
+    def of(self, sources: Sequence["Source"]) -> list["Source"]:
+        """Those of the sources that may be read."""
+        from tyk_endpoint_stats.sources.file import identity_of
+        from tyk_endpoint_stats.sources.stdin import StdinSource
+
+        # Asked each time: SQLite makes and removes files beside its own.
+        own = {identity_of(path): "a file of the store" for path in self._store.files()}
+        if self._rejects is not None:
+            own[identity_of(self._rejects)] = "the file of rejects"
+        own.pop(None, None)
+        others = []
+        for source in sources:
+            why = own.get(source.identity())
+            if why is None:
+                others.append(source)
+            elif source.label not in self._said:
+                self._said.add(source.label)
+                click.echo(f"Left out: {printable(source.label)} is {why}", err=True)
+            if isinstance(source, StdinSource):
+                source.known = self._positions
+                source.is_new = self._new_stream
+        return others
+
+    def _positions(self) -> list[tuple[str, str | None]]:
+        return [(each.source, each.position) for each in self._store.sources()]
 
 
 def _found(names: Sequence[str], find: Find) -> tuple[list["Source"], list[str]]:
     """The sources of all names, and what is wrong with the others, which is shown."""
     sources: list[Source] = []
     problems: list[str] = []
->>>>>>> main
     for name in names:
         try:
             sources += find(name)
@@ -261,11 +239,7 @@ def _once(
 def _follow(
     store: "Store",
     names: Sequence[str],
-<<<<<<< HEAD
-    find: Callable[[str], Sequence["Source"]],
-=======
     find: Find,
->>>>>>> main
     rules: "Rules",
     on_rejected: OnRejected | None,
 ) -> None:

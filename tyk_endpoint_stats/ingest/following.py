@@ -8,12 +8,8 @@ from msgspec import Struct
 
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.errors import SourceError
-<<<<<<< HEAD
 from tyk_endpoint_stats.ingest.loop import IngestReport, ingest, problem_of
-=======
-from tyk_endpoint_stats.ingest.loop import IngestReport, ingest
 from tyk_endpoint_stats.ingest.watch import Watch
->>>>>>> main
 from tyk_endpoint_stats.sources.contract import Rejected, Source
 from tyk_endpoint_stats.stores.contract import Store
 
@@ -121,12 +117,9 @@ def follow(
                 report=report,
                 await_more=False,
             )
-<<<<<<< HEAD
+            watch.worked(each.source.label)
             if (problem := problem_of(report, each.source)) is not None:
                 say_what_is_wrong(problem)
-=======
-            watch.worked(each.source.label)
->>>>>>> main
         except SourceError as problem:
             watch.failed(each.source.label, "a source can't be read")
             say_what_is_wrong(problem)

@@ -56,7 +56,7 @@ def delimiter_of(header: bytes) -> str | None:
     if header[:1] in (b"{", b"["):
         return None
     for delimiter in DELIMITERS:
-        if names_of_fields(columns_of(header, delimiter)).keys() >= _NEEDED:
+        if names_of_fields(tuple(columns_of(header, delimiter))).keys() >= _NEEDED:
             return delimiter
     return None
 
@@ -69,7 +69,7 @@ def read_csv(stream: ByteStream, begins: Mark, header: bytes, delimiter: str) ->
     """
     names = columns_of(header, delimiter)
     quoting = quoting_of(delimiter)
-    last_is_read = bool(names_of_fields(names[-1:]))
+    last_is_read = bool(names_of_fields(tuple(names[-1:])))
 
     def is_whole(row: bytes) -> bool:
         if last_is_read or row.endswith(b'"'):
@@ -103,7 +103,7 @@ class CsvDecoder:
         self._quoting = quoting_of(delimiter)
         names = columns_of(header, delimiter)
         self._width = len(names)
-        chosen = names_of_fields(names)
+        chosen = names_of_fields(tuple(names))
         # A column that is not there is the empty text behind the last one.
         self._pick = itemgetter(
             *(names.index(chosen[field]) if field in chosen else self._width for field in _COLUMNS)

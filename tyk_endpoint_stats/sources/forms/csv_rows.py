@@ -65,7 +65,7 @@ def quoting_of(delimiter: str) -> Quoting:
         delimiter,
         row=re.compile(rb"(?:%b%b)*+%b(\n|\Z)" % (field, data, field)),
         but_last=re.compile(rb"(?:%b%b)*+" % (field, data)),
-        field=re.compile(r'(?:"([^"]*+(?:""[^"]*+)*+)"|((?!")[^%s]*+))%s' % (text, text)),
+        field=re.compile(rf'(?:"([^"]*+(?:""[^"]*+)*+)"|((?!")[^{text}]*+)){text}'),
     )
 
 

@@ -13,6 +13,7 @@ from tyk_endpoint_stats.core.record import NO_LATENCY, Record
 from tyk_endpoint_stats.sources.contract import Chunk, Rejected
 from tyk_endpoint_stats.sources.forms.blocks import Block
 from tyk_endpoint_stats.sources.forms.json_text import JSON_SPACE
+from tyk_endpoint_stats.sources.forms.native import is_whole
 from tyk_endpoint_stats.sources.forms.objects import Found, look_again
 
 __all__ = ["LineChunk", "LineDecoder", "overlong_chunk"]
@@ -138,7 +139,7 @@ class LineDecoder:
         chunk = LineChunk([], block=block, number=number, places=places, unit=self._unit)
         for place, (line, at) in enumerate(zip(block.lines(), block.offsets(), strict=True)):
             record = swept[place] if swept else self._decoded(line) if line.strip(JSON_SPACE) else None
-            if record is not None and _is_whole(record):
+            if record is not None and is_whole(record):
                 records.append(record)
                 places.append(place)
                 continue
@@ -166,10 +167,6 @@ class LineDecoder:
             self._decoders[member] = json.Decoder(envelope)
         if member in self._decoders:
             self._member, self._decoder = member, self._decoders[member]
-
-
-def _is_whole(record: Record) -> bool:
-    return bool(record.timestamp and record.response_code and record.latency is not NO_LATENCY and record.latency)
 
 
 def _inner_of(envelope: Any) -> Record | None:

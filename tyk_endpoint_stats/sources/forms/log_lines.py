@@ -11,9 +11,12 @@ TEXT_FORMAT = "Tyk Pump's stdout in its text format"
 """What is wrong with a record that can't be read: it is printed as Go prints a struct, without names."""
 
 _LOGRUS = re.compile(rb'(?:time="[^"]*" )?level=[a-z]+ ')
+_COLOUR = rb"(?:\x1b\[[\d;]*m)?"
 _LOGRUS_ON_A_TERMINAL = re.compile(
-    rb"(?:\x1b\[\d+m)?(?:(?:TRAC|DEBU|INFO|WARN|ERRO|FATA|PANI)(?:\x1b\[0m)?\[\d{4}\]|"
-    rb"\[[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d\] +(?:\x1b\[[\d;]*m)? *(?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL|PANIC)\b)"
+    _COLOUR + rb"(?:(?:TRAC|DEBU|INFO|WARN|ERRO|FATA|PANI)" + _COLOUR + rb"\[\d{4}\]|"
+    rb"\[[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d\] +"
+    + _COLOUR
+    + rb" *(?:TRACE|DEBUG|INFO|WARN(?:ING)?|ERROR|FATAL|PANIC)\b)"
 )
 _RECORD_AS_TEXT = re.compile(rb'\btyk-analytics-record="?\{')
 

@@ -40,7 +40,7 @@ def looks_of(head: bytes, form: Form | None) -> str:
         return "an access log of nginx or Apache; Tyk's records are in Tyk Pump's sinks"
     found = [one for line in lines for one in look_again(line)]
     if found and all(one.skipped for one in found):
-        return 'log lines and no record; Tyk Pump prints records where its stdout pump is set to "format": "json"'
+        return 'log lines alone; Tyk Pump prints records where its stdout pump is set to "format": "json"'
     if names := _names_of_objects(lines):
         return f"JSON objects that are no records of Tyk's (they have {', '.join(names)})"
     if lines and any(lines[0].count(delimiter.encode()) > 1 for delimiter in DELIMITERS):
@@ -53,7 +53,7 @@ def looks_of(head: bytes, form: Form | None) -> str:
 def _looks_of_rows(head: bytes, form: RowsForm) -> str:
     """Rows under the right names whose values can't be read."""
     names = columns_of(form.header, form.delimiter)
-    place = names.index(names_of_fields(names)["timestamp"])
+    place = names.index(names_of_fields(tuple(names))["timestamp"])
     for line in head.split(b"\n")[1:_MAX_LINES]:
         fields = quoting_of(form.delimiter).fields_of(text_from_utf8(line.rstrip(b"\r"))) or []
         if place < len(fields) and fields[place]:

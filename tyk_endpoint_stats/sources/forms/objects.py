@@ -8,16 +8,24 @@ lines into.
 
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import DecodeError, Raw, Struct, json
 
 from tyk_endpoint_stats.core.lenient_record import MalformedRecord, record_from_object
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.sources.forms.dialects import dialect_of, is_record, names_of_fields, plain_name
+from tyk_endpoint_stats.sources.forms.dialects import (
+    NATIVE,
+    dialect_of,
+    is_native,
+    is_record,
+    names_of_fields,
+    plain_name,
+)
 from tyk_endpoint_stats.sources.forms.json_text import decoded, valid_text, values_of
 from tyk_endpoint_stats.sources.forms.log_lines import LOG_LINE, TEXT_FORMAT, is_log_text, is_text_format
+from tyk_endpoint_stats.sources.forms.native import native_record
 from tyk_endpoint_stats.sources.forms.prefixes import without_prefix
 from tyk_endpoint_stats.sources.forms.times import rfc3339_text
 
@@ -155,13 +163,14 @@ def _look_at_element(data: bytes, layers: tuple[str, ...]) -> list[Found]:
 
 def _look_into(data: bytes, layers: tuple[str, ...]) -> list[Found]:
     """The records in an object, and what was printed beside them; nothing: there is none in it."""
+    record = native_record(data)
+    if record is not None:
+        return [Found(record, member="", layers=(*layers, NATIVE))]
     members = _members(data)
     if isinstance(members, str):
         return [Found(malformed=members, layers=layers)]
-    fields = names_of_fields(members)
-    # A gateway's whole record, latency and all, is that record whatever else is in it: the fast decoder can't tell.
-    is_native = all(fields.get(name) == name for name in ("timestamp", "response_code", "latency"))
-    if ENVELOPE_MEMBER in members and not is_native:
+    fields = names_of_fields(tuple(members))
+    if ENVELOPE_MEMBER in members and not is_native(fields):
         return _look_at_envelope(members[ENVELOPE_MEMBER], layers)
     if is_record(fields):
         return [_record(members, fields, layers)]
@@ -190,10 +199,13 @@ def _look_at_envelope(value: Raw, layers: tuple[str, ...]) -> list[Found]:
 
 
 def _inner_record(data: bytes, layers: tuple[str, ...]) -> Found:
+    record = native_record(data)
+    if record is not None:
+        return Found(record, member="", layers=(*layers, NATIVE))
     members = _members(data)
     if isinstance(members, str):
         return Found(malformed=members, layers=layers)
-    return _record(members, names_of_fields(members), layers)
+    return _record(members, names_of_fields(tuple(members)), layers)
 
 
 def _look_at_member(name: str, data: bytes, layers: tuple[str, ...]) -> list[Found]:
@@ -260,7 +272,7 @@ def _nothing_in(data: bytes, layers: tuple[str, ...]) -> Found:
     return Found(malformed=_NO_RECORD, layers=layers)
 
 
-def _record(members: dict[str, Raw], fields: dict[str, str], layers: tuple[str, ...]) -> Found:
+def _record(members: dict[str, Raw], fields: Mapping[str, str], layers: tuple[str, ...]) -> Found:
     dialect = dialect_of(members)
     values: dict[str, Any] = {}
     try:
@@ -281,8 +293,8 @@ def _record(members: dict[str, Raw], fields: dict[str, str], layers: tuple[str, 
         return Found(malformed=problem.reason, layers=layers)
     if "latency" not in values and not dialect.has_latency:
         record.latency = None
-    is_native = all(field == name for field, name in fields.items())
-    return Found(record, repaired, member="" if is_native else None, layers=(*layers, dialect.name))
+    is_plain = all(field == name for field, name in fields.items())
+    return Found(record, repaired, member="" if is_plain else None, layers=(*layers, dialect.name))
 
 
 def _value(raw: Raw, field: str) -> Any:
@@ -293,7 +305,7 @@ def _value(raw: Raw, field: str) -> Any:
         if isinstance(members, str):
             return ...
         if field in _INNER:
-            inner = names_of_fields(f"{field}.{name}" for name in members)
+            inner = names_of_fields(tuple(f"{field}.{name}" for name in members))
             prefix = f"{field}."
             return {
                 each.removeprefix(prefix): _value(members[name.removeprefix(prefix)], each)
