@@ -71,7 +71,7 @@ def looks_of_stream(stream: ByteStream, form: Form | None) -> str:
 
 def _units(stream: ByteStream, form: Form) -> Iterator[tuple[Record | None, tuple[str, ...]]]:
     if isinstance(form, RowsForm):
-        dialect = dialect_of(columns_of(form.header, form.delimiter)).name
+        dialect = dialect_of(tuple(columns_of(form.header, form.delimiter))).name
         for block in form.blocks(stream, Mark()):
             chunk = form.decoder().decode(block, 1)
             yield from ((None, ()) for _ in chunk.rejected)

@@ -108,7 +108,7 @@ class CsvDecoder:
         self._pick = itemgetter(
             *(names.index(chosen[field]) if field in chosen else self._width for field in _COLUMNS)
         )
-        self._has_latency = dialect_of(names).has_latency or "latency.total" in chosen
+        self._has_latency = dialect_of(tuple(names)).has_latency or "latency.total" in chosen
 
     def decode(self, block: Block, number: int) -> LineChunk:
         """The chunk of a block.

@@ -97,9 +97,11 @@ def names_of_fields(names: tuple[str, ...]) -> Mapping[str, str]:
     return found
 
 
-def dialect_of(names: Collection[str]) -> Dialect:
+@lru_cache(256)
+def dialect_of(names: tuple[str, ...]) -> Dialect:
     """The dialect in which these are the names of a record."""
-    return next((each for each in _DIALECTS if each.signs.issubset(names)), _TYK)
+    bare = {name.removeprefix(_FLATTENED).removeprefix("_") for name in names}
+    return next((each for each in _DIALECTS if each.signs <= bare), _TYK)
 
 
 def is_native(fields: Mapping[str, str]) -> bool:

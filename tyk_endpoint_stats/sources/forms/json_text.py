@@ -44,6 +44,8 @@ _UP_TO_BRACKET = re.compile(_LITERALS + rb"(?:" + _STRING + rb"[ \t\r\n]*+(?=[,:
 _MAY_GO_ON = re.compile(rb'"[^"\\\x00-\x1f]*+(?:\\.[^"\\\x00-\x1f]*+)*+(?:\\?|"[ \t\r\n]*+)\Z')
 _MAY_BE_NAME = re.compile(rb'[ \t\r\n]*+(?:["}]|\Z)')
 _BEHIND_CLOSING = re.compile(rb"[ \t\r\n]*+([,}\]])?")
+_MAX_SPACE = 4096
+_TORN_TEXT = re.compile(rb'"[^"\\\n{]*+(?:\\.[^"\\\n{]*+)*+(?=\{[ \t\r\n]*+")')
 _NEXT_VALUE = re.compile(rb"\n(?=[{\[])|(?<=\})[ \t\r\n,]*+(?=\{)")
 _SEPARATORS = re.compile(rb"[ \t\r\n,\[\]\x1e]*+")
 _SCALAR = re.compile(rb"(?:null|true|false|-?\d[\d.eE+\-]*+|" + _STRING + rb")(?=[ \t\r]*+(?:[,\]\n]|\Z))")
@@ -78,6 +80,9 @@ def scan_value(data: bytes | bytearray, scan: Scan) -> bool:
             return False
         byte = data[at]
         if byte in b"{[":
+            if not _may_open(data, scan.at, at):
+                scan.at, scan.broken = at, True
+                return True
             scan.depth += 1
             scan.at = at + 1
             if byte in b"{" and not _MAY_BE_NAME.match(data, at + 1):
@@ -106,10 +111,20 @@ def scan_value(data: bytes | bytearray, scan: Scan) -> bool:
         return True
 
 
+def _may_open(data: bytes | bytearray, begins: int, at: int) -> bool:
+    """Whether a bracket may open here: behind a colon or a comma, or at the beginning of an array or of all."""
+    between = data[max(begins, at - _MAX_SPACE) : at].rstrip(JSON_SPACE)
+    if between:
+        return between[-1:] in (b":", b",")
+    return at - begins >= _MAX_SPACE or not begins or data[begins - 1 : begins] != b"{"
+
+
 def resumption(data: bytes | bytearray, scan: Scan) -> int | None:
     """Where the next value may begin behind a broken one; ``None``: not in these bytes."""
     if data[scan.at : scan.at + 1] in (b"{", b"["):
         return scan.at
+    if data[scan.at : scan.at + 1] == b'"' and (match := _TORN_TEXT.match(data, scan.at)):
+        return match.end()
     match = _NEXT_VALUE.search(data, scan.at)
     return match.end() if match else None
 

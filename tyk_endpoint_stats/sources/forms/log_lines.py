@@ -10,7 +10,7 @@ LOG_LINE = "log"
 TEXT_FORMAT = "Tyk Pump's stdout in its text format"
 """What is wrong with a record that can't be read: it is printed as Go prints a struct, without names."""
 
-_LOGRUS = re.compile(rb'(?:time="[^"]*" )?level=[a-z]+ ')
+_LOGRUS = re.compile(rb'(?:[^\s"=]+ )?(?:time="[^"]*" )?level=[a-z]+ ')
 _COLOUR = rb"(?:\x1b\[[\d;]*m)?"
 _LOGRUS_ON_A_TERMINAL = re.compile(
     _COLOUR + rb"(?:(?:TRAC|DEBU|INFO|WARN|ERRO|FATA|PANI)" + _COLOUR + rb"\[\d{4}\]|"

@@ -43,10 +43,10 @@ def looks_of(head: bytes, form: Form | None) -> str:
         return 'log lines alone; Tyk Pump prints records where its stdout pump is set to "format": "json"'
     if names := _names_of_objects(lines):
         return f"JSON objects that are no records of Tyk's (they have {', '.join(names)})"
-    if lines and any(lines[0].count(delimiter.encode()) > 1 for delimiter in DELIMITERS):
-        return "a CSV without Tyk Pump's columns (its first line must have Path, ResponseCode and TimeStamp)"
     if lines and lines[0].lstrip()[:1] in (b"{", b"["):
         return "JSON that is cut off or broken"
+    if lines and any(lines[0].count(delimiter.encode()) > 1 for delimiter in DELIMITERS):
+        return "a CSV without Tyk Pump's columns (its first line must have Path, ResponseCode and TimeStamp)"
     return "text that is no JSON"
 
 

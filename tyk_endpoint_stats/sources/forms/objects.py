@@ -123,6 +123,10 @@ def _look_at_valid(data: bytes, layers: tuple[str, ...]) -> list[Found]:
         return [Found(skipped=LOG_LINE, layers=layers)]
     if reason == _NOT_JSON and data[:1] not in (b"{", b"["):
         reason = _reason_of_scalar(data)
+        if data[:1] == b'"' and reason != _NOT_JSON and len(layers) < _MAX_LAYERS:
+            found = _look_at_text(_text(data), 1, (*layers, "a text"))
+            if any(one.record is not None for one in found):
+                return found
     return [Found(malformed=reason, layers=layers)]
 
 
@@ -190,22 +194,25 @@ def _look_at_envelope(value: Raw, layers: tuple[str, ...]) -> list[Found]:
     data = bytes(value)
     inner = (*layers, f"the member {ENVELOPE_MEMBER}")
     if data[:1] == b"{":
-        found = _inner_record(data, inner)
-        found.member = ENVELOPE_MEMBER if not layers and found.member == "" else None
-        return [found]
+        all_found = _inner_records(data, inner)
+        for found in all_found:
+            is_direct = not layers and found.member == "" and len(found.layers) == len(inner) + 1
+            found.member = ENVELOPE_MEMBER if is_direct else None
+        return all_found
     if data[:1] == b'"':
         return _look_at_text(_text(data), 1, inner) or [Found(malformed=_NO_RECORD, layers=inner)]
     return [Found(malformed="null" if data == b"null" else "not an object", layers=inner)]
 
 
-def _inner_record(data: bytes, layers: tuple[str, ...]) -> Found:
-    record = native_record(data)
-    if record is not None:
-        return Found(record, member="", layers=(*layers, NATIVE))
+def _inner_records(data: bytes, layers: tuple[str, ...]) -> list[Found]:
+    """What Pump put a record into: a record however few its fields are, unless somebody wrapped it once more."""
     members = _members(data)
     if isinstance(members, str):
-        return Found(malformed=members, layers=layers)
-    return _record(members, names_of_fields(tuple(members)), layers)
+        return [Found(malformed=members, layers=layers)]
+    fields = names_of_fields(tuple(members))
+    if len(fields) < 2 or ENVELOPE_MEMBER in members:
+        return _look_into(data, layers) or [_record(members, fields, layers)]
+    return [_record(members, fields, layers)]
 
 
 def _look_at_member(name: str, data: bytes, layers: tuple[str, ...]) -> list[Found]:
@@ -273,7 +280,7 @@ def _nothing_in(data: bytes, layers: tuple[str, ...]) -> Found:
 
 
 def _record(members: dict[str, Raw], fields: Mapping[str, str], layers: tuple[str, ...]) -> Found:
-    dialect = dialect_of(members)
+    dialect = dialect_of(tuple(members))
     values: dict[str, Any] = {}
     try:
         for field, name in fields.items():
