@@ -23,7 +23,7 @@ __all__ = ["HEAD_BYTES", "OTHER_FILES", "OtherFile", "form_of", "read_at", "refu
 HEAD_BYTES = 64 * 2**10
 """What a form is told by."""
 
-_ELEMENTS = (b"{", b"[", b"]", b"null")
+_ELEMENTS = (b"{", b"[", b"]", b"null", b'"')
 
 
 class OtherFile(Struct, frozen=True):
@@ -73,7 +73,8 @@ def form_of(stream: ByteStream) -> Form | None:
     if text[:1] == b"{":
         return _form_of_objects(stream, text, line)
     if line is None:
-        return None  # of an array, too: once it is whole it may turn out to be one of many, each on its line
+        # An array that is not whole yet may turn out to be one of many, each on its line.
+        return ValuesForm() if text[:1] == b"[" and _goes_on(text) else None
     line = line.removeprefix(BYTE_ORDER_MARK)
     if text[:1] == b"[" and text[1:].lstrip(JSON_SPACE).startswith(_ELEMENTS) and not is_value(valid_text(line)[0]):
         return ValuesForm()
@@ -95,6 +96,12 @@ def _form_of_objects(stream: ByteStream, text: bytes, line: bytes | None) -> For
     if is_known and (end is None or (scan.broken and end > len(line)) or end == len(line)):
         return _lines_or_entries(text)
     return ValuesForm()
+
+
+def _goes_on(text: bytes) -> bool:
+    """Whether something stands behind the first value."""
+    scan = Scan()
+    return scan_value(text, scan) and scan.end is not None and bool(text[scan.end :].strip(JSON_SPACE))
 
 
 def _lines_or_entries(head: bytes) -> Form:
