@@ -2,7 +2,8 @@
 
 from typing import Any, ClassVar
 
-from tyk_endpoint_stats.core.selection import Dimension, Group, Kind
+from tyk_endpoint_stats.core.batch import Kind
+from tyk_endpoint_stats.core.selection import Dimension, Group
 from tyk_endpoint_stats.questions.answer import GroupRow, Readable, answer
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.order import DEFAULT_ORDER, Position

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
+from tyk_endpoint_stats.core.batch import Consumer, Kind
 from tyk_endpoint_stats.core.buckets import Span
-from tyk_endpoint_stats.core.selection import Consumer, Dimension, Kind, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.errors import InvalidQuestion
 from tyk_endpoint_stats.questions.measures import Measures
 

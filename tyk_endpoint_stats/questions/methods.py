@@ -3,7 +3,7 @@
 from datetime import UTC, date, tzinfo
 from typing import Literal, TypeAlias
 
-from tyk_endpoint_stats.core.selection import Consumer, Kind
+from tyk_endpoint_stats.core.batch import Consumer, Kind
 from tyk_endpoint_stats.errors import InvalidQuestion
 from tyk_endpoint_stats.questions import apis as apis_question
 from tyk_endpoint_stats.questions import consumers as consumers_question

@@ -1,7 +1,8 @@
 """What is answered without a token: nothing that has data in it."""
 
+from tyk_endpoint_stats.core.batch import Kind
 from tyk_endpoint_stats.core.buckets import Span, Width
-from tyk_endpoint_stats.core.selection import Kind, Selection
+from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.web.messages import Response, json_response
 from tyk_endpoint_stats.web.route import Authentication, Call, Json, Route
 from tyk_endpoint_stats.web.tyk_json import ascii_json

@@ -72,7 +72,7 @@ class ResponseCache:
         quarter_hour = from_datetime(self._settings.now()) // QUARTER_HOUR_US
         return access.org_id, request.target, accepted_format(request), accepts_gzip(request), quarter_hour
 
-    def _version(self) -> int | None:
+    def _version(self) -> str | None:
         try:
             return self._store.version() if isinstance(self._store, Versioned) else None
         except Exception:  # whatever is wrong with the store, the question will meet it too, and say so

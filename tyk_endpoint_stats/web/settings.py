@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
-from secrets import token_hex
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from tyk_endpoint_stats.web.tokens import Tokens
 
@@ -23,7 +22,6 @@ class Settings(Struct, frozen=True, kw_only=True):
             So is one with so many bytes in it as if paths were several times as long as usual. ``None``: there is
             no bound.
         now: the clock: what `today` and the last 30 days are.
-        nonce: a part of every entity tag: versions of a store may begin anew with the process that serves it.
 
     Raises:
         ValueError: ``page_size`` or ``max_rows`` is below 1.
@@ -35,7 +33,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     end_date_exclusive: bool = False
     max_rows: int | None = 10_000
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    nonce: str = field(default_factory=lambda: token_hex(8))
 
     @property
     def max_bytes(self) -> int | None:

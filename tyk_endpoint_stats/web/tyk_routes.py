@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import TypeVar
 
-from tyk_endpoint_stats.core.selection import Consumer, Kind
+from tyk_endpoint_stats.core.batch import Consumer, Kind
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import AnswerTooLarge
 from tyk_endpoint_stats.questions.apis import apis

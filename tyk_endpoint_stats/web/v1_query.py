@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from tyk_endpoint_stats.core.batch import Consumer, Kind
 from tyk_endpoint_stats.core.instants import find_zone
-from tyk_endpoint_stats.core.selection import Consumer, Kind
 from tyk_endpoint_stats.errors import InvalidQuestion
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.measures import DISTRIBUTED, Measures
