@@ -17,6 +17,12 @@ __all__ = ["Rows", "flat"]
 
 Row = TypeVar("Row", bound=Measures)
 
+_NOT_IN_NOTEBOOKS = frozenset(
+    {"codes", "c2xx", "c3xx", "request_time", "upstream_latency", "success", "first_hit", "latency"}
+    | {"min_latency", "max_latency", "min_upstream_latency", "max_upstream_latency", "p99"}
+)
+"""A table in a notebook is to be read: these are in ``to_pandas`` and the others."""
+
 
 class Rows(list[Row]):
     """Rows of one kind. A list, and what can be made of it.
@@ -101,6 +107,14 @@ class Rows(list[Row]):
         """Write CSV with a line of headings. No text in it is taken for a formula by a spreadsheet."""
         columns = self.columns
         write_csv(file, columns, ([flat(row, name) for name in columns] for row in self))
+
+    def _repr_html_(self) -> str:
+        """The first 50 rows as a table, for notebooks."""
+        from tyk_endpoint_stats.markup.notebook import notebook_html
+
+        known = self.columns
+        shown = [name for name in known if name not in _NOT_IN_NOTEBOOKS and not name.startswith("before_")]
+        return notebook_html(shown, [[getattr(row, name) for name in shown] for row in self], self.total_rows)
 
     def _table(self) -> dict[str, list[Any]]:
         return {name: [flat(row, name) for row in self] for name in self.columns}

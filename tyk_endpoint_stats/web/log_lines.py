@@ -6,8 +6,10 @@ a closed set are written; every other part of a path becomes the first 8 hexadec
 still tells equal from different.
 """
 
+import json
 import logging
 import re
+import time
 from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -16,9 +18,12 @@ from tyk_endpoint_stats.core.fingerprint import fingerprint
 from tyk_endpoint_stats.web.table import PUBLIC_PARAMETERS, PUBLIC_SEGMENTS
 from tyk_endpoint_stats.web.targets import path_and_query
 
-__all__ = ["LineFormatter", "one_line", "safe_target"]
+__all__ = ["FIELDS", "JsonFormatter", "LineFormatter", "one_line", "safe_target"]
 
-_WORDS = PUBLIC_SEGMENTS | {""}
+FIELDS = "fields"
+"""The attribute of a log record that has what its message says as a mapping, for programs."""
+
+_WORDS = PUBLIC_SEGMENTS | {"", "metrics"}
 _NUMBER = re.compile("[0-9]{1,4}")
 _MAX_SEGMENTS = 24
 _LEAST_SECRET = 4
@@ -34,6 +39,28 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, plain printable ASCII."""
         return _UNPRINTABLE.sub(lambda found: _escaped(found[0]), super().format(record))
+
+
+class JsonFormatter(logging.Formatter):
+    """A formatter for programs that collect logs: one event, one line, one JSON object. Masked as any line is.
+
+    ``time`` (UTC, milliseconds), ``level``, ``logger``, ``message``; of an answer also ``peer``, ``method``,
+    ``target``, ``status``, ``bytes``, ``ms`` and ``taken``; ``exception`` where there is one.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The object, plain printable ASCII."""
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        event = {
+            "time": f"{seconds}.{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, FIELDS, {}),
+        }
+        if record.exc_info:
+            event["exception"] = self.formatException(record.exc_info)
+        return json.dumps(event).replace("\x7f", "\\u007f")
 
 
 def one_line(problem: BaseException, target: str = "") -> str:

@@ -24,17 +24,19 @@ JSON = "application/json; charset=utf-8"
 
 
 class Request(Struct, frozen=True):
-    """One request without a body; none of the routes has one.
+    """One request. Only the forms of the pages have a body.
 
     Attributes:
         method: as it came, in capitals.
         target: the raw request target, percent signs and query included.
         headers: by lower-case name; values are text of latin-1 characters, trimmed.
+        body: of a form, bounded by whoever read it.
     """
 
     method: str
     target: str
     headers: Mapping[str, str] = {}
+    body: bytes = b""
 
 
 class Response(Struct, frozen=True):

@@ -51,9 +51,10 @@ def _answer(request: Request, store: ReadableStore, settings: Settings) -> Respo
         unreadable = problem
     access = settings.tokens.find(request.headers.get("authorization"))
     authentication = found[0].authentication if found else Authentication.TOKEN
-    if access is None and authentication is Authentication.TOKEN:
-        return error(401, "Not authorised", (("WWW-Authenticate", "Bearer"),))
     methods = found[0].methods if found else ("GET", "HEAD")
+    may_see_to_it_itself = authentication is Authentication.OWN and request.method in methods
+    if access is None and not (authentication is Authentication.OPEN or may_see_to_it_itself):
+        return error(401, "Not authorised", (("WWW-Authenticate", "Bearer"),))
     if request.method not in methods:
         return error(405, "Method not allowed", (("Allow", ", ".join(methods)),))
     if unreadable is not None:

@@ -8,6 +8,7 @@ from tyk_endpoint_stats.web.targets import segments
 from tyk_endpoint_stats.web.tyk_document import TYK_SCHEMAS
 from tyk_endpoint_stats.web.tyk_json import ascii_json
 from tyk_endpoint_stats.web.tyk_routes import TYK_ROUTES
+from tyk_endpoint_stats.web.ui_routes import UI_ROUTES
 from tyk_endpoint_stats.web.v1_document import V1_SCHEMAS
 from tyk_endpoint_stats.web.v1_routes import V1_ROUTES
 
@@ -22,6 +23,7 @@ ROUTES: tuple[Route, ...] = (
     *TYK_ROUTES,
     *V1_ROUTES,
     *PROBES,
+    *UI_ROUTES,
     Route(
         path="/openapi.json",
         answer=_openapi,
