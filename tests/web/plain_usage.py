@@ -12,7 +12,7 @@ from msgspec import structs
 from tyk_endpoint_stats import Record, open_store
 from tyk_endpoint_stats.core.batch import EVERYONE
 from tyk_endpoint_stats.core.record import Latency
-from tyk_endpoint_stats.testing import hit, plain_hits
+from tyk_endpoint_stats.testing import batch_of, hit, plain_hits
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 from tyk_endpoint_stats.testing.plain import Hit, plain_state
 from tyk_endpoint_stats.web.messages import Request
@@ -58,7 +58,7 @@ class Usage:
     def __init__(self, url: str, zone: str = "UTC", **settings: Any) -> None:
         records = some_records()
         self.store = open_store(url)
-        self.store.ingest(records)
+        self.store.merge(batch_of(records))
         hits = plain_hits(records)
         self.hits = [one for one in hits if one.kind == EVERYONE]
         """Every request once."""
