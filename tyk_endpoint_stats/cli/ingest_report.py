@@ -10,7 +10,7 @@ from tyk_endpoint_stats.cli.escaping import printable
 from tyk_endpoint_stats.core.fingerprint import fingerprint
 from tyk_endpoint_stats.core.instants import EPOCH
 from tyk_endpoint_stats.core.path_counts import MANY_PATHS, ManyPaths
-from tyk_endpoint_stats.ingest.loop import IngestReport
+from tyk_endpoint_stats.ingest.report import IngestReport
 
 __all__ = ["Progress", "minute_line", "reasons", "report_lines"]
 

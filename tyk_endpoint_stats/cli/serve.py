@@ -159,6 +159,7 @@ def _follower(
     from tyk_endpoint_stats.cli.ingest_report import minute_line
     from tyk_endpoint_stats.cli.opening import source_finder
     from tyk_endpoint_stats.ingest.follower import Follower
+    from tyk_endpoint_stats.ingest.options import IngestOptions
     from tyk_endpoint_stats.stores.contract import Store
 
     assert isinstance(store, Store)
@@ -166,10 +167,10 @@ def _follower(
         store,
         names,
         source_finder(plugins),
+        IngestOptions(rules=rules),
         on_report=lambda report: click.echo(minute_line(report), err=True),
         on_problem=lambda problem: click.echo(f"Waiting: {printable(problem)}", err=True),
         on_failure=stop_serving,
-        rules=rules,
     )
 
 

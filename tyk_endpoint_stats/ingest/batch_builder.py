@@ -9,13 +9,10 @@ from tyk_endpoint_stats.core.aggregator import Aggregator, Rules
 from tyk_endpoint_stats.core.counts import add_counts
 from tyk_endpoint_stats.core.selection import Batch
 from tyk_endpoint_stats.errors import SourceError
+from tyk_endpoint_stats.ingest.report import NAMED_REJECTS
 from tyk_endpoint_stats.sources.contract import Chunk, Reading, Rejected
 
-__all__ = ["NAMED_REJECTS", "Collected", "Limits", "Wanted", "collect"]
-
-NAMED_REJECTS = 5
-"""How many malformed records are named where nobody wants all of them; all of them are counted."""
-
+__all__ = ["Collected", "Limits", "Wanted", "collect"]
 
 REJECTED_OVERHEAD_BYTES = 200
 """What keeping a malformed record takes besides its bytes, which may be a single one."""

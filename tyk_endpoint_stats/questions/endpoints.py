@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, tzinfo
 from operator import itemgetter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -11,9 +11,7 @@ from tyk_endpoint_stats.core.buckets import ALL_DAYS, plan_spans
 from tyk_endpoint_stats.core.instants import day_bounds, find_zone, to_datetime
 from tyk_endpoint_stats.core.selection import Consumer, Dimension, Kind, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
-
-if TYPE_CHECKING:
-    from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.questions.readable import Readable
 
 __all__ = ["ConsumerRow", "EndpointRow", "consumers", "endpoints", "page_of"]
 
@@ -65,7 +63,7 @@ class ConsumerRow(Struct, frozen=True, kw_only=True):
 
 
 def endpoints(
-    store: "ReadableStore",
+    store: Readable,
     consumer: Consumer,
     first: date,
     last: date,
@@ -124,7 +122,7 @@ def endpoints(
 
 
 def consumers(
-    store: "ReadableStore",
+    store: Readable,
     *,
     kind: Kind | None = None,
     first: date | None = None,

@@ -1,21 +1,13 @@
 """Which of the ids that somebody's key may be recorded under a store knows."""
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable
 
 from tyk_endpoint_stats.core.buckets import ALL_DAYS
-from tyk_endpoint_stats.core.selection import Group, Kind, Selection
-from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.core.selection import Kind, Selection
+from tyk_endpoint_stats.questions.readable import Readable
 from tyk_endpoint_stats.tyk.session_token import RecordedKey
 
-__all__ = ["Readable", "known_keys"]
-
-
-class Readable(Protocol):
-    """What can be asked for states: any store."""
-
-    def read(self, selection: Selection, /) -> Sequence[tuple[Group, EndpointStats]]:
-        """The merged states of a selection."""
+__all__ = ["known_keys"]
 
 
 def known_keys(store: Readable, candidates: Iterable[RecordedKey], org_id: str | None = None) -> list[RecordedKey]:
