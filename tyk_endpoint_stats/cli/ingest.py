@@ -38,7 +38,8 @@ Examples:
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    help="Processes that decode and aggregate; as many as there are cores by default.",
+    help="Processes that decode and aggregate; by default as many as there are processors that may be used: in a "
+    "container, those of its quota.",
 )
 @click.option("--follow", is_flag=True, help="Read on as the sources grow, until Ctrl-C or SIGTERM.")
 @click.option("--peek", is_flag=True, help="Count what waits in sources that reading empties, and take nothing.")
@@ -107,6 +108,7 @@ def _once(
     from tyk_endpoint_stats.cli.stopping import stop_on_signal
     from tyk_endpoint_stats.ingest.options import IngestOptions
     from tyk_endpoint_stats.ingest.parallel import ingest_all
+    from tyk_endpoint_stats.ingest.processors import usable_processors
 
     reports: list[IngestReport] = []
     problems: list[str] = []
@@ -129,7 +131,7 @@ def _once(
             on_progress=progress.show,
             stop=stopped.is_set,
         )
-        for report, found in ingest_all(store, sources, options, jobs=jobs or os.cpu_count() or 1):
+        for report, found in ingest_all(store, sources, options, jobs=jobs or usable_processors()):
             reports.append(report)
             if found is not None:
                 progress.clear()

@@ -84,7 +84,9 @@ def ingest_all(
 def _piece_bytes(files: Sequence[FileSource], jobs: int) -> int:
     """How much a process reads at a time; 0: there is too little for more than one process."""
     sizes = [_size(file) for file in files]
-    if jobs < 2 or sum(sizes) < WORTH_BYTES or not sys.executable:
+    # A program that PyInstaller or the like made is its own sys.executable: it would start itself.
+    has_interpreter = bool(sys.executable) and not getattr(sys, "frozen", False)
+    if jobs < 2 or sum(sizes) < WORTH_BYTES or not has_interpreter:
         return 0
     return max(_LEAST_PIECE_BYTES, min(_MAX_PIECE_BYTES, sum(sizes) // (jobs * _PIECES_A_JOB)))
 
