@@ -15,7 +15,7 @@ from tyk_endpoint_stats.core.cells import BIN_BITS
 from tyk_endpoint_stats.core.closing import batch_of
 from tyk_endpoint_stats.core.counts import add_counts
 from tyk_endpoint_stats.core.histogram import SMALL_BINS, bin_of
-from tyk_endpoint_stats.core.hits import Hits, Quarter, count_cells, first_sums
+from tyk_endpoint_stats.core.hits import Hits, Quarter, count_by_day, count_cells, first_sums
 from tyk_endpoint_stats.core.instants import EPOCH, QUARTER_HOUR_US, from_datetime, parse_rfc3339
 from tyk_endpoint_stats.core.limits import too_long
 from tyk_endpoint_stats.core.normalise import path_normaliser
@@ -235,7 +235,9 @@ class Aggregator:
 
         Its states are to be read, not changed: several of them may share codes and histogram.
         """
+        hits_by_day = count_by_day(self._hits)
         batch = batch_of(self._hits, self._path_of)
+        batch.hits_by_day = hits_by_day
         batch.counts = self.counts
         batch.source, batch.begins, batch.ends = source, begins, ends
         self._start()

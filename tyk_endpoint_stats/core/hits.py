@@ -10,10 +10,11 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY
 from tyk_endpoint_stats.core.cells import BIN_BITS, MAX_CELLS
 from tyk_endpoint_stats.core.rows import NO_HIT
 
-__all__ = ["Hits", "Quarter", "count_cells", "first_sums"]
+__all__ = ["Hits", "Quarter", "count_by_day", "count_cells", "first_sums"]
 
 _COUNTED, _CELLS = 11, 12
 """Where in a state's sums the counted cells are, and where those begin that are not."""
@@ -94,3 +95,13 @@ def count_cells(hits: Hits) -> None:
                 counted[cell] = counted.get(cell, 0) + 1
             sums[_COUNTED] = counted
             del sums[_CELLS:]
+
+
+def count_by_day(hits: Hits) -> dict[int, int]:
+    """The hits of each day, by days since 1970, before they are used up."""
+    counted: dict[int, int] = {}
+    for quarter, sums in zip(hits.quarters, hits.sums, strict=True):
+        day = quarter.number // QUARTER_HOURS_PER_DAY
+        several = 1 if sums is None else len(sums) - _CELLS + sum((sums[_COUNTED] or {}).values())
+        counted[day] = counted.get(day, 0) + several
+    return counted

@@ -99,6 +99,7 @@ class Batch(Struct):
         unpacked: the states by bucket, then by series, of a batch that was made by hand.
         segments: the states of a batch that an aggregator made; of a consumer and day at most one.
         endpoints: ``(api_id, path)`` by the numbers that stand in segments.
+        hits_by_day: every hit once, by days since 1970; of a batch that an aggregator made.
         api_names: by ``(org_id, api_id)``.
         aliases: by ``(org_id, consumer kind, consumer id)``.
         counts: what became of the records, by reason.
@@ -116,6 +117,7 @@ class Batch(Struct):
     ends: str | None = None
     segments: list[Segment] = field(default_factory=list)
     endpoints: list[tuple[str, str]] = field(default_factory=list)
+    hits_by_day: dict[int, int] = field(default_factory=dict)
 
     @property
     def states(self) -> dict[Bucket, dict[Series, EndpointStats]]:

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
+from tyk_endpoint_stats.core.counts import add_counts
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.path_counts import PathCounts
 from tyk_endpoint_stats.core.selection import Batch, Counts
@@ -32,6 +33,7 @@ class IngestReport(Struct):
         newest_us: the latest hit of all, ``None`` if nothing was counted.
         named: the first malformed records, with place and cause.
         paths: how many distinct paths consumers brought.
+        hits_by_day: what was merged, by days since 1970-01-01 UTC; ``growth_before`` makes months of it.
     """
 
     label: str
@@ -43,6 +45,7 @@ class IngestReport(Struct):
     newest_us: Instant | None = None
     named: list[Rejected] = field(default_factory=list)
     paths: PathCounts = field(default_factory=PathCounts)
+    hits_by_day: dict[int, int] = field(default_factory=dict)
 
     @property
     def read(self) -> int:
@@ -59,12 +62,14 @@ class IngestReport(Struct):
         self._take_newest(other.newest_us)
         self._name(other.named)
         self.paths.merge(other.paths)
+        add_counts(self.hits_by_day, other.hits_by_day)
 
     def add_merged(self, batch: Batch, rejected: Sequence[Rejected]) -> None:
         """Add a batch that was merged, and the malformed records in it."""
         self.batches += 1
         self.counts.merge(batch.counts)
         self._take_newest(batch.newest_us())
+        add_counts(self.hits_by_day, batch.hits_by_day)
         self._name(rejected)
 
     def _take_newest(self, newest_us: Instant | None) -> None:
