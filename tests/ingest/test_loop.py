@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tyk_endpoint_stats import Record, Rules, read_records
+from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.record import GraphQLStats
-from tyk_endpoint_stats.core.selection import Counts
 from tyk_endpoint_stats.errors import SourceError, StoreError
 from tyk_endpoint_stats.ingest.batch_builder import Limits
 from tyk_endpoint_stats.ingest.loop import ingest
@@ -95,6 +95,8 @@ def test_reports_add_up():
     [
         (Limits(states=1), 25),
         (Limits(states=40), 5),
+        (Limits(held_bytes=1), 25),
+        (Limits(held_bytes=40 * 700), 5),
         (Limits(bytes=1), 25),
         (Limits(bytes=5_000), 5),
         (Limits(seconds=0), 25),

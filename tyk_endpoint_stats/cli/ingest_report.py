@@ -1,23 +1,20 @@
 """What an ingest did, in words; and how far it is, on a terminal's last line."""
 
-import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from tyk_endpoint_stats.cli.escaping import printable
-from tyk_endpoint_stats.core.fingerprint import fingerprint
-from tyk_endpoint_stats.core.instants import EPOCH
-from tyk_endpoint_stats.core.path_counts import MANY_PATHS, ManyPaths
 from tyk_endpoint_stats.ingest.growth import growth_before
 from tyk_endpoint_stats.ingest.report import IngestReport
 
 __all__ = ["Progress", "minute_line", "reasons", "report_lines"]
 
 _EVERY_S = 0.2
-_NAMED = 5
-_HASHED = re.compile("[0-9a-f]{8}|[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{64}")
+_NAMED_MONTHS = 5
+_MANY_ENDPOINTS = 10_000
+"""In one batch; more are worth a word."""
 
 
 def report_lines(reports: Sequence[IngestReport], rejects_kept: bool) -> Iterator[str]:
@@ -88,13 +85,13 @@ class Progress:
 def _growth(report: IngestReport) -> Iterator[str]:
     """Days that were over and grew: whoever has billed them wants to know."""
     months = growth_before(datetime.now(UTC).date(), report.hits_by_day)
-    for month in months[:_NAMED]:
-        days = [f"{day} by {hits:,}" for day, hits in month.days[-_NAMED:]]
-        if len(month.days) > _NAMED:
-            days.insert(0, f"{len(month.days) - _NAMED:,} earlier days")
+    for month in months[:_NAMED_MONTHS]:
+        days = [f"{day} by {hits:,}" for day, hits in month.days[-_NAMED_MONTHS:]]
+        if len(month.days) > _NAMED_MONTHS:
+            days.insert(0, f"{len(month.days) - _NAMED_MONTHS:,} earlier days")
         yield f"  grew       {month.month:%Y-%m} by {month.hits:,} hits (UTC): {', '.join(days)}"
-    if len(months) > _NAMED:
-        rest = months[_NAMED:]
+    if len(months) > _NAMED_MONTHS:
+        rest = months[_NAMED_MONTHS:]
         first, last = rest[-1].month, rest[0].month
         yield (
             f"             {len(rest):,} earlier months, {first:%Y-%m} to {last:%Y-%m}, "
@@ -103,21 +100,9 @@ def _growth(report: IngestReport) -> Iterator[str]:
 
 
 def _many_paths(report: IngestReport) -> Iterator[str]:
-    found = report.paths.many()
-    for one in found[:_NAMED]:
-        day = EPOCH.date() + timedelta(days=one.day)
-        yield f"  {one.kind} {_shown_id(one)}: about {one.paths:,} distinct paths on {day}"
-    if len(found) > _NAMED:
-        yield f"  … and {len(found) - _NAMED:,} more consumers with over {MANY_PATHS:,}"
-    if found:
+    if report.max_endpoints_a_batch > _MANY_ENDPOINTS:
+        yield f"  {report.max_endpoints_a_batch:,} distinct paths in one batch"
         yield "  (ids in paths? --normalise uuid,ulid,number leaves them out, --pattern REGEX whatever it matches)"
-
-
-def _shown_id(one: ManyPaths) -> str:
-    """An id for a report, which may end up in a log: a key that is no hash is a secret, and shows as a digest."""
-    if one.kind != "key" or _HASHED.fullmatch(one.consumer_id):
-        return printable(one.consumer_id, keep_newlines=False)
-    return fingerprint(one.consumer_id)
 
 
 def _short(report: IngestReport) -> str:

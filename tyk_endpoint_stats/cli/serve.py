@@ -16,7 +16,7 @@ from tyk_endpoint_stats.cli.rules import rules_options
 
 if TYPE_CHECKING:
     from tyk_endpoint_stats.core.aggregator import Rules
-    from tyk_endpoint_stats.core.selection import Consumer
+    from tyk_endpoint_stats.core.batch import Consumer
     from tyk_endpoint_stats.demo import Traffic
     from tyk_endpoint_stats.ingest.follower import Follower
     from tyk_endpoint_stats.plugin_manager import Plugins
@@ -208,7 +208,7 @@ def _invitation(url: str, token: str | None, traffic: "Traffic | None") -> list[
             lines += ["", f"  curl -H 'authorization: {authorization}' '{example}'"]
             lines += ["", "`tyk-endpoint-stats consumers` lists the keys and clients that can be asked about."]
         return lines
-    from tyk_endpoint_stats.core.selection import Kind
+    from tyk_endpoint_stats.core.batch import Kind
 
     for kind, what in ((Kind.KEY, "API key"), (Kind.OAUTH, "OAuth client")):
         consumer = traffic.busiest(kind)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from tyk_endpoint_stats.core.aggregator import Aggregator, Rules
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.counts import add_counts
-from tyk_endpoint_stats.core.selection import Batch
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.ingest.report import NAMED_REJECTS
 from tyk_endpoint_stats.sources.contract import Chunk, Reading, Rejected
@@ -19,9 +19,18 @@ REJECTED_OVERHEAD_BYTES = 200
 
 
 class Limits(Struct, frozen=True):
-    """When a batch ends: at the first of these. Larger batches mean fewer merges; smaller ones less memory."""
+    """When a batch ends: at the first of these. Larger batches mean fewer merges; smaller ones less memory.
+
+    Attributes:
+        states: identities in quarter hours.
+        held_bytes: what the running batch takes in memory, with its names and cells: few states may have long ones.
+        bytes: read from the source, of which a retry has to read them again.
+        seconds: after which what was read is to be seen.
+        rejected_bytes: of malformed records that are kept until the merge.
+    """
 
     states: int = 50_000
+    held_bytes: int = 64 * 2**20
     bytes: int = 256 * 2**20
     seconds: float = 5.0
     rejected_bytes: int = 8 * 2**20
@@ -140,6 +149,7 @@ class _BatchBuilder:
         limits = self.wanted.limits
         return (
             len(self.aggregator) >= limits.states
+            or self.aggregator.held_bytes >= limits.held_bytes
             or self.bytes >= limits.bytes
             or self.rejected_bytes >= limits.rejected_bytes
             or time.monotonic() - self.began >= limits.seconds

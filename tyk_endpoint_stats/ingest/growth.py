@@ -6,9 +6,11 @@ from itertools import groupby
 
 from msgspec import Struct
 
+from tyk_endpoint_stats.core.batch import EVERYONE, Batch
+from tyk_endpoint_stats.core.day_row import EVERY_ENDPOINT
 from tyk_endpoint_stats.core.instants import EPOCH
 
-__all__ = ["Growth", "growth_before"]
+__all__ = ["Growth", "growth_before", "hits_by_day"]
 
 
 class Growth(Struct, frozen=True):
@@ -41,3 +43,12 @@ def growth_before(today: date, hits_by_day: Mapping[int, int]) -> list[Growth]:
         Growth(month, tuple(found)) for month, found in groupby(over, key=lambda each: each[0].replace(day=1))
     ]
     return months[::-1]
+
+
+def hits_by_day(batch: Batch) -> dict[int, int]:
+    """Every hit of a batch once, by days since 1970-01-01 UTC."""
+    counted: dict[int, int] = {}
+    for row in batch.totals:
+        if row.endpoint == EVERY_ENDPOINT and batch.consumers[row.consumer][1] == EVERYONE:
+            counted[row.day] = counted.get(row.day, 0) + row.hits
+    return counted

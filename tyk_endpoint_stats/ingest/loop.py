@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterable
 from typing import Protocol
 
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Batch
 from tyk_endpoint_stats.errors import PositionConflict
 from tyk_endpoint_stats.ingest.batch_builder import Collected, collect
 from tyk_endpoint_stats.ingest.options import IngestOptions, OnRejected
@@ -109,7 +109,6 @@ def merge_collected(
     if on_rejected is not None and collected.rejected:
         # Before the merge, behind which nobody reads these lines again: what is not kept by then may be lost.
         on_rejected(collected.rejected)
-    report.paths.see(*batch.packed)  # first: a store may have the batch unpacked
     try:
         merged = store.merge(batch)
     except PositionConflict:

@@ -5,10 +5,10 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
+from tyk_endpoint_stats.core.batch import Batch, Counts
 from tyk_endpoint_stats.core.counts import add_counts
 from tyk_endpoint_stats.core.instants import Instant
-from tyk_endpoint_stats.core.path_counts import PathCounts
-from tyk_endpoint_stats.core.selection import Batch, Counts
+from tyk_endpoint_stats.ingest.growth import hits_by_day
 from tyk_endpoint_stats.sources.contract import Rejected
 
 __all__ = ["NAMED_REJECTS", "IngestReport", "OnProgress"]
@@ -32,7 +32,7 @@ class IngestReport(Struct):
         seconds: how long it took.
         newest_us: the latest hit of all, ``None`` if nothing was counted.
         named: the first malformed records, with place and cause.
-        paths: how many distinct paths consumers brought.
+        max_endpoints_a_batch: the most distinct paths that one batch had.
         hits_by_day: what was merged, by days since 1970-01-01 UTC; ``growth_before`` makes months of it.
     """
 
@@ -44,7 +44,7 @@ class IngestReport(Struct):
     seconds: float = 0.0
     newest_us: Instant | None = None
     named: list[Rejected] = field(default_factory=list)
-    paths: PathCounts = field(default_factory=PathCounts)
+    max_endpoints_a_batch: int = 0
     hits_by_day: dict[int, int] = field(default_factory=dict)
 
     @property
@@ -61,15 +61,16 @@ class IngestReport(Struct):
         self.seconds += other.seconds
         self._take_newest(other.newest_us)
         self._name(other.named)
-        self.paths.merge(other.paths)
+        self.max_endpoints_a_batch = max(self.max_endpoints_a_batch, other.max_endpoints_a_batch)
         add_counts(self.hits_by_day, other.hits_by_day)
 
     def add_merged(self, batch: Batch, rejected: Sequence[Rejected]) -> None:
         """Add a batch that was merged, and the malformed records in it."""
         self.batches += 1
         self.counts.merge(batch.counts)
-        self._take_newest(batch.newest_us())
-        add_counts(self.hits_by_day, batch.hits_by_day)
+        self._take_newest(batch.newest_us)
+        self.max_endpoints_a_batch = max(self.max_endpoints_a_batch, len(batch.endpoints))
+        add_counts(self.hits_by_day, hits_by_day(batch))
         self._name(rejected)
 
     def _take_newest(self, newest_us: Instant | None) -> None:

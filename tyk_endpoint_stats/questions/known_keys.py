@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
+from tyk_endpoint_stats.core.batch import Kind
 from tyk_endpoint_stats.core.buckets import ALL_DAYS
-from tyk_endpoint_stats.core.selection import Kind, Selection
+from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.questions.readable import Readable
 from tyk_endpoint_stats.tyk.session_token import RecordedKey
 
