@@ -147,6 +147,7 @@ FOR_OUTSIDERS = {
     "tyk",
     "hookspecs",
     "sources.contract",
+    "stores",
     "stores.contract",
     "testing",
 }

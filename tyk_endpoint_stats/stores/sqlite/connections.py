@@ -5,8 +5,10 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from queue import Empty, LifoQueue
+from queue import Empty, SimpleQueue
+from types import TracebackType
 from urllib.parse import quote
 
 from tyk_endpoint_stats.core.packed import PackedError
@@ -110,14 +112,17 @@ class JoinedBlobs:
 class ReaderPool:
     """At most ``READERS`` reading connections, each lent to one thread at a time.
 
-    Not one per thread: a threaded server makes a thread for each connection, and each would open a file.
+    Not one per thread: a threaded server makes a thread for each connection, and each would open a file. What is
+    lent comes back whatever line an interruption comes at.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._slots: LifoQueue[sqlite3.Connection | None] = LifoQueue()
-        for _ in range(READERS):
-            self._slots.put(None)
+        self._idle: list[sqlite3.Connection] = []
+        self._slots: SimpleQueue[int] = SimpleQueue()  # written in C: nothing interrupts it half-way
+        self._ended: list[int] = []
+        for number in range(READERS):
+            self._slots.put(number)
 
     @contextmanager
     def lend(self) -> Iterator[sqlite3.Connection]:
@@ -126,30 +131,56 @@ class ReaderPool:
         Raises:
             StoreBusy: all of them were lent for ``READER_WAIT_S``.
         """
-        try:
-            connection = self._slots.get(timeout=READER_WAIT_S)
-        except Empty:
-            raise StoreBusy(f"all {READERS} reading connections are in use; try again") from None
-        healthy = False
-        try:
-            if connection is None:
+        with _Slot(self._slots) as is_free:
+            if not is_free:
+                raise StoreBusy(f"all {READERS} reading connections are in use; try again")
+            try:
+                connection = self._idle.pop()
+            except IndexError:
                 connection = connect_reader(self._path)
-            connection.execute("BEGIN")
-            yield connection
-            connection.execute("COMMIT")
-            healthy = True
-        finally:
-            if not healthy and connection is not None:
+            try:
+                connection.execute("BEGIN")
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
                 connection.close()
-                connection = None
-            self._slots.put(connection)
+                raise
+            self._idle.append(connection)
 
     def close(self) -> None:
         """Close every connection; those that are lent, as soon as they come back."""
-        for _ in range(READERS):
-            connection = self._slots.get()
-            if connection is not None:
-                connection.close()
+        while len(self._ended) < READERS:
+            self._ended.append(self._slots.get())
+        while self._idle:
+            self._idle.pop().close()
+
+
+class _Slot:
+    """The right to a connection: given back when the ``with`` ends, or when this object does."""
+
+    def __init__(self, slots: SimpleQueue[int]) -> None:
+        self._slots = slots
+        self._slot: int | None = None
+
+    def __enter__(self) -> bool:
+        try:
+            self._slot = self._slots.get(timeout=READER_WAIT_S)
+        except Empty:
+            return False
+        return True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._give_back()
+
+    def __del__(self) -> None:
+        self._give_back()
+
+    def _give_back(self) -> None:
+        if self._slot is not None:
+            # One line, so that nothing comes between.
+            self._slot = self._slots.put(self._slot)  # type: ignore[func-returns-value]
 
 
 @contextmanager
@@ -166,15 +197,16 @@ def write_lock(path: Path, timeout_s: float) -> Iterator[None]:
         yield
         return
     try:
-        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # A file, not a descriptor: whatever interrupts us, it is closed with its last user, and the lock with it.
+        file = FileIO(os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
     except OSError as problem:
         raise UnusableStore(f"{path}.lock can't be opened: {problem.strerror}") from problem
-    try:
+    with file:
         deadline = time.monotonic() + timeout_s
         pause_s = 0.0005
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except OSError as problem:
                 if time.monotonic() >= deadline:
@@ -184,5 +216,3 @@ def write_lock(path: Path, timeout_s: float) -> Iterator[None]:
             time.sleep(pause_s)
             pause_s = min(pause_s * 2, 0.01)
         yield
-    finally:
-        os.close(descriptor)

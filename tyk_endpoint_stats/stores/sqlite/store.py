@@ -27,6 +27,7 @@ from tyk_endpoint_stats.stores.contract import (
     Versioned,
     WholeBatchReads,
 )
+from tyk_endpoint_stats.stores.hold import Hold
 from tyk_endpoint_stats.stores.sqlite import inspection
 from tyk_endpoint_stats.stores.sqlite.connections import (
     LOCKS_WORK,
@@ -100,6 +101,7 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
         self._closed = False
         self._write_mutex = Lock()
         self._writer: sqlite3.Connection | None = None
+        self._is_writing = False
         self._consumers = Numbers(CONSUMERS)
         self._endpoints = Numbers(ENDPOINTS)
         self._written_version = ""
@@ -191,9 +193,7 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
         """See the contract."""
         if self._pid != os.getpid():
             return  # a forked child must not touch its parent's connections
-        with self._write_mutex:
-            if self._closed:
-                return
+        with Hold(self._write_mutex):
             self._closed = True
             self._readers.close()
             if self._writer is not None:
@@ -214,14 +214,15 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """The writing connection inside ``BEGIN IMMEDIATE`` … ``COMMIT``, alone among threads and processes."""
         self._check_usable()
-        if not self._write_mutex.acquire(timeout=MERGE_TIMEOUT_S):
-            raise StoreBusy(f"another thread has been writing to {self._name} for {MERGE_TIMEOUT_S:g} s; try again")
-        try:
+        with Hold(self._write_mutex, MERGE_TIMEOUT_S) as is_held:
+            if not is_held:
+                raise StoreBusy(
+                    f"another thread has been writing to {self._name} for {MERGE_TIMEOUT_S:g} s; try again"
+                )
             self._check_usable()
             with translated(self._name), write_lock(self._path, MERGE_TIMEOUT_S):
-                connection = self._writer
-                if connection is None:
-                    connection = self._writer = connect_writer(self._path)
+                connection = self._sound_writer()
+                self._is_writing = True
                 try:
                     # The first statement takes the write lock: reading first and upgrading fails at once.
                     connection.execute("BEGIN IMMEDIATE")
@@ -238,10 +239,20 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
                     self._endpoints.keep()
                 except BaseException as problem:
                     self._give_up(connection, problem)
+                    self._is_writing = False
                     raise
+                self._is_writing = False
                 self._truncate_wal(connection)
-        finally:
-            self._write_mutex.release()
+
+    def _sound_writer(self) -> sqlite3.Connection:
+        """The writing connection; a new one where an interruption left the last in the middle of something."""
+        if self._is_writing and self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        if self._is_writing or self._writer is None:
+            self._written_version = ""  # numbers that were given out may be of what was never committed
+            self._writer = connect_writer(self._path)
+        return self._writer
 
     def _give_up(self, connection: sqlite3.Connection, problem: BaseException) -> None:
         self._consumers.drop()
