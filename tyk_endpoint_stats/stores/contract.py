@@ -113,7 +113,7 @@ class ReadableStore(ABC):
         The whole answer comes from one snapshot. It equals what one aggregator makes of the same records.
 
         Raises:
-            QuarterHoursPruned: a span needs quarter hours of a UTC day that has rows but whose quarter hours were pruned.
+            QuarterHoursPruned: a span needs quarter hours of a UTC day that has rows, and that were pruned.
             EdgeInsideBucket: a span begins or ends inside of what somebody else's data holds as one number.
             AnswerTooLarge: there are more groups than ``selection.max_groups``. It is found out early: no more
                 than those are ever in memory.

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 from postgres_servers import PostgresServer
+from tyk_endpoint_stats.core.rows import NO_HIT
 from tyk_endpoint_stats_postgresql.schema import STATE_COLUMNS
 from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 
-from tyk_endpoint_stats.core.rows import NO_HIT
 from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.stores.contract import LookedThrough
 from tyk_endpoint_stats.testing import batch_of, hit

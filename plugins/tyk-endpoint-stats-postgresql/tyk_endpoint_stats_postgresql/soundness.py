@@ -4,10 +4,10 @@ from types import GenericAlias
 from typing import Any
 
 from msgspec import DecodeError, json
-
-from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY
 from tyk_endpoint_stats.core.rows import NO_HIT
 from tyk_endpoint_stats.core.soundness import day_is_sound
+
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY
 from tyk_endpoint_stats.stores.contract import LookedThrough
 from tyk_endpoint_stats_postgresql.connections import Connection
 from tyk_endpoint_stats_postgresql.schema import STATE_COLUMNS
