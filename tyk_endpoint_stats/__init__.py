@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.ingest.options import IngestOptions
     from tyk_endpoint_stats.ingest.report import IngestReport
     from tyk_endpoint_stats.opening import open_sources, open_store
-    from tyk_endpoint_stats.questions.endpoints import ConsumerRow, EndpointRow
+    from tyk_endpoint_stats.questions.consumers import ConsumerRow
+    from tyk_endpoint_stats.questions.endpoints import EndpointRow
+    from tyk_endpoint_stats.questions.period import Period
+    from tyk_endpoint_stats.questions.rows import Rows
     from tyk_endpoint_stats.sources.files import read_records
     from tyk_endpoint_stats.stores.contract import ReadableStore, Store
 
@@ -38,8 +41,10 @@ __all__ = [
     "IngestOptions",
     "IngestReport",
     "Kind",
+    "Period",
     "ReadableStore",
     "Record",
+    "Rows",
     "Rules",
     "Store",
     "TykEndpointStatsError",
@@ -52,15 +57,17 @@ __all__ = [
 _HOMES = {
     "Aggregator": "core.aggregator",
     "Consumer": "core.selection",
-    "ConsumerRow": "questions.endpoints",
+    "ConsumerRow": "questions.consumers",
     "Endpoint": "core.selection",
     "EndpointRow": "questions.endpoints",
     "EndpointStats": "core.stats",
     "IngestOptions": "ingest.options",
     "IngestReport": "ingest.report",
     "Kind": "core.selection",
+    "Period": "questions.period",
     "ReadableStore": "stores.contract",
     "Record": "core.record",
+    "Rows": "questions.rows",
     "Rules": "core.aggregator",
     "Store": "stores.contract",
     "TykEndpointStatsError": "errors",

@@ -15,9 +15,13 @@ from tyk_endpoint_stats.errors import SourceError, StoreError
 from tyk_endpoint_stats.ingest.loop import Mergeable, ingest
 from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.report import IngestReport
+from tyk_endpoint_stats.ingest.watch import Watch
 from tyk_endpoint_stats.sources.contract import Source
 
-__all__ = ["Follower", "follow"]
+__all__ = ["STORE", "Follower", "follow"]
+
+STORE = "the store"
+"""What a ``Watch`` is told of beside sources."""
 
 LINE_EVERY_S = 60.0
 _PAUSE_S = 1.0
@@ -51,6 +55,7 @@ def follow(
     wait: Callable[[float], bool],
     on_report: Callable[[IngestReport], None],
     on_problem: Callable[[str], None],
+    watch: Watch | None = None,
 ) -> IngestReport:
     """Ingest what is there, again and again, until told to stop; what was read by then is merged.
 
@@ -65,6 +70,7 @@ def follow(
         wait: waits so many seconds, at most, and says whether to stop.
         on_report: called once a minute with the sum so far.
         on_problem: called with each new problem, once.
+        watch: told how it goes.
 
     Returns:
         The sum of all passes.
@@ -72,6 +78,7 @@ def follow(
     Raises:
         StoreError: the store can't merge.
     """
+    watch = watch or Watch()
     total = IngestReport("all sources")
     followed: dict[str, _Followed] = {}
     problems: set[str] = set()
@@ -84,6 +91,7 @@ def follow(
 
     def report_when_due(*_: Any) -> None:
         nonlocal said
+        watch.moved(total)
         total.seconds = time.monotonic() - began
         if time.monotonic() - said >= LINE_EVERY_S:
             said = time.monotonic()
@@ -113,7 +121,9 @@ def follow(
         of_this_turn = replace(options, on_progress=on_progress, stop=stop)
         try:
             ingest(store, each.source, of_this_turn, report=total, await_more=False)
+            watch.worked(each.source.label)
         except SourceError as problem:
+            watch.failed(each.source.label, "a source can't be read")
             say_what_is_wrong(problem)
             again_at = time.monotonic() + _SOURCE_AGAIN_AFTER_S
         each.stamp, each.again_at = (None, 0.0) if is_over else (stamp, again_at)
@@ -127,11 +137,15 @@ def follow(
             except SourceError as problem:
                 is_all_there = False
                 say_what_is_wrong(problem)
+        for label in followed.keys() - found.keys():
+            watch.worked(label)  # it is gone, and nobody misses what it would bring
         # The same object for the same label: it remembers what it has found out about its bytes.
         followed = {label: followed.get(label) or _Followed(source) for label, source in found.items()}
         for each in followed.values():
             read_on(each)
             report_when_due()
+        watch.moved(total)
+        watch.worked(STORE)
         if followed and is_all_there and all(each.source.ended for each in followed.values()):
             return total
         if is_told_to_stop(_PAUSE_S):
@@ -154,6 +168,7 @@ class Follower:
 
     Attributes:
         problem: what ended the thread, if that was a mistake.
+        watch: how it goes.
 
     Raises:
         PluginError: a name can't be one of a source.
@@ -174,11 +189,20 @@ class Follower:
             with suppress(SourceError):  # it may be there later
                 find(name)
         self.problem: Exception | None = None
+        self.watch = Watch()
         self._stopped = Event()
         self._on_problem = on_problem
         self._on_failure = on_failure
         self._follow = partial(
-            follow, store, names, find, options, wait=self._stopped.wait, on_report=on_report, on_problem=on_problem
+            follow,
+            store,
+            names,
+            find,
+            options,
+            wait=self._stopped.wait,
+            on_report=on_report,
+            on_problem=on_problem,
+            watch=self.watch,
         )
         self._thread = Thread(target=self._run, name="follow", daemon=True)
 
@@ -196,14 +220,17 @@ class Follower:
         try:
             while not self._has_ended():
                 self._stopped.wait(_STORE_AGAIN_AFTER_S)
+            self.watch.ended(None)
         except Exception as problem:
             self.problem = problem
+            self.watch.ended("the ingest ended by a mistake in the program")
             self._on_failure()
 
     def _has_ended(self) -> bool:
         try:
             self._follow()
         except StoreError as problem:
+            self.watch.failed(STORE, "the store can't be written to")
             self._on_problem(str(problem))
             return self._stopped.is_set()
         return True

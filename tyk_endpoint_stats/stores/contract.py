@@ -7,7 +7,6 @@ What is not abstract here is convenience over them, and the same for every store
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, tzinfo
 from types import TracebackType
 from typing import Self
 
@@ -15,7 +14,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.aggregator import Rules
-from tyk_endpoint_stats.core.batch import Batch, Consumer, ConsumerKey, Counts, Kind, NameSeen
+from tyk_endpoint_stats.core.batch import Batch, Consumer, ConsumerKey, Counts, NameSeen
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Group, Selection
@@ -24,8 +23,7 @@ from tyk_endpoint_stats.ingest.batch_builder import Limits
 from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.report import IngestReport
-from tyk_endpoint_stats.questions import endpoints as questions
-from tyk_endpoint_stats.questions.endpoints import ConsumerRow, EndpointRow
+from tyk_endpoint_stats.questions.methods import Questions
 from tyk_endpoint_stats.sources.contract import Source
 
 __all__ = [
@@ -95,8 +93,10 @@ class Outline(Struct, frozen=True):
     pruned_before: Instant | None
 
 
-class ReadableStore(ABC):
-    """A store that can be asked. Thread-safe; a context manager; ``close`` may be called twice.
+class ReadableStore(Questions, ABC):
+    """A store that can be asked, by ``read`` or by the questions over it.
+
+    Thread-safe; a context manager; ``close`` may be called twice.
 
     Stores that only read someone else's data implement this and stop here.
 
@@ -125,43 +125,6 @@ class ReadableStore(ABC):
     @abstractmethod
     def close(self) -> None:
         """Give back what the store holds; running calls end first. Calling it again does nothing."""
-
-    def endpoints(
-        self,
-        consumer: Consumer,
-        first: date,
-        last: date,
-        *,
-        zone: str | tzinfo = UTC,
-        org_id: str | None = None,
-        api_id: str | None = None,
-        distributions: bool = True,
-        max_rows: int | None = None,
-    ) -> list[EndpointRow]:
-        """Which endpoints a consumer called, both days inclusive: ``questions.endpoints`` over this store."""
-        return questions.endpoints(
-            self,
-            consumer,
-            first,
-            last,
-            zone=zone,
-            org_id=org_id,
-            api_id=api_id,
-            distributions=distributions,
-            max_rows=max_rows,
-        )
-
-    def consumers(
-        self,
-        *,
-        kind: Kind | None = None,
-        first: date | None = None,
-        last: date | None = None,
-        zone: str | tzinfo = UTC,
-        org_id: str | None = None,
-    ) -> list[ConsumerRow]:
-        """The consumers seen, busiest first: ``questions.consumers`` over this store."""
-        return questions.consumers(self, kind=kind, first=first, last=last, zone=zone, org_id=org_id)
 
     def __enter__(self) -> Self:
         return self
