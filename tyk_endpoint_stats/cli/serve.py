@@ -213,6 +213,7 @@ def _follower(
     from tyk_endpoint_stats.cli.opening import source_finder
     from tyk_endpoint_stats.cli.serve_log import on_problem, on_report
     from tyk_endpoint_stats.ingest.follower import Follower
+    from tyk_endpoint_stats.ingest.options import IngestOptions
     from tyk_endpoint_stats.stores.contract import Store
 
     if not names:
@@ -222,10 +223,10 @@ def _follower(
         store,
         names,
         source_finder(plugins),
+        IngestOptions(rules=rules),
         on_report=on_report(log_format),
         on_problem=on_problem(log_format),
         on_failure=stop_serving,
-        rules=rules,
     )
 
 
