@@ -98,6 +98,25 @@ def test_a_store_that_may_only_be_read_answers(tmp_path, monkeypatch):
     assert {file.name for file in tmp_path.iterdir()} == {"stats.db"}
 
 
+def test_a_log_that_was_lost_is_told_from_an_empty_store(tmp_path):
+    """As happens to a single file that is mounted into a container."""
+    path = filled(tmp_path / "stats.db", hit())
+    lost = tmp_path / "container" / "stats.db"
+    lost.parent.mkdir()
+    store = SQLiteStore(path)
+    for _ in range(3):
+        store.merge(batch_of([hit()]))
+    for name in ("stats.db", "stats.db.lock"):
+        shutil.copyfile(tmp_path / name, lost.parent / name)
+    store.close()
+    with SQLiteStore(lost) as found:
+        assert hits_of(found) == 1
+        assert [warning for warning in found.warnings if "lacks the last 3 of 4 changes" in warning]
+    with SQLiteStore(path) as whole:
+        assert hits_of(whole) == 4
+        assert not [warning for warning in whole.warnings if "lacks" in warning]
+
+
 class TestAFileInPlaceOfAnother:
     """What is done to the file while readers and a writer have it open."""
 

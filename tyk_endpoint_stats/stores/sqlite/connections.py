@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
+from typing import IO
 from urllib.parse import quote
 
 from tyk_endpoint_stats.core.packed import PackedError
@@ -201,18 +202,22 @@ def stamp_of(path: Path) -> FileStamp:
 
 
 @contextmanager
-def write_lock(path: Path, timeout_s: float) -> Iterator[None]:
+def write_lock(path: Path, timeout_s: float) -> Iterator[IO[bytes] | None]:
     """The lock file beside the database: one writer at a time among all our processes.
 
     SQLite's own lock would do for correctness of the data, but waiting for it is unfair, and SQLite before
     3.51.3 can damage a WAL when one process commits while another checkpoints. Its mode and owner are the database's,
     so that whoever may write to that may take it.
 
+    Yields:
+        The lock file. It holds the version that was committed last, so that a lost log shows; ``None`` where there are
+        no locks.
+
     Raises:
         StoreBusy: not to be had within ``timeout_s``.
     """
     if not LOCKS_WORK:  # pragma: no cover - Windows
-        yield
+        yield None
         return
     try:
         # A file object and no bare descriptor: however this frame ends, it is closed with it, and the lock is free.
@@ -234,7 +239,7 @@ def write_lock(path: Path, timeout_s: float) -> Iterator[None]:
                     ) from problem
             time.sleep(pause_s)
             pause_s = min(pause_s * 2, 0.01)
-        yield
+        yield lock
 
 
 def _share(descriptor: int, path: Path) -> None:

@@ -100,14 +100,34 @@ def identity_of(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def warnings_of(path: Path) -> tuple[str, ...]:
-    """What to know about where a store lies."""
+def warnings_of(path: Path, version: str) -> list[str]:
+    """What to know about where a store lies, and whether it holds all that was merged into it.
+
+    Args:
+        path: absolute, links followed.
+        version: what the store says.
+    """
+    warnings = []
     if _mount_of(path)[1] == path:
-        return (
+        warnings.append(
             f"{path} is mounted as a single file: what was merged last lies beside it, in {path.name}-wal, and is lost "
-            "with the container; mount its folder instead",
+            "with the container; mount its folder instead"
         )
-    return ()
+    try:
+        written = Path(f"{path}.lock").read_text("ascii", "replace")
+    except OSError:
+        written = ""
+    if _changes_in(version) < _changes_in(written):
+        warnings.append(
+            f"{path} lacks the last {_changes_in(written) - _changes_in(version):,} of {_changes_in(written):,} changes: "
+            f"{path.name}-wal was lost, or the file was restored from a backup"
+        )
+    return warnings
+
+
+def _changes_in(version: str) -> int:
+    changes = version.partition("-")[0]
+    return int(changes) if changes.isdecimal() else 0
 
 
 def _create(path: Path) -> None:

@@ -112,7 +112,7 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
             self._may_write = prepare(self._path, MERGE_TIMEOUT_S)
             self._identity = identity_of(self._path)
         self._readers = ReaderPool(self._path)
-        self.warnings = (*_version_warnings(), *warnings_of(self._path))
+        self.warnings = (*_version_warnings(), *warnings_of(self._path, self.version()))
 
     def merge(self, batch: Batch) -> bool:
         """See the contract."""
@@ -228,7 +228,7 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
         place = self._writers.take(MERGE_TIMEOUT_S)
         try:
             self._check_usable()
-            with translated(self._name), write_lock(self._path, MERGE_TIMEOUT_S):
+            with translated(self._name), write_lock(self._path, MERGE_TIMEOUT_S) as lock:
                 self._meet_file()
                 connection = self._fresh_writer()
                 try:
@@ -243,6 +243,10 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
                         written = _version(connection)
                         connection.execute("COMMIT")
                         self._written_version = written
+                        if lock is not None:
+                            lock.truncate(0)
+                            lock.write(written.encode())
+                            lock.flush()
                     self._consumers.keep()
                     self._endpoints.keep()
                 except BaseException as problem:
