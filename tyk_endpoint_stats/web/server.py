@@ -264,11 +264,14 @@ class Server(socketserver.TCPServer):
             _log.error("connection failed: %s", one_line(problem))
 
     def _respond_to(self, peer: str, request: Request, until_sent: ExitStack) -> Response:
-        response = self._kept.respond(
-            request,
-            ask=lambda asked: self._respond_in_turn(asked, until_sent),
-            give=lambda kept: self._if_there_is_room(kept, until_sent),
-        )
+        if _is_about_process(request):  # never from what was kept of the store's answers
+            response = self.respond(request)
+        else:
+            response = self._kept.respond(
+                request,
+                ask=lambda asked: self._respond_in_turn(asked, until_sent),
+                give=lambda kept: self._if_there_is_room(kept, until_sent),
+            )
         if response.status == 401 and self._may_say(f"401 {peer}"):
             _log.warning("wrong or missing token from %s", peer)
         return response
@@ -289,8 +292,7 @@ class Server(socketserver.TCPServer):
 
     def _needs_no_turn(self, request: Request) -> bool:
         """Whether the store is hardly asked: a client without a valid token need not wait to hear so."""
-        path = path_and_query(request.target)[0]
-        if path in OPEN_ROUTES or path == METRICS_PATH:
+        if path_and_query(request.target)[0] in OPEN_ROUTES:
             return True
         return self.settings.tokens.find(request.headers.get("authorization")) is None
 
@@ -346,6 +348,10 @@ class Server(socketserver.TCPServer):
                 self._said_at.clear()
             self._said_at[what] = now
             return True
+
+
+def _is_about_process(request: Request) -> bool:
+    return path_and_query(request.target)[0] == METRICS_PATH
 
 
 def _fitting_descriptors(connections: int) -> int:
