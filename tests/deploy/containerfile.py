@@ -65,7 +65,7 @@ def build(file: Path, context: Path, work: Path) -> Image:
     Args:
         file: a line an instruction; ``FROM`` is this machine, whatever it names.
         context: what ``COPY`` without ``--from`` copies.
-        work: an empty folder on a disk.
+        work: an empty folder on another file system than the machine's root.
     """
     image = Image(Path(), {}, "0:0", "/", [], [], [])
     stages: dict[str, Path] = {}

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import pytest
@@ -23,8 +24,10 @@ needs_mounts = pytest.mark.skipif(not can_mount(), reason="needs the right to mo
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory):
-    return build(DEPLOY / "Containerfile", ROOT, tmp_path_factory.mktemp("image"))
+def image():
+    # In memory: a layer may not lie inside of the one below it, which is this machine's disk.
+    with TemporaryDirectory(dir="/dev/shm") as folder:
+        yield build(DEPLOY / "Containerfile", ROOT, Path(folder))
 
 
 @pytest.fixture
