@@ -15,9 +15,9 @@ from tyk_endpoint_stats.stores.sqlite.answers import Answers
 
 from benchmarks.peers import Request
 from tyk_endpoint_stats import Aggregator, Consumer, Record, open_store
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.instants import to_datetime
 from tyk_endpoint_stats.core.record import Latency
-from tyk_endpoint_stats.core.selection import Batch
 from tyk_endpoint_stats.demo import Traffic
 from tyk_endpoint_stats.ingest.batch_builder import Wanted
 from tyk_endpoint_stats.ingest.worker_pool import WorkerPool

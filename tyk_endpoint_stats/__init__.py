@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tyk_endpoint_stats.core.aggregator import Aggregator, Rules
+    from tyk_endpoint_stats.core.batch import Consumer, Endpoint, Kind
     from tyk_endpoint_stats.core.record import Record
-    from tyk_endpoint_stats.core.selection import Consumer, Endpoint, Kind
     from tyk_endpoint_stats.core.stats import EndpointStats
     from tyk_endpoint_stats.errors import TykEndpointStatsError
     from tyk_endpoint_stats.hookspecs import hookimpl

@@ -9,7 +9,7 @@
     │   ├── PositionConflict              the source stands elsewhere than the batch begins
     │   ├── StoreBusy                     a wait for the store ended at its deadline; try again
     │   ├── StoreClosed                   the store was closed, or inherited through a fork
-    │   ├── QuarterHoursPruned                the answer needs quarter states that were pruned
+    │   ├── QuarterHoursPruned                the answer needs quarter hours that were pruned
     │   ├── EdgeInsideBucket              the answer needs a part of what is stored as one number
     │   ├── AnswerTooLarge                the answer is larger than whoever asks allows for
     │   └── UnusableStore                 not our file, a newer schema, a directory, read-only, …
@@ -81,10 +81,15 @@ class StoreClosed(StoreError):
 
 
 class QuarterHoursPruned(StoreError):
-    """The question has an edge inside a UTC day whose quarter-hour states were pruned.
+    """The question has an edge inside a UTC day whose quarter hours were pruned.
 
     Whole UTC days of that time can still be asked for; an answer that is silently too small is never given.
     """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the range has an edge inside a UTC day whose quarter hours were pruned; ask for whole UTC days of that time"
+        )
 
 
 class EdgeInsideBucket(StoreError):

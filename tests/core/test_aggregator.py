@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tyk_endpoint_stats.core.aggregator import Aggregator, Rules
+from tyk_endpoint_stats.core.batch import Counts, Kind
 from tyk_endpoint_stats.core.buckets import Bucket, Width
 from tyk_endpoint_stats.core.record import GraphQLStats, Latency, MCPStats, Record
-from tyk_endpoint_stats.core.selection import Counts, Kind
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.testing import batch_of, hit, plain_states
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, odd_records, records

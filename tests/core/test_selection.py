@@ -2,8 +2,8 @@
 
 import pytest
 
+from tyk_endpoint_stats.core.batch import Batch, Consumer, Counts, Endpoint, Kind
 from tyk_endpoint_stats.core.counts import add_counts
-from tyk_endpoint_stats.core.selection import Batch, Consumer, Counts, Endpoint, Kind
 from tyk_endpoint_stats.testing import batch_of, hit
 
 

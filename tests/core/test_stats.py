@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tyk_endpoint_stats.core.selection import Kind
+from tyk_endpoint_stats.core.batch import Kind
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.testing import Hit
 from tyk_endpoint_stats.testing.plain import plain_state

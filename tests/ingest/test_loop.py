@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tyk_endpoint_stats import Record, read_records
-from tyk_endpoint_stats.core.selection import Counts
+from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.errors import SourceError, StoreError
 from tyk_endpoint_stats.ingest.loop import IngestReport, Limits, ingest
 from tyk_endpoint_stats.sources import blocks

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from tyk_endpoint_stats import open_store
-from tyk_endpoint_stats.core.selection import Counts
+from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.errors import SourceError, StoreError
 from tyk_endpoint_stats.ingest import follower
 from tyk_endpoint_stats.ingest.follower import Follower

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.buckets import Bucket, Width
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Counts
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.maintenance.contradictions import (
     contradictions_in_counts,

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tyk_endpoint_stats.core.difference import NoPart, difference
 
 import tyk_endpoint_stats.maintenance.copy as copying_module
 from tyk_endpoint_stats import Consumer
-from tyk_endpoint_stats.core.difference import NoPart, difference
-from tyk_endpoint_stats.core.selection import Batch
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.ingest.loop import ingest

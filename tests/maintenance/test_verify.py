@@ -13,8 +13,8 @@ import pytest
 from msgspec import msgpack
 
 from tyk_endpoint_stats import open_store
+from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.buckets import Bucket, Width
-from tyk_endpoint_stats.core.selection import Counts
 from tyk_endpoint_stats.errors import UnusableStore
 from tyk_endpoint_stats.maintenance.status import status_of
 from tyk_endpoint_stats.maintenance.verify import MAX_PROBLEMS, verify

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tyk_endpoint_stats import read_records
-from tyk_endpoint_stats.core.selection import Counts
+from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.sources.gzipped import MAGIC
 from tyk_endpoint_stats.stores.memory import MemoryStore
 

@@ -9,7 +9,7 @@ from errno import EACCES
 import pytest
 
 from tyk_endpoint_stats import open_sources, read_records
-from tyk_endpoint_stats.core.selection import Counts
+from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.sources import blocks
 from tyk_endpoint_stats.sources.blocks import MAX_LINE_BYTES, read_blocks

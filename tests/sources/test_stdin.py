@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from tyk_endpoint_stats.core.selection import Counts
+from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.ingest.loop import Limits, ingest
 from tyk_endpoint_stats.sources import spool as spool_module

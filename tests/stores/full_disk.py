@@ -8,8 +8,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.buckets import Span, Width
-from tyk_endpoint_stats.core.selection import Batch, Selection
+from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore, writing

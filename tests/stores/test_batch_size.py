@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tyk_endpoint_stats.core.selection import Batch
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.ingest.parallel import ingest_all
 from tyk_endpoint_stats.opening import open_sources

@@ -15,8 +15,9 @@ import pytest
 from msgspec.structs import replace
 
 from tyk_endpoint_stats import Consumer, Record, open_store
+from tyk_endpoint_stats.core.batch import Batch, Kind
 from tyk_endpoint_stats.core.buckets import Span, Width
-from tyk_endpoint_stats.core.selection import Batch, Dimension, Kind, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.errors import PluginError, StoreBusy, StoreClosed, UnusableStore
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore, connections, files, open_sqlite, reading, schema
 from tyk_endpoint_stats.stores.sqlite import store as store_module

@@ -14,17 +14,18 @@ from tyk_endpoint_stats.testing import (
     WholeBatchReadsConformance,
 )
 
-_ONE = "WHERE consumer = 1 AND endpoint = 1 AND bucket = 18548"
+_ONE = "WHERE consumer = 2 AND endpoint = 1 AND day = 18548"
 DAMAGES = {
-    Damage.CHANGED_DAY: f"UPDATE days SET hits = hits + 1 {_ONE}",
-    Damage.LOST_DAY: f"DELETE FROM days {_ONE}",
-    Damage.LOST_QUARTER: "DELETE FROM quarters WHERE rowid = 1",
-    Damage.LOST_QUARTERS: "DELETE FROM quarters WHERE consumer = 1",
+    Damage.CHANGED_ROW: f"UPDATE days SET hits = hits + 1 {_ONE}",
+    Damage.LOST_ROW: f"DELETE FROM days {_ONE}",
+    Damage.LOST_TOTAL: "DELETE FROM totals WHERE kind = 1 AND day = 18548",
+    Damage.LESS_OF_EVERYONE: "UPDATE totals SET hits = 0 WHERE kind = 2",
+    Damage.LOST_QUARTER_HOURS: f"UPDATE days SET quarter_hours = x'' {_ONE}",
     Damage.IMPOSSIBLE_STATE: f"UPDATE days SET last_hit_us = first_hit_us - 1 {_ONE}",
-    Damage.LOST_STATES: "DELETE FROM days; DELETE FROM quarters",
+    Damage.LOST_ROWS: "DELETE FROM days; DELETE FROM totals",
     Damage.UNACCOUNTED: "UPDATE sources SET counted = counted - 1",
-    Damage.NO_CODES: f"UPDATE days SET codes = '[]' {_ONE}",
-    Damage.NO_KIND: "UPDATE consumers SET kind = 'lamp' WHERE number = 1",
+    Damage.UNREADABLE: f"UPDATE days SET distribution = x'0900' {_ONE}",
+    Damage.NO_KIND: "UPDATE consumers SET kind = 'lamp' WHERE number = 2",
 }
 
 

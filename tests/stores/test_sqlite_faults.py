@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from tyk_endpoint_stats.core.batch import Batch, Counts
 from tyk_endpoint_stats.core.buckets import Bucket, Width
-from tyk_endpoint_stats.core.selection import Batch, Counts
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PositionConflict, StoreError
 from tyk_endpoint_stats.maintenance.verify import verify

@@ -6,8 +6,8 @@ from contextlib import contextmanager, nullcontext
 import pytest
 from msgspec.structs import replace
 
+from tyk_endpoint_stats.core.batch import Batch, Counts
 from tyk_endpoint_stats.core.buckets import Bucket, Span, Width
-from tyk_endpoint_stats.core.selection import Batch, Counts
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.stores.contract import SourceProgress
 from tyk_endpoint_stats.stores.memory import MemoryStore

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tyk_endpoint_stats.core.selection import Endpoint
+from tyk_endpoint_stats.core.batch import Endpoint
 from tyk_endpoint_stats.tyk.endpoint_key import decode_endpoint_key, encode_endpoint_key, split_owner
 
 STORES = json.loads((Path(__file__).parent.parent / "vectors" / "stores.json").read_bytes())

@@ -21,9 +21,10 @@ from tyk_endpoint_stats import (
     open_store,
     read_records,
 )
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.record import Latency
-from tyk_endpoint_stats.core.selection import Batch, Group, Selection
+from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.hookspecs import StoreType
 from tyk_endpoint_stats.sources.contract import Source

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
-from tyk_endpoint_stats.core.selection import Counts
+from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.ingest.loop import IngestReport
 from tyk_endpoint_stats.ingest.watch import Watch
 from tyk_endpoint_stats.web.metrics import Metrics

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tyk_endpoint_stats.core.batch import Consumer
 from tyk_endpoint_stats.core.instants import format_rfc3339, from_datetime, to_datetime
-from tyk_endpoint_stats.core.selection import Consumer
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import AnswerTooLarge
 from tyk_endpoint_stats.questions.endpoints import EndpointRow

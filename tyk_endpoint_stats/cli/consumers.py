@@ -47,7 +47,7 @@ def consumers(
     A request with both a key and a client counts for both.
     """
     from tyk_endpoint_stats.cli.opening import store_to_ask
-    from tyk_endpoint_stats.core.selection import Kind
+    from tyk_endpoint_stats.core.batch import Kind
 
     with store_to_ask(store_url) as store:
         rows = store.consumers(

@@ -42,7 +42,7 @@ def copy(origin_url: str, target_url: str) -> None:
         finally:
             progress.clear()
     click.echo(
-        f"{report.hits_there:,} hits are there; {report.states:,} states and the positions of "
+        f"{report.hits_there:,} hits are there; {report.rows:,} rows and the positions of "
         f"{report.sources:,} sources were copied now"
     )
 

@@ -90,7 +90,7 @@ def endpoints(
     if raw_key and key is None:
         raise click.UsageError("--raw-key says what --key KEY is: give that too")
     from tyk_endpoint_stats.cli.opening import store_to_ask
-    from tyk_endpoint_stats.core.selection import Consumer
+    from tyk_endpoint_stats.core.batch import Consumer
 
     if raw_key and key is not None:
         from tyk_endpoint_stats.cli.hash_key import token_given

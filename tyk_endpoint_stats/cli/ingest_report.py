@@ -1,22 +1,18 @@
 """What an ingest did, in words; and how far it is, on a terminal's last line."""
 
-import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from tyk_endpoint_stats.cli.escaping import printable
-from tyk_endpoint_stats.core.fingerprint import fingerprint
-from tyk_endpoint_stats.core.instants import EPOCH
-from tyk_endpoint_stats.core.path_counts import MANY_PATHS, ManyPaths
 from tyk_endpoint_stats.ingest.loop import IngestReport
 
 __all__ = ["Progress", "minute_line", "reasons", "report_lines", "sums"]
 
 _EVERY_S = 0.2
-_NAMED = 5
-_HASHED = re.compile("[0-9a-f]{8}|[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{64}")
+_MANY_ENDPOINTS = 10_000
+"""In one batch; more are worth a word."""
 
 
 def report_lines(reports: Sequence[IngestReport], rejects_kept: bool) -> Iterator[str]:
@@ -100,21 +96,9 @@ def _lag_s(report: IngestReport) -> float | None:
 
 
 def _many_paths(report: IngestReport) -> Iterator[str]:
-    found = report.paths.many()
-    for one in found[:_NAMED]:
-        day = EPOCH.date() + timedelta(days=one.day)
-        yield f"  {one.kind} {_shown_id(one)}: about {one.paths:,} distinct paths on {day}"
-    if len(found) > _NAMED:
-        yield f"  … and {len(found) - _NAMED:,} more consumers with over {MANY_PATHS:,}"
-    if found:
+    if report.max_endpoints_a_batch > _MANY_ENDPOINTS:
+        yield f"  {report.max_endpoints_a_batch:,} distinct paths in one batch"
         yield "  (ids in paths? --normalise uuid,ulid,number leaves them out, --pattern REGEX whatever it matches)"
-
-
-def _shown_id(one: ManyPaths) -> str:
-    """An id for a report, which may end up in a log: a key that is no hash is a secret, and shows as a digest."""
-    if one.kind != "key" or _HASHED.fullmatch(one.consumer_id):
-        return printable(one.consumer_id, keep_newlines=False)
-    return fingerprint(one.consumer_id)
 
 
 def _short(report: IngestReport) -> str:

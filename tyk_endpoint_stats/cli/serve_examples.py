@@ -6,7 +6,7 @@ from shlex import quote as quoted
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from tyk_endpoint_stats.core.selection import Consumer, Kind
+from tyk_endpoint_stats.core.batch import Consumer, Kind
 
 if TYPE_CHECKING:
     from tyk_endpoint_stats.demo import Traffic

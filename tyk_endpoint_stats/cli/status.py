@@ -9,7 +9,7 @@ import click
 from tyk_endpoint_stats.cli.options import store_option, timezone_option
 
 if TYPE_CHECKING:
-    from tyk_endpoint_stats.core.selection import Counts
+    from tyk_endpoint_stats.core.batch import Counts
     from tyk_endpoint_stats.maintenance.status import StoreStatus
 
 __all__ = ["status"]
@@ -96,13 +96,9 @@ def _lines(url: str, found: "StoreStatus") -> Iterator[str]:
         ("size", None if facts.size_bytes is None else f"{facts.size_bytes / 2**20:,.1f} MiB"),
         ("consumers", _number(facts.consumers)),
         ("endpoints", _number(facts.endpoints)),
-        ("states", None if facts.day_states is None else f"{facts.day_states:,} of days"),
-        (
-            "",
-            None
-            if facts.quarter_states is None
-            else f"{facts.quarter_states:,} of quarter hours, pruned: {pruned}",
-        ),
+        ("day rows", _number(facts.day_rows)),
+        ("totals", _number(facts.total_rows)),
+        ("pruned", f"quarter hours: {pruned}" if facts.schema else None),
         ("days", days),
         ("oldest hit", _rfc3339(found.first_hit)),
         ("newest hit", _rfc3339(found.last_hit)),

@@ -30,11 +30,9 @@ def verify(store_url: str) -> None:
         click.echo(printable(f"{problem.where}: {problem.what}", keep_newlines=False))
     if len(verdict.problems) == MAX_PROBLEMS:
         click.echo("… and the rest was not looked at.")
-    looked_at = f"{verdict.sources:,} sources, {verdict.days:,} days, {verdict.states:,} states looked at"
+    looked_at = f"{verdict.sources:,} sources, {verdict.days:,} days, {verdict.rows:,} rows looked at"
     if verdict.days_pruned:
         looked_at += f"; of {verdict.days_pruned:,} days the quarter hours were pruned"
-    if verdict.days_busy:
-        looked_at += f"; {verdict.days_busy:,} days were written to all the time and not compared"
     if not verdict.problems:
         click.echo(f"Nothing is wrong; {looked_at}.")
         return

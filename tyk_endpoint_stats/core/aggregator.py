@@ -1,7 +1,7 @@
 """Records in, states out, one pass: the loop every record goes through.
 
-Memory is bounded by the states of the running batch, never by the records: whoever feeds the aggregator closes
-the batch when ``len(aggregator)`` says it is large enough.
+Memory is bounded by the states of the running batch, their names and their cells, never by the records: whoever feeds
+the aggregator closes the batch when ``len(aggregator)`` or ``held_bytes`` says it is large enough.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,24 +11,29 @@ from typing import Any
 
 from msgspec import Struct
 
-from tyk_endpoint_stats.core.cells import BIN_BITS
-from tyk_endpoint_stats.core.closing import batch_of
+from tyk_endpoint_stats.core.batch import Batch, Counts
 from tyk_endpoint_stats.core.counts import add_counts
+from tyk_endpoint_stats.core.flush import batch_of
 from tyk_endpoint_stats.core.histogram import SMALL_BINS, bin_of
-from tyk_endpoint_stats.core.hits import Hits, Quarter, count_cells, first_sums
 from tyk_endpoint_stats.core.instants import EPOCH, QUARTER_HOUR_US, from_datetime, parse_rfc3339
 from tyk_endpoint_stats.core.limits import too_long
 from tyk_endpoint_stats.core.normalise import path_normaliser
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Batch, Counts
+from tyk_endpoint_stats.core.running_batch import (
+    BIN_BITS,
+    UNTIMED,
+    QuarterHour,
+    RunningBatch,
+    count_cells,
+    first_sums,
+)
 
 __all__ = ["Aggregator", "Rules"]
 
-_DAY = timedelta(days=1)
-_QUARTER = timedelta(microseconds=QUARTER_HOUR_US)
+_QUARTER_HOUR = timedelta(microseconds=QUARTER_HOUR_US)
 _GO_ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)
-_LAST_QUARTER = datetime(9999, 12, 31, 23, 45, tzinfo=UTC)
-_NO_QUARTER = Quarter(_GO_ZERO_TIME, _GO_ZERO_TIME, 0)
+_LAST_QUARTER_HOUR = datetime(9999, 12, 31, 23, 45, tzinfo=UTC)
+_NO_QUARTER_HOUR = QuarterHour(_GO_ZERO_TIME, _GO_ZERO_TIME, 0)
 _SMALL = len(SMALL_BINS)
 
 PIECE = 1024
@@ -36,6 +41,9 @@ PIECE = 1024
 
 MAX_UNCOUNTED = 2**18
 """How many hits may wait with their cells, at some 36 bytes each, before those are counted."""
+
+_STATE_BYTES, _CELL_BYTES, _NAME_FACTOR = 600, 200, 4
+"""About what a state, a counted cell and a character of a name take until the batch is merged."""
 
 
 class Rules(Struct, frozen=True):
@@ -70,14 +78,19 @@ class Aggregator:
         self._start()
 
     def _start(self) -> None:
-        self._hits = Hits()
-        self._uncounted = 0
-        self._quarters: dict[int, Quarter] = {}
+        self._running = RunningBatch()
+        self._uncounted = self._cells = self._name_characters = 0
+        self._quarter_hours: dict[int, QuarterHour] = {}
         self.counts = Counts()
 
     def __len__(self) -> int:
-        """How many states the running batch has: what its memory grows with."""
-        return len(self._hits.quarters)
+        """How many states the running batch has: identities in quarter hours."""
+        return len(self._running.quarter_hours)
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory the running batch takes, or will when it is closed: states, names and cells."""
+        return len(self) * _STATE_BYTES + self._cells * _CELL_BYTES + self._name_characters * _NAME_FACTOR
 
     def reason_to_skip(self, record: Record) -> str:
         """Why a record is no hit under the rules: ``tcp``, ``graphql``, …; ``""`` if it is one."""
@@ -88,8 +101,6 @@ class Aggregator:
             return "graphql"
         if record.mcp_stats.is_mcp and "mcp" not in include:
             return "mcp"
-        if not record.api_key and not record.oauth_id:
-            return "no_consumer"
         if self.rules.tracked_only and not record.track_path:
             return "untracked"
         return ""
@@ -123,28 +134,22 @@ class Aggregator:
     ) -> None:
         skipped: dict[str, int] = {}
         unusable = len(malformed)
-        hits = self._hits
-        newest, identities, quarters, sums = hits.newest, hits.identities, hits.quarters, hits.sums
-        moments, latencies, upstreams = hits.moments, hits.latencies, hits.upstreams
-        request_times, cells = hits.request_times, hits.cells
+        running = self._running
+        newest, identities, quarter_hours, sums = (
+            running.newest,
+            running.identities,
+            running.quarter_hours,
+            running.sums,
+        )
+        moments, latencies, upstreams = running.moments, running.latencies, running.upstreams
+        request_times, cells = running.request_times, running.cells
         get = newest.get
         tracked_only = self.rules.tracked_only
-        quarter = _NO_QUARTER
-        low = high = _GO_ZERO_TIME  # no quarter yet
+        quarter_hour = _NO_QUARTER_HOUR
+        low = high = _GO_ZERO_TIME  # no quarter hour yet
         bins, small = SMALL_BINS, _SMALL
         for index, record in enumerate(records, first):
-            code = record.response_code
-            if (
-                code == -1
-                or record.graphql_stats.is_graphql
-                or record.mcp_stats.is_mcp
-                or tracked_only
-                or not record.api_key
-            ):
-                reason = self.reason_to_skip(record)
-                if reason:
-                    skipped[reason] = skipped.get(reason, 0) + 1
-                    continue
+            # The timestamp comes first: what has none is no record, whatever else it may be.
             timestamp = record.timestamp
             try:
                 moment = instant_of(timestamp)
@@ -156,16 +161,27 @@ class Aggregator:
                 except (ValueError, TypeError):
                     malformed.append((index, "timestamp" if timestamp else "no timestamp"))
                     continue
-            # Records come nearly in order of time: two comparisons of datetimes (26 ns) instead of the
-            # arithmetic that finds the quarter (250 ns).
+            # Records come nearly in order of time: two comparisons of datetimes (26 ns) instead of the arithmetic that
+            # finds the quarter hour (250 ns).
             if not low <= moment < high:
                 if moment == _GO_ZERO_TIME:
                     malformed.append((index, "no timestamp"))
                     continue
-                quarter = self._quarter(moment)
-                low, high = quarter.start, quarter.end
-            latency, upstream = record.latency.total, record.latency.upstream
-            cell = (code << BIN_BITS) + (bins[latency] if latency < small else bin_of(latency))
+                quarter_hour = self._quarter_hour(moment)
+                low, high = quarter_hour.start, quarter_hour.end
+            code = record.response_code
+            if code == -1 or record.graphql_stats.is_graphql or record.mcp_stats.is_mcp or tracked_only:
+                reason = self.reason_to_skip(record)
+                if reason:
+                    skipped[reason] = skipped.get(reason, 0) + 1
+                    continue
+            its_latency = record.latency
+            if its_latency is None:
+                latency = upstream = -1
+                cell = (code << BIN_BITS) + UNTIMED
+            else:
+                latency, upstream = its_latency.total, its_latency.upstream
+                cell = (code << BIN_BITS) + (bins[latency] if latency < small else bin_of(latency))
             # One text is cheaper to hash and to compare than a tuple, and no object the collector tracks.
             key = (
                 f"{record.org_id}\t{record.api_key}\t{record.oauth_id}\t{record.api_id}\t{record.path}"
@@ -180,10 +196,14 @@ class Aggregator:
                 if key.count("\t") != 6:
                     key = self._key_with_tabs(record)
                     state = get(key)
-            if state is None or quarters[state] is not quarter:
-                identities.append(len(newest) if state is None else identities[state])
-                newest[key] = len(quarters)
-                quarters.append(quarter)
+            if state is None or quarter_hours[state] is not quarter_hour:
+                if state is None:
+                    identities.append(len(newest))
+                    self._name_characters += len(key)
+                else:
+                    identities.append(identities[state])
+                newest[key] = len(quarter_hours)
+                quarter_hours.append(quarter_hour)
                 moments.append(moment)
                 latencies.append(latency)
                 upstreams.append(upstream)
@@ -193,31 +213,35 @@ class Aggregator:
                 continue
             known = sums[state]
             if known is None:
-                known = sums[state] = first_sums(hits, state)
-            # Their places are those that ``Hits`` describes; a list's items are the cheapest to change.
-            if moment > known[1]:
-                known[1] = moment
-            elif moment < known[0]:
-                known[0] = moment
-            known[2] += latency
+                known = sums[state] = first_sums(running, state)
+            known.cells.append(cell)
+            if moment > known.last:
+                known.last = moment
+            elif moment < known.first:
+                known.first = moment
+            # Their places are those that ``Sums`` describes; a list's items are the cheapest to change.
+            numbers = known.numbers
+            if latency < 0:
+                numbers[1] += record.request_time
+                continue
+            numbers[0] += latency
             if record.request_time != latency:
-                known[3] += record.request_time - latency
-            known[4] += upstream
-            if latency > known[5]:
-                known[5] = latency
-            if upstream > known[6]:
-                known[6] = upstream
+                numbers[1] += record.request_time - latency
+            numbers[2] += upstream
+            if latency > numbers[3]:
+                numbers[3] = latency
+            if upstream > numbers[4]:
+                numbers[4] = upstream
             if code < 400:
-                if latency < known[7]:
-                    known[7] = latency
-                if upstream < known[8]:
-                    known[8] = upstream
+                if latency < numbers[5]:
+                    numbers[5] = latency
+                if upstream < numbers[6]:
+                    numbers[6] = upstream
             else:
-                if latency < known[9]:
-                    known[9] = latency
-                if upstream < known[10]:
-                    known[10] = upstream
-            known.append(cell)
+                if latency < numbers[7]:
+                    numbers[7] = latency
+                if upstream < numbers[8]:
+                    numbers[8] = upstream
         counted = len(records) - sum(skipped.values()) - (len(malformed) - unusable)
         counts = self.counts
         counts.read += len(records)
@@ -227,30 +251,27 @@ class Aggregator:
             add_counts(counts.malformed, {reason: 1})
         self._uncounted += counted
         if self._uncounted > MAX_UNCOUNTED:
-            count_cells(hits)
+            self._cells = count_cells(running)
             self._uncounted = 0
 
     def close(self, source: str | None = None, begins: str | None = None, ends: str | None = None) -> Batch:
-        """The batch so far; the aggregator starts the next one empty.
-
-        Its states are to be read, not changed: several of them may share codes and histogram.
-        """
-        batch = batch_of(self._hits, self._path_of)
+        """The batch so far; the aggregator starts the next one empty."""
+        batch = batch_of(self._running, self._path_of)
         batch.counts = self.counts
         batch.source, batch.begins, batch.ends = source, begins, ends
         self._start()
         return batch
 
-    def _quarter(self, moment: datetime) -> Quarter:
+    def _quarter_hour(self, moment: datetime) -> QuarterHour:
         number = from_datetime(moment) // QUARTER_HOUR_US
-        quarter = self._quarters.get(number)
-        if quarter is None:
-            start = EPOCH + number * _QUARTER
-            # Nothing takes the short way into the quarter of the zero time, which is no hit, nor into the last
+        quarter_hour = self._quarter_hours.get(number)
+        if quarter_hour is None:
+            start = EPOCH + number * _QUARTER_HOUR
+            # Nothing takes the short way into the quarter hour of the zero time, which is no hit, nor into the last
             # one, behind whose end there is no datetime.
-            end = start + _QUARTER if _GO_ZERO_TIME < start < _LAST_QUARTER else start
-            quarter = self._quarters[number] = Quarter(start, end, number)
-        return quarter
+            end = start + _QUARTER_HOUR if _GO_ZERO_TIME < start < _LAST_QUARTER_HOUR else start
+            quarter_hour = self._quarter_hours[number] = QuarterHour(start, end, number)
+        return quarter_hour
 
     def _key_with_tabs(self, record: Record) -> str:
         # A name with a TAB: the joined text could stand for two identities. The parts' repr stands for one, and
@@ -265,7 +286,7 @@ class Aggregator:
             record.api_name,
         )
         key = repr(parts)
-        self._hits.tabbed[key] = parts
+        self._running.tabbed[key] = parts
         return key
 
 

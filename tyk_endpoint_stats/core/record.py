@@ -53,6 +53,8 @@ class Record(Struct, gc=False):
 
     ``timestamp`` is RFC 3339 text with an offset: the completion of the request. It stays text until the
     aggregator reads it, because the decoder would round the digits after the sixth, and they are cut.
+
+    ``latency`` is ``None`` where a record of another form has none: that is not 0.
     """
 
     path: str = ""
@@ -64,7 +66,7 @@ class Record(Struct, gc=False):
     org_id: str = ""
     oauth_id: str = ""
     request_time: Milliseconds = 0
-    latency: Latency = NO_LATENCY
+    latency: Latency | None = NO_LATENCY
     alias: str = ""
     track_path: bool = False
     graphql_stats: GraphQLStats = NO_GRAPHQL

@@ -8,9 +8,9 @@ from typing import BinaryIO, cast
 
 from msgspec import Struct, json
 
+from tyk_endpoint_stats.core.batch import Consumer, Kind
 from tyk_endpoint_stats.core.instants import day_bounds, find_zone, to_datetime
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Consumer, Kind
 from tyk_endpoint_stats.demo.catalogue import Caller, Catalogue, Route, make_catalogue
 from tyk_endpoint_stats.demo.formats import FORMATS, json_line
 from tyk_endpoint_stats.demo.hit import Hit

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from tyk_endpoint_stats.core.aggregator import Aggregator, Rules
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.counts import add_counts
-from tyk_endpoint_stats.core.selection import Batch
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.sources.contract import Chunk, Reading, Rejected
 

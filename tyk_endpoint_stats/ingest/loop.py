@@ -13,11 +13,10 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.aggregator import Rules
+from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.lenient_record import MalformedRecord, mended
-from tyk_endpoint_stats.core.path_counts import PathCounts
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Counts
 from tyk_endpoint_stats.errors import PositionConflict
 from tyk_endpoint_stats.ingest.batch_builder import NAMED_REJECTS, Collected, Limits, Wanted, collect
 from tyk_endpoint_stats.maintenance.copy_mark import refuse_half_copied
@@ -46,7 +45,7 @@ class IngestReport(Struct):
         seconds: how long it took.
         newest_us: the latest hit of all, ``None`` if nothing was counted.
         named: the first malformed records, with place and cause.
-        paths: how many distinct paths consumers brought.
+        max_endpoints_a_batch: the most distinct paths that one batch had.
     """
 
     label: str
@@ -57,7 +56,7 @@ class IngestReport(Struct):
     seconds: float = 0.0
     newest_us: Instant | None = None
     named: list[Rejected] = field(default_factory=list)
-    paths: PathCounts = field(default_factory=PathCounts)
+    max_endpoints_a_batch: int = 0
 
     @property
     def read(self) -> int:
@@ -73,7 +72,7 @@ class IngestReport(Struct):
         self.seconds += other.seconds
         self.see(other.newest_us)
         self.named += other.named[: NAMED_REJECTS - len(self.named)]
-        self.paths.merge(other.paths)
+        self.max_endpoints_a_batch = max(self.max_endpoints_a_batch, other.max_endpoints_a_batch)
 
     def see(self, newest_us: Instant | None) -> None:
         """Take note of a latest hit."""
@@ -236,7 +235,6 @@ def merge_collected(
 ) -> bool:
     """Merge one batch and add it to the report; ``False``: the store stands elsewhere, ask it for the position."""
     batch = collected.batch
-    report.paths.see(*batch.packed)  # first: a store may have the batch unpacked
     try:
         merged = store.merge(batch)
     except PositionConflict:
@@ -246,7 +244,8 @@ def merge_collected(
         return False
     report.batches += 1
     report.counts.merge(batch.counts)
-    report.see(batch.newest_us())
+    report.see(batch.newest_us)
+    report.max_endpoints_a_batch = max(report.max_endpoints_a_batch, len(batch.endpoints))
     room = NAMED_REJECTS - len(report.named)
     report.named += [Rejected(found.where, found.reason, b"") for found in collected.rejected[:room]]
     if on_rejected is not None:

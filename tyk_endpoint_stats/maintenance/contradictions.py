@@ -7,8 +7,9 @@ half a batch most often do.
 from msgspec.structs import fields
 
 from tyk_endpoint_stats.core import histogram as bins
+from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.buckets import Bucket, bucket_end, bucket_start
-from tyk_endpoint_stats.core.selection import Counts
+from tyk_endpoint_stats.core.fields import FIELDS
 from tyk_endpoint_stats.core.stats import EndpointStats
 
 __all__ = ["contradictions_in_counts", "contradictions_in_state", "differing_fields"]
@@ -17,6 +18,7 @@ _TOTALS = (
     ("total_latency_ms", "min_latency_all_ms", "max_latency_ms"),
     ("total_upstream_latency_ms", "min_upstream_latency_all_ms", "max_upstream_latency_ms"),
 )
+_TIMED = tuple(field.name for field in FIELDS if "latency" in field.name)
 _NON_ERROR_MINIMA = (
     ("min_latency_non_error_ms", "min_latency_all_ms", "max_latency_ms"),
     ("min_upstream_latency_non_error_ms", "min_upstream_latency_all_ms", "max_upstream_latency_ms"),
@@ -32,8 +34,12 @@ def contradictions_in_state(stats: EndpointStats, bucket: Bucket | None = None) 
     """
     if stats.hits < 1:
         return [f"hits is {stats.hits}"]
+    optional = {field.name for field in FIELDS if field.optional}
     missing = [
-        name for name in stats.__struct_fields__ if getattr(stats, name) is None and "_non_error_" not in name
+        name
+        for name in stats.__struct_fields__
+        if getattr(stats, name) is None
+        and (name not in optional or (stats.timed_hits and "_non_error_" not in name))
     ]
     if missing:
         return [f"{name} is missing" for name in missing]
@@ -63,9 +69,14 @@ def differing_fields(one: EndpointStats, other: EndpointStats) -> list[str]:
 
 def _in_counts(stats: EndpointStats) -> list[str]:
     found = []
-    for name, counts in (("codes", stats.codes), ("histogram", stats.histogram)):
-        if sum(counts.values()) != stats.hits or min(counts.values(), default=0) < 1:
-            found.append(f"{name} counts {sum(counts.values()):,} of {stats.hits:,} hits")
+    for name, counts, hits in (
+        ("codes", stats.codes, stats.hits),
+        ("histogram", stats.histogram, stats.timed_hits),
+    ):
+        if sum(counts.values()) != hits or min(counts.values(), default=1) < 1:
+            found.append(f"{name} counts {sum(counts.values()):,} of {hits:,} hits")
+    if not 0 <= stats.timed_hits <= stats.hits:
+        found.append(f"timed_hits is {stats.timed_hits:,} of {stats.hits:,} hits")
     success = sum(count for code, count in stats.codes.items() if 200 <= code <= 299)
     if stats.success != success:
         found.append(f"success is {stats.success:,}, by codes {success:,}")
@@ -79,20 +90,26 @@ def _in_durations(stats: EndpointStats) -> list[str]:
     found = []
     if stats.total_request_time_ms < 0:
         found.append(f"total_request_time_ms is {stats.total_request_time_ms}")
-    for total_name, least_name, most_name in _TOTALS:
-        total, least, most = (getattr(stats, name) for name in (total_name, least_name, most_name))
-        if not 0 <= least <= most:
-            found.append(f"{least_name} is {least}, {most_name} is {most}")
-        elif not most + (stats.hits - 1) * least <= total <= least + (stats.hits - 1) * most:
-            found.append(f"{total_name} is {total}, which {stats.hits} hits of {least} to {most} can't come to")
-    for name, least_name, most_name in _NON_ERROR_MINIMA:
-        non_error, least, most = (getattr(stats, each) for each in (name, least_name, most_name))
-        if (non_error is None) != (stats.error == stats.hits):
+    if not stats.timed_hits:
+        return [*found, *(f"{name} is there without a timed hit" for name in _TIMED if getattr(stats, name))]
+    for total_name, smallest_name, largest_name in _TOTALS:
+        total, smallest, largest = (getattr(stats, name) for name in (total_name, smallest_name, largest_name))
+        if not 0 <= smallest <= largest:
+            found.append(f"{smallest_name} is {smallest}, {largest_name} is {largest}")
+        elif (
+            not largest + (stats.timed_hits - 1) * smallest <= total <= smallest + (stats.timed_hits - 1) * largest
+        ):
+            found.append(
+                f"{total_name} is {total}, which {stats.timed_hits} hits of {smallest} to {largest} can't come to"
+            )
+    for name, smallest_name, largest_name in _NON_ERROR_MINIMA:
+        non_error, smallest, largest = (getattr(stats, each) for each in (name, smallest_name, largest_name))
+        if stats.error == stats.hits if non_error is not None else not stats.error:
             found.append(f"{name} is {non_error} with {stats.error} errors in {stats.hits} hits")
-        elif non_error is not None and not least <= non_error <= most:
-            found.append(f"{name} is {non_error}, outside of {least} to {most}")
-        elif stats.error == 0 and non_error != least:
-            found.append(f"{name} is {non_error}, {least_name} is {least}, and no hit is an error")
+        elif non_error is not None and not smallest <= non_error <= largest:
+            found.append(f"{name} is {non_error}, outside of {smallest} to {largest}")
+        elif stats.error == 0 and non_error != smallest:
+            found.append(f"{name} is {non_error}, {smallest_name} is {smallest}, and no hit is an error")
     if stats.histogram:
         edges = bins.bin_of(stats.min_latency_all_ms or 0), bins.bin_of(stats.max_latency_ms or 0)
         if (min(stats.histogram), max(stats.histogram)) != edges:

@@ -1,16 +1,16 @@
-"""Copying a store into another: states, names, and where each source stands, so that ingests can go on there.
+"""Copying a store into another: rows, names, and where each source stands, so that ingests can go on there.
 
 The copy makes up the difference. Day by day it compares what both stores hold and merges what the target lacks,
 so it can be killed anywhere and run again, and what the store it copies from got in the meantime is brought too.
 What is exact about it:
 
-- The target must be new, or hold nothing but an earlier copy of the same store. A state of the target that is no
+- The target must be new, or hold nothing but an earlier copy of the same store. A row of the target that is no
   part of the other's is an error, and so is a hit that the copy has not brought.
-- Each step compares and sets a mark in the target together with its states, so two copies at once can't both
+- Each step compares and sets a mark in the target together with its rows, so two copies at once can't both
   bring the same; one of them ends with an error.
 - Positions come last, once a pass has found no difference left while no position moved in the other store.
   Until then the target refuses ingests.
-- Quarters that were pruned are pruned in the target.
+- Quarter hours that were pruned are pruned in the target.
 
 Batches of records without a source leave no position: while such are merged into the store that is copied from,
 the target may end with a part of one; the next run brings the rest.
@@ -18,25 +18,26 @@ the target may end with a part of one; the next run brings the rest.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TypeVar
+from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from msgspec import Struct
 
-from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Bucket, Span, Width
-from tyk_endpoint_stats.core.difference import NoPart, difference
-from tyk_endpoint_stats.core.selection import Batch, Counts, Dimension, Selection, Series
+from tyk_endpoint_stats.core.batch import EVERYONE, Batch, ConsumerKey, Counts, EndpointKey
+from tyk_endpoint_stats.core.buckets import Span, Width
+from tyk_endpoint_stats.core.day_row import EVERY_ENDPOINT, DayRow
+from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.errors import PositionConflict, QuarterHoursPruned, StoreError
+from tyk_endpoint_stats.errors import PositionConflict, StoreError
 from tyk_endpoint_stats.maintenance.copy_mark import COPY_SOURCE, CopyMark
-from tyk_endpoint_stats.stores.contract import Copyable, Outline, ReadableStore, SourceProgress, Store
+from tyk_endpoint_stats.maintenance.difference import NoPart, row_difference
+from tyk_endpoint_stats.stores.contract import Outline, Pruned, ReadableStore, SourceProgress, Store
 
 __all__ = ["CopyReport", "copy"]
 
 _EVER = Span(Width.DAY, -(2**40), 2**40)
-_SERIES = frozenset({Dimension.CONSUMER, Dimension.ENDPOINT})
 _PASSES = 5
 
-_States = dict[Bucket, EndpointStats]
+_RowName: TypeAlias = tuple[ConsumerKey, EndpointKey | None]
 Entry = TypeVar("Entry")
 OnProgress = Callable[["CopyReport"], None]
 
@@ -45,15 +46,15 @@ class CopyReport(Struct):
     """What one ``copy`` did.
 
     Attributes:
-        hits: how many hits, of days, the store has that is copied from.
+        hits: how many requests the store has that is copied from.
         hits_there: how many of them the target has.
-        states: how many states were merged into it: what it lacked.
+        rows: how many rows were merged into it: what it lacked.
         sources: how many sources' positions were set.
     """
 
     hits: int = 0
     hits_there: int = 0
-    states: int = 0
+    rows: int = 0
     sources: int = 0
 
 
@@ -68,18 +69,33 @@ def copy(origin: ReadableStore, target: Store, on_progress: OnProgress = lambda 
     Raises:
         StoreError: see above; or ``origin`` gets new batches faster than they can be copied.
     """
-    if isinstance(origin, Store) and isinstance(origin, Copyable):
-        return _Copy(origin, origin.outline, target, on_progress).run()
-    raise StoreError("the store to copy from can only be asked questions; what it holds can't be copied")
+    if not isinstance(origin, CopyableStore):
+        raise StoreError("the store to copy from can only be asked questions; what it holds can't be copied")
+    if not isinstance(target, CopyableStore):
+        raise StoreError("the store to copy into does not give out its rows, so what it lacks can't be told")
+    return _Copy(origin, target, on_progress).run()
+
+
+@runtime_checkable
+class CopyableStore(Protocol):
+    """A store that can be copied from and into."""
+
+    max_states_a_batch: int
+
+    def merge(self, batch: Batch) -> bool: ...
+    def position(self, source: str) -> str | None: ...
+    def sources(self) -> Sequence[SourceProgress]: ...
+    def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]: ...
+    def prune(self, before: int) -> Pruned: ...
+    def outline(self) -> Outline: ...
+    def day(self, number: int) -> Batch: ...
 
 
 class _Copy:
     """One run."""
 
-    def __init__(
-        self, origin: Store, outline: Callable[[], Outline], target: Store, on_progress: OnProgress
-    ) -> None:
-        self._origin, self._outline, self._target = origin, outline, target
+    def __init__(self, origin: CopyableStore, target: CopyableStore, on_progress: OnProgress) -> None:
+        self._origin, self._target = origin, target
         self._on_progress = on_progress
         self._report = CopyReport()
         self._position = target.position(COPY_SOURCE)
@@ -90,9 +106,9 @@ class _Copy:
         self._merge(Batch(), 0)  # takes the target over: a copy that still runs notices at its next step
         for _ in range(_PASSES):
             progress = _progress_of(self._origin)
-            merged = self._report.states
-            self._copy_states()
-            if self._report.states == merged and _progress_of(self._origin) == progress:
+            merged = self._report.rows
+            self._copy_rows()
+            if self._report.rows == merged and _progress_of(self._origin) == progress:
                 self._refuse_what_is_no_copy()
                 self._copy_positions(progress)
                 self._merge(Batch(), 0, is_finished=True)
@@ -103,7 +119,7 @@ class _Copy:
         )
 
     def _refuse_what_is_no_copy(self) -> None:
-        there = sum(_hits_by_day(self._target, None).values())
+        there = sum(_hits_by_day(self._target).values())
         if there != self._mark.hits:
             raise StoreError(
                 f"the target holds {there:,} hits, of which a copy has brought {self._mark.hits:,}: it has to be "
@@ -115,43 +131,38 @@ class _Copy:
             if ours is None or theirs.counts.read > ours.counts.read:
                 raise StoreError(f"the target has read more of the source {name!r} than the store to copy from")
 
-    def _copy_states(self) -> None:
-        outline = self._outline()
+    def _copy_rows(self) -> None:
+        outline = self._origin.outline()
         if outline.pruned_before is not None:
             self._target.prune(outline.pruned_before)
-        days = {org_id: _hits_by_day(self._origin, org_id) for org_id in outline.organisations}
-        self._report.hits = sum(sum(hits.values()) for hits in days.values())
+        here, there = _hits_by_day(self._origin), _hits_by_day(self._target)
+        self._report.hits = sum(here.values())
         self._report.hits_there = self._mark.hits
-        for some in _pieces_of(self._lacking(days), self._target.max_states_a_batch):
-            self._merge_states(some)
+        for day in outline.days:
+            # A part that has all hits is the whole: a day's total comes last, after all of its other rows.
+            if here.get(day) != there.get(day):
+                # The target first: what the other store gets in between is then missing, never too much.
+                theirs = self._target.day(day)
+                self._copy_day(self._origin.day(day), theirs)
         for names in _pieces(outline.api_names.items(), self._target.max_states_a_batch):
             self._merge(Batch(api_names=dict(names)), 0)
         for aliases in _pieces(outline.aliases.items(), self._target.max_states_a_batch):
             self._merge(Batch(aliases=dict(aliases)), 0)
 
-    def _lacking(self, days: dict[str, dict[int, int]]) -> Iterator[tuple[Series, _States]]:
-        for org_id, hits in days.items():
-            there = _hits_by_day(self._target, org_id)
-            for day in sorted(hits):
-                # A part that has all hits is the whole, for a series' day comes in one batch with its quarters.
-                if hits[day] != there.get(day):
-                    # The target first: what the other store gets in between is then missing, never too much.
-                    theirs = _states_of_day(self._target, org_id, day)
-                    yield from _lacking(_states_of_day(self._origin, org_id, day), theirs)
-
-    def _merge_states(self, some: list[tuple[Series, _States]]) -> None:
-        states: dict[Bucket, dict[Series, EndpointStats]] = {}
-        hits = 0
-        for series, by_bucket in some:
-            for bucket, stats in by_bucket.items():
-                states.setdefault(bucket, {})[series] = stats
-                hits += stats.hits if bucket.width is Width.DAY else 0
-                self._report.states += 1
-        batch = Batch()
-        batch.states = states
-        self._merge(batch, hits)
-        self._report.hits_there = self._mark.hits
-        self._on_progress(self._report)
+    def _copy_day(self, ours: Batch, theirs: Batch) -> None:
+        lacking = _lacking(ours, theirs)
+        for rows in _pieces(
+            sorted(lacking, key=lambda row: _is_everything(ours, row)), self._target.max_states_a_batch
+        ):
+            piece = Batch(ours.consumers, ours.endpoints)
+            hits = 0
+            for row in rows:
+                piece.add_row(row)
+                hits += row.hits if _is_everything(ours, row) else 0
+            self._merge(_only_named(piece), hits)
+            self._report.rows += len(rows)
+            self._report.hits_there = self._mark.hits
+            self._on_progress(self._report)
 
     def _copy_positions(self, progress: dict[str, SourceProgress]) -> None:
         there = _progress_of(self._target)
@@ -176,75 +187,56 @@ class _Copy:
         self._mark, self._position = mark, batch.ends
 
 
-def _progress_of(store: Store) -> dict[str, SourceProgress]:
+def _progress_of(store: CopyableStore) -> dict[str, SourceProgress]:
     return {one.source: one for one in store.sources() if one.source != COPY_SOURCE}
 
 
-def _hits_by_day(store: ReadableStore, org_id: str | None) -> dict[int, int]:
-    by_day = frozenset({Dimension.BUCKET})
-    answer = store.read(Selection((_EVER,), by_day, org_id=org_id, distributions=False))
+def _hits_by_day(store: CopyableStore) -> dict[int, int]:
+    answer = store.read(Selection((_EVER,), frozenset({Dimension.BUCKET}), distributions=False))
     return {group.bucket.number: stats.hits for group, stats in answer if group.bucket is not None}
 
 
-def _states_of_day(store: ReadableStore, org_id: str, day: int) -> dict[Series, _States]:
-    """The states of an organisation's day and of its quarters, by series; no quarters where they were pruned."""
-    first = day * QUARTER_HOURS_PER_DAY
-    states: dict[Series, _States] = {}
-    for span in (Span(Width.DAY, day, day + 1), Span(Width.QUARTER_HOUR, first, first + QUARTER_HOURS_PER_DAY)):
-        try:
-            answer = store.read(Selection((span,), _SERIES | {Dimension.BUCKET}, org_id=org_id))
-        except QuarterHoursPruned:
-            continue
-        for group, stats in answer:
-            assert group.consumer is not None
-            assert group.endpoint is not None
-            assert group.bucket is not None
-            series = (
-                org_id,
-                group.consumer.kind.value,
-                group.consumer.id,
-                group.endpoint.api_id,
-                group.endpoint.path,
-            )
-            states.setdefault(series, {})[group.bucket] = stats
-    return states
+def _is_everything(batch: Batch, row: DayRow) -> bool:
+    return row.endpoint == EVERY_ENDPOINT and batch.consumers[row.consumer][1] == EVERYONE
 
 
-def _lacking(ours: dict[Series, _States], theirs: dict[Series, _States]) -> Iterator[tuple[Series, _States]]:
-    """What the target has to get, by series.
+def _named(batch: Batch) -> dict[_RowName, DayRow]:
+    """The rows of a batch by what their numbers stand for."""
+    endpoints = (None, *batch.endpoints)
+    return {(batch.consumers[row.consumer], endpoints[row.endpoint]): row for row in (*batch.rows, *batch.totals)}
+
+
+def _lacking(ours: Batch, theirs: Batch) -> Iterator[DayRow]:
+    """The rows that the target has to get, with the numbers that they have in ``ours``.
 
     Raises:
         StoreError: it has something that the other store has not.
     """
-    if theirs.keys() - ours.keys():
-        raise StoreError("the target holds states that the store to copy from has not")
-    for series, states in ours.items():
-        lacking: _States = {}
-        for bucket, stats in states.items():
-            try:
-                missing = difference(stats, theirs.get(series, {}).get(bucket, EndpointStats()))
-            except NoPart as problem:
-                raise StoreError(f"the target holds what the store to copy from has not: {problem}") from problem
-            if missing is not None:
-                lacking[bucket] = missing
-        if lacking:
-            yield series, lacking
+    there = _named(theirs)
+    for name, row in _named(ours).items():
+        known = there.pop(name, None)
+        try:
+            missing = row if known is None else row_difference(row, known)
+        except NoPart as problem:
+            raise StoreError(f"the target holds what the store to copy from has not: {problem}") from problem
+        if missing is not None:
+            yield missing
+    if there:
+        raise StoreError("the target holds rows that the store to copy from has not")
 
 
-def _pieces_of(
-    lacking: Iterable[tuple[Series, _States]], most_states: int
-) -> Iterator[list[tuple[Series, _States]]]:
-    """Series with all of their states, in pieces of at most so many states where one series has not more."""
-    piece: list[tuple[Series, _States]] = []
-    states = 0
-    for series, by_bucket in lacking:
-        if piece and states + len(by_bucket) > most_states:
-            yield piece
-            piece, states = [], 0
-        piece.append((series, by_bucket))
-        states += len(by_bucket)
-    if piece:
-        yield piece
+def _only_named(batch: Batch) -> Batch:
+    """The same rows with the consumers and endpoints that they name, and no others."""
+    rows = (*batch.rows, *batch.totals)
+    consumers = {number: place for place, number in enumerate(dict.fromkeys(row.consumer for row in rows))}
+    named = dict.fromkeys(row.endpoint for row in rows if row.endpoint != EVERY_ENDPOINT)
+    endpoints = {EVERY_ENDPOINT: EVERY_ENDPOINT} | {number: place for place, number in enumerate(named, 1)}
+    less = Batch(
+        [batch.consumers[number] for number in consumers], [batch.endpoints[number - 1] for number in named]
+    )
+    for row in rows:
+        less.add_row(row._replace(consumer=consumers[row.consumer], endpoint=endpoints[row.endpoint]))
+    return less
 
 
 def _pieces(entries: Iterable[Entry], size: int) -> Iterator[Sequence[Entry]]:

@@ -4,9 +4,10 @@ from datetime import UTC, date, datetime, tzinfo
 
 from msgspec import Struct
 
+from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.buckets import ALL_DAYS, bucket_start
 from tyk_endpoint_stats.core.instants import find_zone, to_datetime
-from tyk_endpoint_stats.core.selection import Counts, Dimension, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.stores.contract import Inspectable, ReadableStore, SourceProgress, Store, StoreFacts
 

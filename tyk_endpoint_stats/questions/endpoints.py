@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
+from tyk_endpoint_stats.core.batch import Consumer, Kind
 from tyk_endpoint_stats.core.buckets import ALL_DAYS, plan_spans
 from tyk_endpoint_stats.core.instants import day_bounds, find_zone, to_datetime
-from tyk_endpoint_stats.core.selection import Consumer, Dimension, Kind, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 
 if TYPE_CHECKING:

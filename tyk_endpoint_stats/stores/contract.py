@@ -14,9 +14,10 @@ from typing import Self
 from msgspec import Struct, field
 
 from tyk_endpoint_stats.core.aggregator import Rules
+from tyk_endpoint_stats.core.batch import Batch, Consumer, ConsumerKey, Counts, Kind, NameSeen
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Batch, Consumer, Counts, Group, Kind, NameSeen, Selection
+from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.ingest.batch_builder import Limits
 from tyk_endpoint_stats.ingest.loop import IngestReport, ingest
@@ -27,10 +28,10 @@ from tyk_endpoint_stats.sources.contract import Rejected, Source
 __all__ = [
     "Copyable",
     "Inspectable",
-    "LookedThrough",
     "Outline",
     "Pruned",
     "ReadableStore",
+    "Retaining",
     "SourceProgress",
     "Store",
     "StoreFacts",
@@ -40,9 +41,9 @@ __all__ = [
 
 
 class Pruned(Struct, frozen=True):
-    """What ``prune`` took away: quarter states, and positions of sources that can't come back."""
+    """What ``prune`` took away: the quarter hours of so many rows, and positions of sources that can't come back."""
 
-    quarter_states: int = 0
+    rows: int = 0
     positions: int = 0
 
 
@@ -61,50 +62,33 @@ class StoreFacts(Struct, frozen=True, kw_only=True):
         schema: the version of its tables, collections or the like.
         size_bytes: what it takes on its disk.
         consumers, endpoints: how many it knows.
-        day_states, quarter_states: how many of each it keeps.
-        pruned_before: quarters of earlier instants are gone.
+        day_rows: how many day rows it keeps of a consumer and an endpoint each.
+        total_rows: how many of the three kinds of totals.
+        pruned_before: quarter hours of earlier instants are gone.
     """
 
     schema: str | None = None
     size_bytes: int | None = None
     consumers: int | None = None
     endpoints: int | None = None
-    day_states: int | None = None
-    quarter_states: int | None = None
+    day_rows: int | None = None
+    total_rows: int | None = None
     pruned_before: Instant | None = None
 
 
-class LookedThrough(Struct):
-    """What a store found in the days that it has looked through by itself, each of one snapshot.
-
-    Attributes:
-        days: how many states it has of each; days since 1970.
-        pruned: those whose quarters were pruned.
-        suspects: those in which a state has a contradiction, or that their quarters do not come to.
-        damage: states that can't even be read, so that no answer can be made from them; a sentence each.
-        beside: what is wrong with what the store keeps beside days and quarters; a sentence each.
-    """
-
-    days: dict[int, int] = field(default_factory=dict)
-    pruned: set[int] = field(default_factory=set)
-    suspects: set[int] = field(default_factory=set)
-    damage: list[str] = field(default_factory=list)
-    beside: list[str] = field(default_factory=list)
-
-
 class Outline(Struct, frozen=True):
-    """What a store holds besides states and sources, all of one snapshot.
+    """What a store holds besides rows and sources, all of one snapshot.
 
     Attributes:
-        organisations: every ``org_id`` that has a state.
+        days: the UTC days that have a row, in days since 1970.
         api_names: as in a ``Batch``.
         aliases: as in a ``Batch``.
-        pruned_before: quarters of earlier UTC days are gone; ``None``: nothing was ever pruned.
+        pruned_before: quarter hours of earlier UTC days are gone; ``None``: nothing was ever pruned.
     """
 
-    organisations: Sequence[str]
+    days: Sequence[int]
     api_names: dict[tuple[str, str], NameSeen]
-    aliases: dict[tuple[str, str, str], NameSeen]
+    aliases: dict[ConsumerKey, NameSeen]
     pruned_before: Instant | None
 
 
@@ -126,7 +110,7 @@ class ReadableStore(ABC):
         The whole answer comes from one snapshot. It equals what one aggregator makes of the same records.
 
         Raises:
-            QuarterHoursPruned: a span needs quarters of a UTC day that has states but whose quarters were pruned.
+            QuarterHoursPruned: a span needs quarter hours of a UTC day that has rows but whose quarter hours were pruned.
             EdgeInsideBucket: a span begins or ends inside of what somebody else's data holds as one number.
             AnswerTooLarge: there are more groups than ``selection.max_groups``. It is found out early: no more
                 than those are ever in memory.
@@ -222,10 +206,10 @@ class Store(ReadableStore):
 
     @abstractmethod
     def prune(self, before: Instant) -> Pruned:
-        """Drop the quarter states of whole UTC days that end at or before ``before``; day states stay.
+        """Empty the quarter hours of whole UTC days that end at or before ``before``; the days themselves stay.
 
-        The store remembers how far it pruned: a later ``read`` that needs such a quarter raises
-        ``QuarterHoursPruned``, and late records for that time are merged into days alone.
+        The store remembers how far it pruned: a later ``read`` that needs such a quarter hour raises
+        ``QuarterHoursPruned``, and late records for that time are merged without quarter hours.
         """
 
     def ingest(
@@ -251,10 +235,11 @@ class Versioned(ABC):
     """An ability, as a type: the store tells at little cost whether its answers may have changed."""
 
     @abstractmethod
-    def version(self) -> int:
-        """A number that grows with every change; as long as it stays, every answer stays.
+    def version(self) -> str:
+        """A counter and a random token, ``18422-9f0c…``: another one after each change, also by others.
 
-        An answer that is asked for afterwards is of this version or of a later one.
+        As long as it stays, every answer stays; no version of another file, or of another history of this one, is
+        equal. An answer that is asked for afterwards is of this version or of a later one.
 
         Raises:
             StoreError: the store can't answer.
@@ -262,14 +247,53 @@ class Versioned(ABC):
 
 
 class Copyable(ABC):
-    """An ability, as a type: the store can be copied from. Its states are asked for, its names can't be."""
+    """An ability, as a type: the store's rows can be had as they are, for ``copy`` and ``verify``."""
 
     @abstractmethod
     def outline(self) -> Outline:
-        """What a copy needs to know beyond answers.
+        """What a copy needs to know beyond rows.
 
         Raises:
             StoreError: the store can't answer.
+        """
+
+    @abstractmethod
+    def day(self, number: int) -> Batch:
+        """All rows and totals of a UTC day, with the consumers and endpoints that they name, of one snapshot.
+
+        Each packed value is one piece. The batch has no names, counts or source.
+
+        Args:
+            number: days since 1970.
+
+        Raises:
+            StoreError: the store can't answer, or a row can't be read.
+        """
+
+
+class Retaining(ABC):
+    """An ability, as a type: rows can be dropped by age, and a consumer be forgotten, exactly."""
+
+    @abstractmethod
+    def drop(self, before: Instant) -> int:
+        """Drop the rows and totals of whole UTC days that end at or before ``before``.
+
+        Positions stay, so nothing is read again.
+
+        Returns:
+            How many rows.
+        """
+
+    @abstractmethod
+    def forget(self, consumer: Consumer, org_id: str | None = None) -> int:
+        """Drop a consumer's rows, its totals and its alias; the totals of everyone stay as they are.
+
+        Args:
+            consumer: whose.
+            org_id: only in that organisation; ``None``: in all of them.
+
+        Returns:
+            How many rows.
         """
 
 
@@ -286,22 +310,10 @@ class Inspectable(ABC):
 
     @abstractmethod
     def damage(self) -> Sequence[str]:
-        """What is wrong below the answers: pages, indexes, references, rows of no use. A sentence each.
+        """What is wrong below the rows: pages, indexes, references, rows of no use. A sentence each.
 
-        May read all there is and take minutes; writers are not kept waiting. Not bound by the deadline of
-        questions.
-
-        Raises:
-            StoreError: the store can't be looked through.
-        """
-
-    def look_through(self) -> LookedThrough:
-        """Look at every state, and compare each day with its quarters, at less cost than by questions.
-
-        Asked where ``damage`` found nothing. Days that are not in the answer are looked at by questions, as
-        suspects are: so a store that has no such way leaves this as it is.
+        May read all there is and take minutes; writers are not kept waiting. Not bound by the deadline of questions.
 
         Raises:
             StoreError: the store can't be looked through.
         """
-        return LookedThrough()

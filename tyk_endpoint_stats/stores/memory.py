@@ -1,43 +1,50 @@
-"""The store in memory: the reference that every other one is compared with; a dict and a lock.
+"""The store in memory: the reference that every other one is compared with; dicts and a lock.
 
 Exactly once inside the process, thread-safe, gone at exit.
 """
 
 import os
 from collections.abc import Iterator, Sequence
+from secrets import token_hex
 from threading import RLock
-from typing import Any
 
-from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Bucket, Span, Width
+from tyk_endpoint_stats.core.batch import Batch, Consumer, ConsumerKey, Counts, EndpointKey, NameSeen
+from tyk_endpoint_stats.core.day_row import DayRow, compacted_row, merged_rows
+from tyk_endpoint_stats.core.fields import SUMS
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
-from tyk_endpoint_stats.core.selection import (
-    Batch,
-    Consumer,
-    Counts,
-    Dimension,
-    Endpoint,
-    Group,
-    Kind,
-    NameSeen,
-    Selection,
-    Series,
-)
+from tyk_endpoint_stats.core.packed import count_pieces
+from tyk_endpoint_stats.core.selection import Group, RowKind, Selection, row_kind
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.errors import PositionConflict, QuarterHoursPruned, StoreClosed, StoreError
+from tyk_endpoint_stats.errors import StoreClosed, StoreError
 from tyk_endpoint_stats.stores.contract import (
     Copyable,
     Outline,
     Pruned,
+    Retaining,
     SourceProgress,
     Store,
     Versioned,
     WholeBatchReads,
 )
+from tyk_endpoint_stats.stores.rules import (
+    MAX_PIECES,
+    MAX_SUM,
+    Answer,
+    days_of,
+    is_of_kind,
+    is_wanted,
+    newest_names,
+    refuse_pruned,
+    see_names,
+    states_of,
+    take_batch,
+    without_pruned,
+)
 
 __all__ = ["MemoryStore", "open_memory"]
 
-_MAX = 2**63 - 1
-_UNSEEN = (0, "")
+_RowKey = tuple[ConsumerKey, EndpointKey | None]
+_Rows = dict[_RowKey, DayRow]
 
 
 def open_memory(url: str = "memory://") -> "MemoryStore":
@@ -45,70 +52,62 @@ def open_memory(url: str = "memory://") -> "MemoryStore":
     return MemoryStore()
 
 
-class MemoryStore(Copyable, Versioned, WholeBatchReads, Store):
-    """States in a dict, for tests, demos, and questions over a file that need no database."""
+class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
+    """Day rows in dicts, for tests, demos, and questions over a file that need no database."""
 
     def __init__(self) -> None:
         self._lock = RLock()
         self._pid = os.getpid()
         self._closed = False
-        self._states: dict[Bucket, dict[Series, EndpointStats]] = {}
+        self._days: dict[int, _Rows] = {}
         self._api_names: dict[tuple[str, str], NameSeen] = {}
-        self._aliases: dict[tuple[str, str, str], NameSeen] = {}
+        self._aliases: dict[ConsumerKey, NameSeen] = {}
         self._positions: dict[str, tuple[str | None, Counts]] = {}
         self._pruned_before_day: int | None = None
-        self._version = 0
+        self._changes = 0
+        self._version = ""
+        self._changed()
 
     def merge(self, batch: Batch) -> bool:
         """See the contract."""
         with self._lock:
             self._check_usable()
-            if batch.source is not None:
-                stored, counts = self._positions.get(batch.source, (None, Counts()))
-                if stored != batch.begins:
-                    if stored == batch.ends:
-                        return False
-                    raise PositionConflict(batch.source, batch.begins, stored)
-            merged = self._merged_states(batch)  # may raise, so before anything changes
-            self._version += 1
-            for bucket, states in merged.items():
-                self._states.setdefault(bucket, {}).update(states)
-            _see_all(self._api_names, batch.api_names)
-            _see_all(self._aliases, batch.aliases)
+            stored, counts = self._positions.get(batch.source or "", (None, Counts()))
+            if not take_batch(batch, stored):
+                return False
+            merged = self._merged(batch)  # may raise, so before anything changes
+            for day, rows in merged.items():
+                self._days.setdefault(day, {}).update(rows)
+            see_names(self._api_names, batch.api_names)
+            see_names(self._aliases, batch.aliases)
             if batch.source is not None:
                 counts.merge(batch.counts)
                 self._positions[batch.source] = (batch.ends, counts)
+            self._changed()
             return True
 
-    def version(self) -> int:
+    def _merged(self, batch: Batch) -> dict[int, _Rows]:
+        merged: dict[int, _Rows] = {}
+        endpoints: list[EndpointKey | None] = [None, *batch.endpoints]
+        for row in without_pruned((*batch.rows, *batch.totals), self._pruned_before_day):
+            key = (batch.consumers[row.consumer], endpoints[row.endpoint])
+            known = merged.get(row.day, {}).get(key) or self._days.get(row.day, {}).get(key)
+            new = row if known is None else _compact(merged_rows((known, row)))
+            if max(getattr(new, name) for name in SUMS) > MAX_SUM:
+                # Without the consumer: where keys are not hashed, its id is a secret.
+                raise StoreError(f"the sums of {key[1]!r} would pass 63 bits; the batch was not merged")
+            merged.setdefault(row.day, {})[key] = new
+        return merged
+
+    def _changed(self) -> None:
+        self._changes += 1
+        self._version = f"{self._changes}-{token_hex(8)}"
+
+    def version(self) -> str:
         """See the contract."""
         with self._lock:
             self._check_usable()
             return self._version
-
-    def _merged_states(self, batch: Batch) -> dict[Bucket, dict[Series, EndpointStats]]:
-        merged: dict[Bucket, dict[Series, EndpointStats]] = {}
-        for bucket, states in batch.states.items():
-            if self._is_pruned(bucket):
-                continue
-            known = self._states.get(bucket, {})
-            new = merged[bucket] = {}
-            for series, stats in states.items():
-                state = new[series] = stats.copy()
-                if series in known:
-                    state.merge(known[series])
-                if _largest_sum(state) > _MAX:
-                    # Without the consumer: where keys are not hashed, its id is a secret.
-                    raise StoreError(f"the sums of {series[3:]!r} would pass 63 bits; the batch was not merged")
-        return merged
-
-    def _is_pruned(self, bucket: Bucket) -> bool:
-        before = self._pruned_before_day
-        return (
-            before is not None
-            and bucket.width is Width.QUARTER_HOUR
-            and bucket.number < before * QUARTER_HOURS_PER_DAY
-        )
 
     def position(self, source: str) -> str | None:
         """See the contract."""
@@ -127,71 +126,106 @@ class MemoryStore(Copyable, Versioned, WholeBatchReads, Store):
                 progress.append(SourceProgress(source, position, copied))
             return progress
 
+    def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
+        """See the contract."""
+        with self._lock:
+            self._check_usable()
+            refuse_pruned(
+                selection.spans,
+                self._pruned_before_day,
+                lambda first, end: any(first <= day < end for day in self._days),
+            )
+            answer = Answer(selection)
+            for span in selection.spans:
+                kind = row_kind(selection, span.width)
+                for key, row in self._rows_between(*days_of(span)):
+                    if is_of_kind(kind, *key) and is_wanted(selection, *key):
+                        for bucket, stats in states_of(row, span, selection.distributions):
+                            answer.add(*key, bucket, stats)
+            aliases = newest_names(
+                (key[1:], seen) for key, seen in self._aliases.items() if selection.org_id in (None, key[0])
+            )
+            api_names = newest_names(
+                (api_id, seen)
+                for (org_id, api_id), seen in self._api_names.items()
+                if selection.org_id in (None, org_id)
+            )
+            return answer.groups(aliases, api_names)
+
+    def _rows_between(self, first: int, end: int) -> Iterator[tuple[_RowKey, DayRow]]:
+        for day, rows in self._days.items():
+            if first <= day < end:
+                yield from rows.items()
+
     def outline(self) -> Outline:
         """See the contract."""
         with self._lock:
             self._check_usable()
             before = self._pruned_before_day
             return Outline(
-                sorted({org_id for states in self._states.values() for org_id, *_ in states}),
+                sorted(self._days),
                 dict(self._api_names),
                 dict(self._aliases),
                 None if before is None else before * DAY_US,
             )
 
-    def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
+    def day(self, number: int) -> Batch:
         """See the contract."""
         with self._lock:
             self._check_usable()
-            by = selection.group_by
-            merged: dict[tuple[Consumer | None, Endpoint | None, Bucket | None], EndpointStats] = {}
-            for bucket, states in self._buckets_in(selection.spans):
-                kept_bucket = bucket if Dimension.BUCKET in by else None
-                for series, stats in states.items():
-                    if _matches(series, selection):
-                        _, kind, consumer_id, api_id, path = series
-                        consumer = Consumer(Kind(kind), consumer_id) if Dimension.CONSUMER in by else None
-                        endpoint = Endpoint(api_id, path) if Dimension.ENDPOINT in by else None
-                        merged.setdefault((consumer, endpoint, kept_bucket), EndpointStats()).merge(stats)
-                        selection.check_groups(len(merged))
-            aliases = _newest_names(self._aliases, selection.org_id)
-            api_names = _newest_names(self._api_names, selection.org_id)
-        answer = []
-        for (consumer, endpoint, kept_bucket), stats in merged.items():
-            if not selection.distributions:
-                stats.codes, stats.histogram = {}, {}
-            alias = aliases.get((consumer.kind, consumer.id), _UNSEEN)[1] if consumer else ""
-            api_name = api_names.get((endpoint.api_id,), _UNSEEN)[1] if endpoint else ""
-            answer.append((Group(consumer, endpoint, kept_bucket, alias, api_name), stats))
-        return answer
-
-    def _buckets_in(self, spans: tuple[Span, ...]) -> Iterator[tuple[Bucket, dict[Series, EndpointStats]]]:
-        for bucket in list(self._states):
-            if bucket.width is Width.DAY and any(self._lacks_quarters(bucket, span) for span in spans):
-                raise QuarterHoursPruned(
-                    "the range has an edge inside a UTC day whose quarter hours were pruned; "
-                    "ask for whole UTC days of that time"
-                )
-        for bucket, states in self._states.items():
-            if any(span.width is bucket.width and span.first <= bucket.number < span.end for span in spans):
-                yield bucket, states
-
-    def _lacks_quarters(self, day: Bucket, span: Span) -> bool:
-        first = day.number * QUARTER_HOURS_PER_DAY
-        overlaps = (
-            span.width is Width.QUARTER_HOUR and span.first < first + QUARTER_HOURS_PER_DAY and first < span.end
-        )
-        return overlaps and self._is_pruned(Bucket(Width.QUARTER_HOUR, first))
+            rows = self._days.get(number, {})
+            consumers = list({consumer: None for consumer, _ in rows})
+            endpoints = list({endpoint: None for _, endpoint in rows if endpoint is not None})
+            numbers: dict[EndpointKey | None, int] = {None: 0}
+            numbers |= {endpoint: place for place, endpoint in enumerate(endpoints, 1)}
+            places = {consumer: place for place, consumer in enumerate(consumers)}
+            batch = Batch(consumers, endpoints)
+            for (consumer, endpoint), row in rows.items():
+                one = compacted_row(row)._replace(consumer=places[consumer], endpoint=numbers[endpoint])
+                batch.add_row(one)
+            return batch
 
     def prune(self, before: Instant) -> Pruned:
         """See the contract. Positions are kept: what a source is can't be told from here."""
         with self._lock:
             self._check_usable()
-            self._version += 1
             day, known = before // DAY_US, self._pruned_before_day
             self._pruned_before_day = day if known is None else max(day, known)
-            gone = [bucket for bucket in self._states if self._is_pruned(bucket)]
-            return Pruned(quarter_states=sum(len(self._states.pop(bucket)) for bucket in gone))
+            pruned = 0
+            for of_day, rows in self._days.items():
+                if of_day < day:
+                    for key, row in rows.items():
+                        pruned += bool(row.quarter_hours) and is_of_kind(RowKind.ENDPOINT_OF_CONSUMER, *key)
+                        rows[key] = row._replace(quarter_hours=b"")
+            self._changed()
+            return Pruned(rows=pruned)
+
+    def drop(self, before: Instant) -> int:
+        """See the contract."""
+        with self._lock:
+            self._check_usable()
+            gone = [day for day in self._days if day < before // DAY_US]
+            self._changed()
+            return sum(len(self._days.pop(day)) for day in gone)
+
+    def forget(self, consumer: Consumer, org_id: str | None = None) -> int:
+        """See the contract."""
+
+        def is_forgotten(key: ConsumerKey) -> bool:
+            return key[1:] == (consumer.kind, consumer.id) and org_id in (None, key[0])
+
+        with self._lock:
+            self._check_usable()
+            forgotten = 0
+            for rows in self._days.values():
+                gone = [key for key in rows if is_forgotten(key[0])]
+                forgotten += len(gone)
+                for key in gone:
+                    del rows[key]
+            for name in [key for key in self._aliases if is_forgotten(key)]:
+                del self._aliases[name]
+            self._changed()
+            return forgotten
 
     def close(self) -> None:
         """See the contract."""
@@ -205,37 +239,5 @@ class MemoryStore(Copyable, Versioned, WholeBatchReads, Store):
             raise StoreClosed("this memory store was opened before a fork; open one in this process")
 
 
-def _largest_sum(state: EndpointStats) -> int:
-    return max(
-        state.hits,
-        state.success,
-        state.error,
-        state.total_request_time_ms,
-        state.total_latency_ms,
-        state.total_upstream_latency_ms,
-    )
-
-
-def _matches(series: Series, selection: Selection) -> bool:
-    org_id, kind, consumer_id, api_id, path = series
-    return (
-        (selection.org_id is None or selection.org_id == org_id)
-        and (selection.kind is None or selection.kind == kind)
-        and (selection.consumer_id is None or selection.consumer_id == consumer_id)
-        and (selection.api_id is None or selection.api_id == api_id)
-        and (selection.path is None or selection.path == path)
-    )
-
-
-def _newest_names(names: dict[Any, NameSeen], org_id: str | None) -> dict[tuple[str, ...], NameSeen]:
-    newest: dict[tuple[str, ...], NameSeen] = {}
-    for (seen_org_id, *rest), seen in names.items():
-        if org_id is None or org_id == seen_org_id:
-            key = tuple(rest)
-            newest[key] = max(seen, newest.get(key, seen))
-    return newest
-
-
-def _see_all(names: dict[Any, NameSeen], seen: dict[Any, NameSeen]) -> None:
-    for key, name in seen.items():
-        names[key] = max(name, names.get(key, name))
+def _compact(row: DayRow) -> DayRow:
+    return compacted_row(row) if count_pieces(row.distribution) > MAX_PIECES else row

@@ -47,7 +47,7 @@ from tyk_endpoint_stats.testing.conformance import (  # noqa: E402 - asserts are
 )
 from tyk_endpoint_stats.testing.generators import batch_of, hit, records, selections  # noqa: E402
 from tyk_endpoint_stats.testing.inspection import Damage  # noqa: E402
-from tyk_endpoint_stats.testing.plain import Hit, plain_answer, plain_hits, plain_states  # noqa: E402
+from tyk_endpoint_stats.testing.plain import Hit, plain_answer, plain_hits  # noqa: E402
 from tyk_endpoint_stats.testing.sources import PeekableSourceConformance, SourceConformance  # noqa: E402
 
 __all__ = [
@@ -66,7 +66,6 @@ __all__ = [
     "hit",
     "plain_answer",
     "plain_hits",
-    "plain_states",
     "records",
     "selections",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tyk_endpoint_stats.core.selection import Batch
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.maintenance.copy import copy
@@ -43,13 +43,13 @@ def fill(store: Store, first: int = 0, end: int = 4) -> None:
 
 def held_by(store: Store) -> object:
     """All that can be asked of a store, but for the mark of a copy."""
-    days, quarters, sources, positions = snapshot(store)
+    *answers, sources, positions = snapshot(store)
     assert isinstance(sources, dict)
     assert isinstance(positions, dict)
     sources.pop("copy", None)
     positions.pop("copy", None)
     assert isinstance(store, Copyable)
-    return days, quarters, sources, positions, store.outline()
+    return answers, sources, positions, store.outline()
 
 
 class Killed(BaseException):
@@ -114,7 +114,7 @@ class CopyingExam(StoreExam):
             report = copy(origin, store)
             assert held_by(store) == held_by(origin)
             assert report.sources == 2
-            assert copy(origin, store).states == 0
+            assert copy(origin, store).rows == 0
 
     def test_a_copy_of_the_store_holds_the_same(self, new_place: NewPlace) -> None:
         """Pruned quarters are gone in the copy too."""

@@ -11,9 +11,10 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Batch, Dimension, Group, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import EdgeInsideBucket
 from tyk_endpoint_stats.stores.contract import ReadableStore, SourceProgress, Store
@@ -39,6 +40,7 @@ NewPlace: TypeAlias = Callable[[], Path]
 ALL_DAYS = (Span(Width.DAY, -(10**6), 10**7),)
 ALL_QUARTER_HOURS = (Span(Width.QUARTER_HOUR, -(10**8), 10**9),)
 EVERYTHING = frozenset(Dimension)
+_TOTALS = (frozenset({Dimension.CONSUMER}), frozenset({Dimension.ENDPOINT}), frozenset({Dimension.BUCKET}))
 
 THREADS_END_S = 60.0
 
@@ -146,6 +148,7 @@ def snapshot(store: Store) -> tuple[object, ...]:
     return (
         answer_of(store, Selection(ALL_DAYS, EVERYTHING)),
         answer_of(store, Selection(ALL_QUARTER_HOURS, EVERYTHING)),
+        *(answer_of(store, Selection(ALL_DAYS, by)) for by in _TOTALS),
         {one.source: one for one in progress},
         {one.source: store.position(one.source) for one in progress},
     )
@@ -153,10 +156,7 @@ def snapshot(store: Store) -> tuple[object, ...]:
 
 def frozen(batch: Batch) -> object:
     """All of a batch in a form that does not change with it."""
-    states = {
-        bucket: {series: stats.copy() for series, stats in by_series.items()}
-        for bucket, by_series in batch.states.items()
-    }
+    states = (list(batch.consumers), list(batch.endpoints), list(batch.rows), list(batch.totals))
     counts = batch.counts
     return (
         states,

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from tyk_endpoint_stats.core.aggregator import Aggregator
+from tyk_endpoint_stats.core.batch import Batch, Kind
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.instants import to_datetime
 from tyk_endpoint_stats.core.record import GraphQLStats, Latency, MCPStats, Record
-from tyk_endpoint_stats.core.selection import Batch, Dimension, Kind, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Selection
 
 __all__ = ["FIRST_DAY", "batch_of", "hit", "odd_records", "records", "selections", "timestamp"]
 

@@ -24,32 +24,34 @@ class Damage(StrEnum):
     """What is planted in a store, and by which words ``verify`` names it.
 
     The store holds hits of keys ``k1`` and ``k2`` and of client ``c``, all of API ``api-1``, at the paths ``/get``
-    and ``/put``, in two quarters of day ``FIRST_DAY`` and of the two after it, from source ``file:a``. Each quarter
-    came in a batch of its own.
+    and ``/put``, in two quarter hours of day ``FIRST_DAY`` and of the two after it, from source ``file:a``. Each
+    quarter hour came in a batch of its own.
     """
 
-    CHANGED_DAY = "by quarters"
-    """Of one or more day states, ``hits`` is one more."""
-    LOST_DAY = "quarters have it, the day has not"
-    """One or more day states are gone."""
-    LOST_QUARTER = "so differ"
-    """Of one day state, some but not all of the quarters are gone."""
-    LOST_QUARTERS = "the day has it, no quarter has"
-    """Of a consumer, all quarters are gone."""
+    CHANGED_ROW = "by quarter hours"
+    """Of one or more rows of an endpoint of a consumer, ``hits`` is one more."""
+    LOST_ROW = "by rows of endpoints"
+    """One or more such rows are gone, but not all of the consumer's."""
+    LOST_TOTAL = "rows of endpoints have it, the total has not"
+    """The total of a consumer is gone, of one day or of all."""
+    LESS_OF_EVERYONE = "everyone has fewer hits"
+    """Of everyone's row of an endpoint, ``hits`` is 0 or less."""
+    LOST_QUARTER_HOURS = "no quarter hour has"
+    """One or more such rows have no quarter hours."""
     IMPOSSIBLE_STATE = "is after last_hit_us"
-    """A day state's last hit is a microsecond before its first one."""
-    LOST_STATES = "were counted, but there are 0 hits"
-    """All states are gone, of days and of quarters; the sources stay."""
+    """A row's last hit is a microsecond before its first one."""
+    LOST_ROWS = "were counted, but there are 0 hits"
+    """All rows and totals are gone; the sources stay."""
     UNACCOUNTED = "records were read"
     """The source has counted one record less."""
-    NO_CODES = "have no counts in codes"
-    """The codes of one or more day states are an array or a text."""
+    UNREADABLE = "packed value of version 9"
+    """The distribution of one or more rows begins with the byte 9."""
     NO_KIND = "of no kind"
     """A consumer is neither a key nor a client, but a ``lamp``."""
 
 
 class InspectionExam(StoreExam):
-    """``facts``, ``damage``, ``look_through`` and what ``verify`` makes of them. Subclasses give ``plant``."""
+    """``facts``, ``damage`` and what ``verify`` makes of them. Subclasses give ``plant``."""
 
     def plant(self, place: Path, damage: Damage) -> None:
         """Damage the store of a place, by whatever writes to it but the store. No handle is open meanwhile."""
@@ -75,19 +77,19 @@ class InspectionExam(StoreExam):
             empty = store.facts()
             _fill(store)
             filled = store.facts()
-            gone = store.prune((FIRST_DAY + 1) * _DAY_US).quarter_states
+            gone = store.prune((FIRST_DAY + 1) * _DAY_US).rows
             pruned = store.facts()
         assert empty.schema == filled.schema
         assert filled.schema
-        assert {empty.consumers, empty.endpoints, empty.day_states, empty.quarter_states} <= {0, None}
+        assert {empty.consumers, empty.endpoints, empty.day_rows, empty.total_rows} <= {0, None}
         assert filled.consumers in (3, None)
         assert filled.endpoints in (2, None)
-        assert filled.day_states in (18, None)
-        assert filled.quarter_states in (36, None)
+        assert filled.day_rows in (18, None)
+        assert filled.total_rows in (9 + 6 + 3, None)
         assert filled.size_bytes is None or filled.size_bytes > 0
         assert filled.pruned_before is empty.pruned_before is None
-        assert (gone, pruned.pruned_before) == (12, (FIRST_DAY + 1) * _DAY_US)
-        assert (pruned.day_states, pruned.quarter_states) in ((18, 24), (None, None))
+        assert (gone, pruned.pruned_before) == (6, (FIRST_DAY + 1) * _DAY_US)
+        assert pruned.day_rows in (18, None)
 
     def test_whatever_was_merged_is_sound(self, new_place: NewPlace) -> None:
         """Any records, in any order, before and after quarters were pruned."""

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from tyk_endpoint_stats.core.buckets import Bucket, Width
+from tyk_endpoint_stats.core.batch import EVERYONE, Batch, Kind
+from tyk_endpoint_stats.core.day_row import EVERY_ENDPOINT, row_of_state
+from tyk_endpoint_stats.core.fields import SUMS
 from tyk_endpoint_stats.core.record import Latency
-from tyk_endpoint_stats.core.selection import Batch, Kind, Selection, Series
+from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.testing.concurrency import check_refuses
@@ -32,8 +34,6 @@ MOST = 2**63 - 1
 
 PLAIN_KEY = "a-key-as-it-was-sent"
 
-SUMS = ("hits", "success", "error", "total_request_time_ms", "total_latency_ms", "total_upstream_latency_ms")
-
 
 def _each(name: str) -> list[dict[str, Any]]:
     return [{name: text} for text in UGLY_TEXTS]
@@ -41,7 +41,13 @@ def _each(name: str) -> list[dict[str, Any]]:
 
 def _state(**fields: int) -> EndpointStats:
     # One hit as the aggregator would have it, but with sums that no test could reach record by record.
-    plain: dict[str, Any] = {"hits": 1, "max_latency_ms": 1, "max_upstream_latency_ms": 1, "min_latency_all_ms": 1}
+    plain: dict[str, Any] = {
+        "hits": 1,
+        "timed_hits": 1,
+        "max_latency_ms": 1,
+        "max_upstream_latency_ms": 1,
+        "min_latency_all_ms": 1,
+    }
     rest = {
         "min_upstream_latency_all_ms": 1,
         "min_latency_non_error_ms": 1,
@@ -51,16 +57,16 @@ def _state(**fields: int) -> EndpointStats:
     }
     state = EndpointStats(**(plain | rest | fields))
     state.codes = {200: state.hits}
-    state.histogram = {1: state.hits}
+    state.histogram = {1: state.timed_hits}
     return state
 
 
-def _batch(states: dict[Series, EndpointStats], **rest: str | None) -> Batch:
-    return Batch({Bucket(Width.QUARTER_HOUR, FIRST_DAY * 96): states, Bucket(Width.DAY, FIRST_DAY): states}, **rest)  # type: ignore[arg-type]
-
-
-def _series(path: str) -> Series:
-    return ("org-1", Kind.KEY, PLAIN_KEY, "api-1", path)
+def _batch(states: dict[str, EndpointStats], **rest: str | None) -> Batch:
+    """A batch of states by path, of one key; of its totals only one of one hit, which no test here asks for."""
+    rows = [row_of_state(FIRST_DAY, 0, place, stats, {0: stats}) for place, stats in enumerate(states.values(), 1)]
+    totals = [row_of_state(FIRST_DAY, 1, EVERY_ENDPOINT, _state(), {0: _state()})]
+    consumers = [("org-1", Kind.KEY.value, PLAIN_KEY), ("org-1", EVERYONE, "")]
+    return Batch(consumers, [("api-1", path) for path in states], rows, totals, **rest)  # type: ignore[arg-type]
 
 
 class LimitsExam(StoreExam):
@@ -123,7 +129,7 @@ class LimitsExam(StoreExam):
         with self.open_store(new_place()) as store:
             for path, parts in (("/53", (2**53, 1)), ("/63", (MOST - 5, 5)), ("/whole", (MOST,))):
                 for part in parts:
-                    store.merge(_batch({_series(path): _state(**dict.fromkeys(SUMS, part))}))
+                    store.merge(_batch({path: _state(**dict.fromkeys(SUMS, part))}))
             for group, stats in answer_of(store, Selection(ALL_DAYS, EVERYTHING)).items():
                 assert group.endpoint is not None
                 expected = 2**53 + 1 if group.endpoint.path == "/53" else MOST
@@ -135,11 +141,9 @@ class LimitsExam(StoreExam):
         """Its other states, its names, its counts and its position too; the store works on."""
         full = _state(**(dict.fromkeys(SUMS, 7) | {overflowing: MOST}))
         with self.open_store(new_place()) as store:
-            assert store.merge(_batch({_series("/full"): full}, source="s", begins=None, ends="1"))
+            assert store.merge(_batch({"/full": full}, source="s", begins=None, ends="1"))
             before = snapshot(store)
-            too_much = _batch(
-                {_series("/a"): _state(), _series("/full"): _state(**{overflowing: 1}), _series("/z"): _state()}
-            )
+            too_much = _batch({"/a": _state(), "/full": _state(**{overflowing: 1}), "/z": _state()})
             too_much.aliases = {("org-1", Kind.KEY, PLAIN_KEY): (1, "Zoe")}
             too_much.api_names = {("org-1", "api-1"): (1, "Zwei")}
             too_much.counts.read = 5
@@ -149,7 +153,7 @@ class LimitsExam(StoreExam):
                     store.merge(too_much)
                 assert PLAIN_KEY not in str(refused.value), "where keys are not hashed, it is one"
                 assert snapshot(store) == before
-            assert store.merge(_batch({_series("/a"): _state()}, source="s", begins="1", ends="2"))
+            assert store.merge(_batch({"/a": _state()}, source="s", begins="1", ends="2"))
             assert store.position("s") == "2"
 
     def test_one_state_past_63_bits_is_refused(self, new_place: NewPlace) -> None:
@@ -157,16 +161,17 @@ class LimitsExam(StoreExam):
         with self.open_store(new_place()) as store:
             before = snapshot(store)
             with pytest.raises(StoreError) as refused:
-                store.merge(_batch({_series("/a"): _state(), _series("/b"): _state(total_latency_ms=MOST + 1)}))
+                store.merge(_batch({"/a": _state(), "/b": _state(total_latency_ms=MOST + 1)}))
             assert PLAIN_KEY not in str(refused.value)
             assert snapshot(store) == before
 
     def test_an_answer_past_63_bits_is_exact_or_an_error(self, new_place: NewPlace) -> None:
         """Never a float, never wrapped around."""
         with self.open_store(new_place()) as store:
-            store.merge(_batch({_series(path): _state(total_latency_ms=MOST - 1) for path in ("/a", "/b", "/c")}))
+            store.merge(_batch({path: _state(total_latency_ms=MOST - 1) for path in ("/a", "/b", "/c")}))
             try:
-                (total,) = answer_of(store, Selection(ALL_DAYS)).values()
+                selection = Selection(ALL_DAYS, consumer_id=PLAIN_KEY, api_id="api-1")
+                (total,) = answer_of(store, selection).values()
             except StoreError:
                 return
             assert repr(total.total_latency_ms) == repr(3 * (MOST - 1))

@@ -13,9 +13,10 @@ from hashlib import sha256
 from msgspec import Struct
 
 from tyk_endpoint_stats.core.aggregator import Rules
+from tyk_endpoint_stats.core.batch import EVERYONE, Consumer, Counts, Endpoint, Kind
 from tyk_endpoint_stats.core.buckets import Bucket, Width
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Consumer, Counts, Dimension, Endpoint, Group, Kind, Selection, Series
+from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 
 __all__ = [
@@ -26,7 +27,6 @@ __all__ = [
     "plain_hits",
     "plain_instant_us",
     "plain_state",
-    "plain_states",
 ]
 
 _SECONDS = {Width.QUARTER_HOUR: 900, Width.DAY: 86_400}
@@ -42,23 +42,23 @@ _YEARS_US = (
 
 
 class Hit(Struct, frozen=True):
-    """One request of one consumer; a record with a key and a client is two."""
+    """One request of one consumer, everyone among them: a record with a key and a client is three."""
 
     org_id: str
-    kind: Kind
+    kind: str
     consumer_id: str
     api_id: str
     path: str
     at_us: int
     code: int
     request_time_ms: int
-    latency_ms: int
-    upstream_latency_ms: int
+    latency_ms: int | None
+    upstream_latency_ms: int | None
     alias: str
     api_name: str
 
     @property
-    def series(self) -> Series:
+    def series(self) -> tuple[str, str, str, str, str]:
         """What a state of this hit is kept under, but for the bucket."""
         return self.org_id, self.kind, self.consumer_id, self.api_id, self.path
 
@@ -90,21 +90,19 @@ def plain_instant_us(text: str) -> int | None:
 
 def plain_outcome(record: Record, rules: Rules = Rules()) -> tuple[str, str]:  # noqa: B008 - frozen
     """What becomes of a record: ``counted``, ``skipped`` or ``malformed``, and why."""
+    at_us = plain_instant_us(record.timestamp)
+    if record.timestamp == "" or at_us == _YEARS_US[0]:
+        return "malformed", "no timestamp"
+    if at_us is None:
+        return "malformed", "timestamp"
     if record.response_code == -1:
         return "skipped", "tcp"
     if record.graphql_stats.is_graphql and "graphql" not in rules.include:
         return "skipped", "graphql"
     if record.mcp_stats.is_mcp and "mcp" not in rules.include:
         return "skipped", "mcp"
-    if record.api_key == "" and record.oauth_id == "":
-        return "skipped", "no_consumer"
     if rules.tracked_only and not record.track_path:
         return "skipped", "untracked"
-    at_us = plain_instant_us(record.timestamp)
-    if record.timestamp == "" or at_us == _YEARS_US[0]:
-        return "malformed", "no timestamp"
-    if at_us is None:
-        return "malformed", "timestamp"
     for name in ("api_key", "oauth_id", "api_id", "org_id"):
         if len(getattr(record, name).encode()) > 512:
             return "malformed", f"{name} over 512 bytes"
@@ -112,17 +110,18 @@ def plain_outcome(record: Record, rules: Rules = Rules()) -> tuple[str, str]:  #
 
 
 def plain_hits(records: Iterable[Record], rules: Rules = Rules()) -> list[Hit]:  # noqa: B008 - frozen
-    """The hits of the records that count."""
+    """The hits of the records that count: one of everyone each, and one of each consumer that a record has."""
     hits = []
     for record in records:
         if plain_outcome(record, rules)[0] == "counted":
+            hits.append(_hit(record, EVERYONE, ""))
             for kind, consumer_id in ((Kind.KEY, record.api_key), (Kind.OAUTH, record.oauth_id)):
                 if consumer_id:
                     hits.append(_hit(record, kind, consumer_id))
     return hits
 
 
-def _hit(record: Record, kind: Kind, consumer_id: str) -> Hit:
+def _hit(record: Record, kind: str, consumer_id: str) -> Hit:
     at_us = plain_instant_us(record.timestamp)
     assert at_us is not None
     return Hit(
@@ -134,8 +133,8 @@ def _hit(record: Record, kind: Kind, consumer_id: str) -> Hit:
         at_us,
         record.response_code,
         record.request_time,
-        record.latency.total,
-        record.latency.upstream,
+        None if record.latency is None else record.latency.total,
+        None if record.latency is None else record.latency.upstream,
         _whole_characters(record.alias, 256),
         _whole_characters(record.api_name, 256),
     )
@@ -171,40 +170,32 @@ def plain_bin(latency_ms: int) -> int:
 
 def plain_state(hits: list[Hit]) -> EndpointStats:
     """The state of some hits (at least one), each field from its definition."""
-    good = [hit for hit in hits if hit.code < 400]
+    timed = [hit for hit in hits if hit.latency_ms is not None]
+    latencies = [hit.latency_ms for hit in timed if hit.latency_ms is not None]
+    upstreams = [hit.upstream_latency_ms for hit in timed if hit.upstream_latency_ms is not None]
+    good = [hit.latency_ms for hit in timed if hit.latency_ms is not None and hit.code < 400]
+    good_upstream = [
+        hit.upstream_latency_ms for hit in timed if hit.upstream_latency_ms is not None and hit.code < 400
+    ]
     return EndpointStats(
         hits=len(hits),
         success=sum(200 <= hit.code <= 299 for hit in hits),
         error=sum(hit.code >= 400 for hit in hits),
+        timed_hits=len(timed),
         total_request_time_ms=sum(hit.request_time_ms for hit in hits),
-        total_latency_ms=sum(hit.latency_ms for hit in hits),
-        total_upstream_latency_ms=sum(hit.upstream_latency_ms for hit in hits),
-        max_latency_ms=max(hit.latency_ms for hit in hits),
-        max_upstream_latency_ms=max(hit.upstream_latency_ms for hit in hits),
-        min_latency_all_ms=min(hit.latency_ms for hit in hits),
-        min_upstream_latency_all_ms=min(hit.upstream_latency_ms for hit in hits),
-        min_latency_non_error_ms=min((hit.latency_ms for hit in good), default=None),
-        min_upstream_latency_non_error_ms=min((hit.upstream_latency_ms for hit in good), default=None),
+        total_latency_ms=sum(latencies),
+        total_upstream_latency_ms=sum(upstreams),
+        max_latency_ms=max(latencies, default=None),
+        max_upstream_latency_ms=max(upstreams, default=None),
+        min_latency_all_ms=min(latencies, default=None),
+        min_upstream_latency_all_ms=min(upstreams, default=None),
+        min_latency_non_error_ms=min(good, default=None),
+        min_upstream_latency_non_error_ms=min(good_upstream, default=None),
         first_hit_us=min(hit.at_us for hit in hits),
         last_hit_us=max(hit.at_us for hit in hits),
         codes=dict(Counter(hit.code for hit in hits)),
-        histogram=dict(Counter(plain_bin(hit.latency_ms) for hit in hits)),
+        histogram=dict(Counter(map(plain_bin, latencies))),
     )
-
-
-def plain_states(
-    records: Iterable[Record],
-    rules: Rules = Rules(),  # noqa: B008 - frozen
-) -> dict[Bucket, dict[Series, EndpointStats]]:
-    """The states of a batch, as ``Batch.states`` has them: by bucket of both widths, then by series."""
-    grouped: dict[Bucket, dict[Series, list[Hit]]] = defaultdict(lambda: defaultdict(list))
-    for hit in plain_hits(records, rules):
-        for width in Width:
-            grouped[hit.bucket(width)][hit.series].append(hit)
-    return {
-        bucket: {series: plain_state(hits) for series, hits in by_series.items()}
-        for bucket, by_series in grouped.items()
-    }
 
 
 def plain_answer(hits: Iterable[Hit], selection: Selection) -> dict[Group, EndpointStats]:
@@ -212,11 +203,14 @@ def plain_answer(hits: Iterable[Hit], selection: Selection) -> dict[Group, Endpo
     hits = [hit for hit in hits if selection.org_id in (None, hit.org_id)]
     grouped: dict[tuple[Consumer | None, Endpoint | None, Bucket | None], list[Hit]] = defaultdict(list)
     by = selection.group_by
+    asks_consumers = Dimension.CONSUMER in by or selection.kind is not None or selection.consumer_id is not None
     for hit in hits:
+        if (hit.kind == EVERYONE) == asks_consumers:
+            continue
         for span in selection.spans:
             bucket = hit.bucket(span.width)
             if span.first <= bucket.number < span.end and _is_wanted(hit, selection):
-                consumer = Consumer(hit.kind, hit.consumer_id) if Dimension.CONSUMER in by else None
+                consumer = Consumer(Kind(hit.kind), hit.consumer_id) if Dimension.CONSUMER in by else None
                 endpoint = Endpoint(hit.api_id, hit.path) if Dimension.ENDPOINT in by else None
                 grouped[consumer, endpoint, bucket if Dimension.BUCKET in by else None].append(hit)
     answer = {}

@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from tyk_endpoint_stats.core.selection import Counts, Selection
+from tyk_endpoint_stats.core.batch import Counts
+from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import PositionConflict
 from tyk_endpoint_stats.stores.contract import Store
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, NewPlace, StoreExam, answer_of, snapshot

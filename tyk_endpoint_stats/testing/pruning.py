@@ -29,12 +29,12 @@ class PruningExam(StoreExam):
     days = (FIRST_DAY, FIRST_DAY + 1, FIRST_DAY + 3, FIRST_DAY + 4)
 
     def test_days_stay_and_quarters_are_counted(self, new_place: NewPlace) -> None:
-        """``quarter_states`` says how many went: states, not hits. A second time there is nothing to do."""
+        """``rows`` says of how many rows the quarter hours went; totals do not count. Then there is nothing to do."""
         with self.open_store(new_place()) as store:
             store.merge(batch_of(_hits(*self.days)))
-            assert store.prune((FIRST_DAY + 2) * DAY_US).quarter_states == 6
-            assert store.prune((FIRST_DAY + 2) * DAY_US).quarter_states == 0
-            assert store.prune(FIRST_DAY * DAY_US).quarter_states == 0
+            assert store.prune((FIRST_DAY + 2) * DAY_US).rows == 2
+            assert store.prune((FIRST_DAY + 2) * DAY_US).rows == 0
+            assert store.prune(FIRST_DAY * DAY_US).rows == 0
             check_answers(store, plain_hits(_hits(*self.days)), [Selection(ALL_DAYS, EVERYTHING)])
 
     def test_a_question_that_needs_pruned_quarters_is_an_error(self, new_place: NewPlace) -> None:
@@ -81,7 +81,7 @@ class PruningExam(StoreExam):
             for day in (FIRST_DAY, FIRST_DAY + 2):
                 with pytest.raises(QuarterHoursPruned):
                     store.read(_quarters(day))
-            assert store.prune((FIRST_DAY + 3) * DAY_US).quarter_states == 0, "late quarters are not kept"
+            assert store.prune((FIRST_DAY + 3) * DAY_US).rows == 0, "late quarters are not kept"
 
     def test_pruning_goes_forward_only(self, new_place: NewPlace) -> None:
         """An earlier instant brings nothing back, on both sides of 1970."""

@@ -6,8 +6,9 @@ in the order of time, so that its known faults show least: a hit is in its hour,
 
 from collections.abc import Iterable, Sequence
 
+from tyk_endpoint_stats.core.batch import Consumer, Kind
 from tyk_endpoint_stats.core.buckets import Span, Width
-from tyk_endpoint_stats.core.selection import Consumer, Dimension, Group, Kind, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.testing.plain import Hit, plain_answer
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tyk_endpoint_stats.core.batch import Kind
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Dimension, Kind, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.errors import AnswerTooLarge, StoreClosed
 from tyk_endpoint_stats.testing.exam import (
     ALL_DAYS,

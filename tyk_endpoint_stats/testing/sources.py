@@ -9,8 +9,9 @@ from uuid import uuid4
 
 import pytest
 
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.record import GraphQLStats, Latency, MCPStats, Record
-from tyk_endpoint_stats.core.selection import Batch, Selection
+from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import SourceError, StoreError
 from tyk_endpoint_stats.ingest.batch_builder import Limits
 from tyk_endpoint_stats.ingest.loop import IngestReport, ingest

@@ -1,7 +1,6 @@
 """The exam of stores that tell whether their answers may have changed."""
 
 import threading
-from bisect import bisect_right
 
 from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.selection import Selection
@@ -14,7 +13,7 @@ __all__ = ["VersionExam"]
 MERGES = 40
 
 
-def _version(store: Store) -> int:
+def _version(store: Store) -> str:
     assert isinstance(store, Versioned)
     return store.version()
 
@@ -24,9 +23,9 @@ def _hits(store: Store) -> int:
 
 
 class VersionExam(StoreExam):
-    """``version`` grows with every change, and before an answer shows it."""
+    """``version`` is another one after every change, and before an answer shows it."""
 
-    def test_the_version_grows_with_every_change(self, new_place: NewPlace) -> None:
+    def test_every_change_gives_another_version(self, new_place: NewPlace) -> None:
         """With a source and without, and when quarters are pruned; not with a question."""
         with self.open_store(new_place()) as store:
             seen = [_version(store)]
@@ -40,12 +39,13 @@ class VersionExam(StoreExam):
                 _hits(store)
                 seen += [_version(store), _version(store)]
             assert seen[1::2] == seen[2::2]
-            assert seen[::2] == sorted(set(seen))
+            assert len(set(seen)) == len(seen[::2]), "no version comes again"
 
     def test_an_answer_is_never_older_than_the_version_before_it(self, new_place: NewPlace) -> None:
         """While another thread merges."""
         done = threading.Event()
-        versions, read = [], []
+        versions: list[str] = []
+        read: list[tuple[str, int]] = []
 
         with self.open_store(new_place()) as store:
             versions.append(_version(store))
@@ -65,5 +65,5 @@ class VersionExam(StoreExam):
 
             run_together(write, ask)
             for version, hits in read:
-                assert hits >= bisect_right(versions, version) - 1, "as many merges as the version knows of"
+                assert hits >= versions.index(version), "as many merges as the version knows of"
             assert _hits(store) == MERGES

@@ -6,8 +6,8 @@ An encoding and no hash, so it can be read back; base64 has no dot, so ``owner.k
 
 from base64 import b64decode, b64encode
 
+from tyk_endpoint_stats.core.batch import Endpoint
 from tyk_endpoint_stats.core.fingerprint import fingerprint
-from tyk_endpoint_stats.core.selection import Endpoint
 
 __all__ = ["decode_endpoint_key", "encode_endpoint_key", "split_owner"]
 

@@ -21,11 +21,11 @@ class Cache(Generic[Key, Value]):
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._lock = Lock()
-        self._version = -1
+        self._version = ""
         self._bytes = 0
         self._values: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
 
-    def find(self, version: int, key: Key) -> Value | None:
+    def find(self, version: str, key: Key) -> Value | None:
         """The value of this version, if it was kept."""
         with self._lock:
             found = self._values.get(key) if version == self._version else None
@@ -34,15 +34,16 @@ class Cache(Generic[Key, Value]):
             self._values.move_to_end(key)
             return found[0]
 
-    def keep(self, version: int, key: Key, value: Value, size: int) -> None:
-        """Keep a value of so many bytes, unless it is too large or of an older version than others."""
+    def keep(self, version: str, key: Key, value: Value, size: int) -> None:
+        """Keep a value of so many bytes, unless it is too large; those of other versions go."""
         if size > self._most_bytes:
             return
         with self._lock:
-            if version > self._version:
+            if version != self._version:
+                # Whether it is newer can't be told; one that is older is replaced by the next that is kept.
                 self._version, self._bytes = version, 0
                 self._values.clear()
-            if version == self._version and key not in self._values:
+            if key not in self._values:
                 self._values[key] = (value, size)
                 self._bytes += size
                 while self._bytes > self._most_bytes:

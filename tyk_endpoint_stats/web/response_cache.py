@@ -63,7 +63,7 @@ class ResponseCache:
         access = self._tokens.find(request.headers.get("authorization"))
         return None if access is None else (access.org_id, request.target)
 
-    def _version(self) -> int | None:
+    def _version(self) -> str | None:
         try:
             return self._store.version() if isinstance(self._store, Versioned) else None
         except Exception:  # whatever is wrong with the store, the question will meet it too, and say so

@@ -8,8 +8,9 @@ import logging
 from collections.abc import Callable
 from datetime import date, timedelta
 
+from tyk_endpoint_stats.core.batch import Consumer, Kind
 from tyk_endpoint_stats.core.buckets import Span, Width
-from tyk_endpoint_stats.core.selection import Consumer, Kind, Selection
+from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import (
     AnswerTooLarge,
     EdgeInsideBucket,

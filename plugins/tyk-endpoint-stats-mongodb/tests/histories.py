@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 from tyk_endpoint_stats_mongodb.store import open_mongodb
 
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Batch, Selection
+from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import PositionConflict, StoreBusy
 from tyk_endpoint_stats.stores.contract import Store
 from tyk_endpoint_stats.stores.memory import MemoryStore

@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import Int64
 
-from tyk_endpoint_stats.core.selection import Endpoint, Kind
+from tyk_endpoint_stats.core.batch import Endpoint, Kind
 from tyk_endpoint_stats.testing import Hit
 from tyk_endpoint_stats.testing.pump import HOUR_US, in_pumps_order
 from tyk_endpoint_stats.tyk.endpoint_key import encode_endpoint_key

@@ -15,8 +15,9 @@ from tyk_endpoint_stats_mongodb import pump_aggregates, pump_pipeline
 from tyk_endpoint_stats_mongodb.pump_aggregates import open_pump
 from tyk_endpoint_stats_mongodb.pump_pipeline import MAX_LEVELS
 
+from tyk_endpoint_stats.core.batch import Consumer, Endpoint
 from tyk_endpoint_stats.core.buckets import Span, Width
-from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.errors import EdgeInsideBucket, PluginError, StoreBusy, StoreError, UnusableStore
 from tyk_endpoint_stats.opening import open_readable_store, open_store
 from tyk_endpoint_stats.questions.endpoints import EndpointRow

@@ -13,7 +13,8 @@ from tyk_endpoint_stats_mongodb.pump_aggregates import CODEC
 from tyk_endpoint_stats_mongodb.pump_answer import PumpAnswer
 from tyk_endpoint_stats_mongodb.pump_documents import counter_of, counters_in
 
-from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Selection
+from tyk_endpoint_stats.core.batch import Consumer, Endpoint
+from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.errors import EdgeInsideBucket
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, EVERYTHING
 from tyk_endpoint_stats.tyk.endpoint_key import encode_endpoint_key

@@ -14,8 +14,9 @@ from pump_writer import PumpDatabase
 from test_raw_records import STORES
 from tyk_endpoint_stats_mongodb.pump_aggregates import PumpAggregates, open_pump
 
+from tyk_endpoint_stats.core.batch import Consumer, Endpoint
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Consumer, Endpoint, Group, Selection
+from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.opening import open_readable_store
 from tyk_endpoint_stats.testing import Hit, ReadableStoreConformance, plain_hits

@@ -15,8 +15,8 @@ from tyk_endpoint_stats_mongodb import raw_records
 from tyk_endpoint_stats_mongodb.raw_records import DocumentsChunk, decode_documents, split
 
 from tyk_endpoint_stats.core.aggregator import Aggregator
+from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.instants import from_datetime
-from tyk_endpoint_stats.core.selection import Counts
 from tyk_endpoint_stats.ingest.batch_builder import Wanted, collect
 from tyk_endpoint_stats.sources.contract import Reading
 

@@ -17,7 +17,8 @@ from test_raw_records import RECORDS, as_pump_writes
 from tyk_endpoint_stats_mongodb import raw_source
 from tyk_endpoint_stats_mongodb.raw_source import RawCollection, RawCollections, RawReading, open_raw
 
-from tyk_endpoint_stats.core.selection import Counts, Selection
+from tyk_endpoint_stats.core.batch import Counts
+from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import PluginError, SourceError
 from tyk_endpoint_stats.ingest.loop import IngestReport, ingest
 from tyk_endpoint_stats.opening import open_sources, open_store

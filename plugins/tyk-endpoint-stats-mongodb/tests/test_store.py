@@ -18,8 +18,9 @@ from tyk_endpoint_stats_mongodb.reading import pipeline_of
 from tyk_endpoint_stats_mongodb.states import fenced_writes, plain_writes
 from tyk_endpoint_stats_mongodb.store import StandaloneStore, open_existing_mongodb, open_mongodb, store_in
 
+from tyk_endpoint_stats.core.batch import Kind
 from tyk_endpoint_stats.core.buckets import Span, Width
-from tyk_endpoint_stats.core.selection import Dimension, Kind, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.errors import PluginError, StoreBusy, StoreError, UnusableStore
 from tyk_endpoint_stats.opening import open_store
 from tyk_endpoint_stats.testing import batch_of, hit

@@ -7,8 +7,8 @@ from bson.int64 import Int64
 from msgspec.structs import astuple
 from pymongo import UpdateOne
 
+from tyk_endpoint_stats.core.batch import Batch, Counts
 from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Bucket, Width
-from tyk_endpoint_stats.core.selection import Batch, Counts, Series
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreError
 

@@ -11,9 +11,9 @@ from typing import Any
 from bson.int64 import Int64
 from pymongo.errors import OperationFailure
 
+from tyk_endpoint_stats.core.batch import Kind
 from tyk_endpoint_stats.core.buckets import Width
 from tyk_endpoint_stats.core.instants import DAY_US
-from tyk_endpoint_stats.core.selection import Kind
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.stores.contract import StoreFacts
 from tyk_endpoint_stats_mongodb.documents import KEY_FIELDS, MAXIMA, MINIMA, SUMS, Document

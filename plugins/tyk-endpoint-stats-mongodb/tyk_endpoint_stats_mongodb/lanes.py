@@ -23,7 +23,7 @@ from uuid import uuid4
 
 from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError
 
-from tyk_endpoint_stats.core.selection import Batch
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats_mongodb.documents import (
     MOST,

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tyk_endpoint_stats.core.batch import Consumer, Endpoint, Kind
 from tyk_endpoint_stats.core.buckets import Bucket
 from tyk_endpoint_stats.core.instants import Instant
-from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Group, Kind, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.tyk.endpoint_key import decode_endpoint_key
 from tyk_endpoint_stats.tyk.pump_buckets import TimeRange, bucket_of, is_covered

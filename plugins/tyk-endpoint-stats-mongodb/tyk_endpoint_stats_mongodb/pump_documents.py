@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 from bson.datetime_ms import DatetimeMS
 
+from tyk_endpoint_stats.core.batch import Kind
 from tyk_endpoint_stats.core.instants import DAY_US, Instant, from_datetime, parse_rfc3339
-from tyk_endpoint_stats.core.selection import Kind
 from tyk_endpoint_stats.tyk.pump_counters import PumpCounter, whole_number
 
 __all__ = [

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 
 from bson.datetime_ms import DatetimeMS
 
-from tyk_endpoint_stats.core.selection import Dimension, Kind, Selection
+from tyk_endpoint_stats.core.batch import Kind
+from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.tyk.pump_buckets import TimeRange
 from tyk_endpoint_stats_mongodb.pump_documents import CODES_FIELD, COUNTER_FIELDS, NAME_FIELDS, SECTIONS
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tyk_endpoint_stats.core.selection import Batch, Counts
+from tyk_endpoint_stats.core.batch import Batch, Counts
 from tyk_endpoint_stats.errors import PositionConflict
 from tyk_endpoint_stats.stores.contract import SourceProgress
 from tyk_endpoint_stats_mongodb.documents import Document, counts_of, fields_of_counts

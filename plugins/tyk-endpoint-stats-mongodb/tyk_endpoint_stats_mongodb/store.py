@@ -10,9 +10,10 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Width
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
-from tyk_endpoint_stats.core.selection import Batch, Group, Selection
+from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PluginError, UnusableStore
 from tyk_endpoint_stats.stores.contract import (

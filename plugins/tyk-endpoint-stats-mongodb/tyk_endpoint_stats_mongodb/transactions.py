@@ -13,7 +13,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
-from tyk_endpoint_stats.core.selection import Batch
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats_mongodb.documents import MOST, documents_of, largest_sum, name_upsert, names_of
 from tyk_endpoint_stats_mongodb.lanes import INTENT, Lanes
 from tyk_endpoint_stats_mongodb.layout import DURABLE, Layout, lane_of, only_duplicates

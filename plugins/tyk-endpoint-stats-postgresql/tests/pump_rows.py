@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from tyk_endpoint_stats.core.selection import Endpoint, Kind
+from tyk_endpoint_stats.core.batch import Endpoint, Kind
 from tyk_endpoint_stats.testing import Hit
 from tyk_endpoint_stats.testing.pump import in_pumps_order
 from tyk_endpoint_stats.tyk.endpoint_key import encode_endpoint_key

@@ -3,8 +3,8 @@
 from postgres_servers import PostgresServer
 from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 
+from tyk_endpoint_stats.core.batch import Batch, Counts
 from tyk_endpoint_stats.core.buckets import Bucket, Width
-from tyk_endpoint_stats.core.selection import Batch, Counts
 from tyk_endpoint_stats.core.stats import EndpointStats
 
 __all__ = ["Schema", "batch"]

@@ -15,9 +15,10 @@ from pump_rows import EXACT_CODES, STORES, create_table, insert, rows_of
 from tyk_endpoint_stats_postgresql.pump import PumpReader
 from tyk_endpoint_stats_postgresql.pump_tables import Table
 
+from tyk_endpoint_stats.core.batch import Consumer
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Consumer, Dimension, Group, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import EdgeInsideBucket, PluginError, StoreError, UnusableStore
 from tyk_endpoint_stats.opening import open_readable_store, open_store

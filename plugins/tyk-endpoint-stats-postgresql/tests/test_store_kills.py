@@ -16,7 +16,7 @@ from store_tables import Schema, batch
 from tyk_endpoint_stats_postgresql import connections, writing
 from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 
-from tyk_endpoint_stats.core.selection import Batch
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.errors import PositionConflict, StoreError
 
 

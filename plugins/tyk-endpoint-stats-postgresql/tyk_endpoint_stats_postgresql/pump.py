@@ -3,8 +3,9 @@
 import os
 from collections.abc import Sequence
 
+from tyk_endpoint_stats.core.batch import Consumer, Endpoint, Kind
 from tyk_endpoint_stats.core.buckets import Bucket
-from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Group, Kind, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PluginError, StoreClosed, StoreError, UnusableStore
 from tyk_endpoint_stats.stores.contract import ReadableStore

@@ -6,8 +6,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from tyk_endpoint_stats.core.batch import Consumer, Kind
 from tyk_endpoint_stats.core.instants import Instant
-from tyk_endpoint_stats.core.selection import Consumer, Dimension, Kind, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.tyk.pump_buckets import TimeRange
 from tyk_endpoint_stats.tyk.pump_counters import PumpCounter, whole_number
 from tyk_endpoint_stats_postgresql.connections import Connection

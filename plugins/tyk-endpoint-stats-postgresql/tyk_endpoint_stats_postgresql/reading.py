@@ -6,9 +6,10 @@ from uuid import UUID
 
 from msgspec import json
 
+from tyk_endpoint_stats.core.batch import Consumer, Endpoint, Kind, NameSeen
 from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Bucket, Span, Width
 from tyk_endpoint_stats.core.instants import DAY_US
-from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Group, Kind, NameSeen, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import QuarterHoursPruned
 from tyk_endpoint_stats.stores.contract import Outline

@@ -11,8 +11,8 @@ from uuid import UUID
 from msgspec import json
 from msgspec.structs import astuple
 
+from tyk_endpoint_stats.core.batch import Batch, Counts
 from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Width
-from tyk_endpoint_stats.core.selection import Batch, Counts
 from tyk_endpoint_stats_postgresql.connections import Connection
 from tyk_endpoint_stats_postgresql.schema import MAXIMA, MINIMA, STATE_COLUMNS, SUMS
 from tyk_endpoint_stats_postgresql.texts import digest, plain, stored

@@ -9,6 +9,7 @@ from pathlib import Path
 from queue import Empty, LifoQueue
 from urllib.parse import quote
 
+from tyk_endpoint_stats.core.packed import PackedError
 from tyk_endpoint_stats.errors import StoreBusy, StoreError, UnusableStore
 
 try:
@@ -47,6 +48,8 @@ def translated(name: str) -> Iterator[None]:
     """The one seam at which SQLite's errors become ours; the original stays as ``__cause__``."""
     try:
         yield
+    except PackedError as problem:
+        raise StoreError(f"{name}: a row is damaged: {problem}; run verify") from problem
     except OverflowError as problem:
         raise StoreError(f"{name}: a sum would pass 63 bits; the batch was not merged") from problem
     except sqlite3.Error as problem:
@@ -85,7 +88,23 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     )
     for pragma in ("query_only = ON", "trusted_schema = OFF", "cell_size_check = ON", "wal_autocheckpoint = 0"):
         connection.execute(f"PRAGMA {pragma}")
+    connection.create_aggregate("joined_blobs", 1, JoinedBlobs)  # type: ignore[arg-type]
     return connection
+
+
+class JoinedBlobs:
+    """The aggregate function ``joined_blobs``: packed values one behind the other are that of their merge."""
+
+    def __init__(self) -> None:
+        self._blobs: list[bytes] = []
+
+    def step(self, blob: bytes) -> None:
+        """Take one more."""
+        self._blobs.append(blob)
+
+    def finalize(self) -> bytes:
+        """All of them."""
+        return b"".join(self._blobs)
 
 
 class ReaderPool:

@@ -10,8 +10,17 @@ __all__ = ["damage", "facts"]
 # Each finds rows that none of our statements writes, and that no answer would show or could be made from.
 _CHECKS = (
     (
-        "SELECT count(*) FROM quarters WHERE day < (SELECT max(before_day) FROM pruned)",
-        "{:,} parts of quarters are older than what was pruned",
+        "SELECT count(*) FROM days WHERE day < (SELECT pruned_before_day FROM history) AND quarter_hours <> x''",
+        "{:,} rows of days have quarter hours that are older than what was pruned",
+    ),
+    (
+        "SELECT count(*) FROM days WHERE endpoint NOT IN (SELECT number FROM endpoints)",
+        "{:,} rows of days are of an endpoint that does not exist",
+    ),
+    (
+        "SELECT count(*) FROM totals WHERE kind NOT IN (1, 2, 3)"
+        " OR endpoint <> 0 AND endpoint NOT IN (SELECT number FROM endpoints)",
+        "{:,} rows of totals are of no kind, or of an endpoint that does not exist",
     ),
     *(
         (
@@ -23,7 +32,7 @@ _CHECKS = (
         for column in ("skipped", "malformed")
     ),
     (
-        "SELECT count(*) FROM consumers WHERE kind NOT IN ('key', 'oauth')",
+        "SELECT count(*) FROM consumers WHERE kind NOT IN ('key', 'oauth', 'everyone')",
         "{:,} consumers are of no kind",
     ),
 )
@@ -36,14 +45,14 @@ def facts(connection: Connection) -> StoreFacts:
         value: int = connection.execute(sql).fetchone()[0]
         return value
 
-    before_day = one("SELECT max(before_day) FROM pruned")
+    before_day = one("SELECT pruned_before_day FROM history")
     return StoreFacts(
         schema=str(one("PRAGMA user_version")),
         size_bytes=one("PRAGMA page_count") * one("PRAGMA page_size"),
-        consumers=one("SELECT count(*) FROM consumers"),
+        consumers=one("SELECT count(*) FROM consumers WHERE kind <> 'everyone'"),
         endpoints=one("SELECT count(*) FROM endpoints"),
-        day_states=one("SELECT count(*) FROM days"),
-        quarter_states=one("SELECT ifnull(sum(states), 0) FROM quarters"),
+        day_rows=one("SELECT count(*) FROM days"),
+        total_rows=one("SELECT count(*) FROM totals"),
         pruned_before=None if before_day is None else before_day * DAY_US,
     )
 

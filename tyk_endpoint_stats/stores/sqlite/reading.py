@@ -1,160 +1,139 @@
-"""One question: states by number from SQL and from packed quarters, merged, and then their names."""
+"""An answer: which rows a selection needs, summed by SQLite; names are put to what comes out.
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+A join for every row that goes in would cost more than the sums. All SQL is constant text and ``?``.
+"""
+
+from collections.abc import Iterator
 from sqlite3 import Connection
+from typing import Any
 
-from msgspec import json
-
+from tyk_endpoint_stats.core.batch import EVERYONE
 from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Bucket, Span, Width
-from tyk_endpoint_stats.core.instants import DAY_US
-from tyk_endpoint_stats.core.selection import Consumer, Dimension, Endpoint, Group, Kind, NameSeen, Selection
+from tyk_endpoint_stats.core.fields import FIELDS
+from tyk_endpoint_stats.core.packed import unpack_distribution, unpack_quarter_hours
+from tyk_endpoint_stats.core.selection import Dimension, Group, RowKind, Selection, row_kind
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.errors import QuarterHoursPruned
-from tyk_endpoint_stats.stores.contract import Outline
-from tyk_endpoint_stats.stores.sqlite.quarters import read_quarters
-from tyk_endpoint_stats.stores.sqlite.queries import consumers_where, days_query, quarters_query, where
-from tyk_endpoint_stats.stores.sqlite.schema import PLAIN_COLUMNS
-from tyk_endpoint_stats.stores.sqlite.summing import NumberedGroup, summed, wanted_endpoints
+from tyk_endpoint_stats.stores.rules import Answer, days_of, refuse_pruned
+from tyk_endpoint_stats.stores.sqlite.names import (
+    aliases,
+    api_names,
+    consumers_by_number,
+    endpoints_by_number,
+    where,
+)
+from tyk_endpoint_stats.stores.sqlite.schema import KINDS
 
-__all__ = ["answer", "outline"]
+__all__ = ["answer"]
 
-_decode_counts = json.Decoder(list[dict[int, int]]).decode
+_NOBODY = ("", "", "")
+_SUMS = ", ".join(f"{field.merge.value}(r.{field.name})" for field in FIELDS)
+
+Numbered = tuple[int | None, int | None, Bucket, EndpointStats]
+"""A consumer's number, an endpoint's number, a bucket, a state."""
 
 
-def answer(connection: Connection, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
-    """The groups and states of a selection, read inside the caller's transaction.
+def answer(
+    connection: Connection, selection: Selection, pruned_before_day: int | None
+) -> list[tuple[Group, EndpointStats]]:
+    """The answer to a selection, in the caller's read transaction.
 
     Raises:
-        QuarterHoursPruned: a span needs quarters of a day that has states but whose quarters were pruned.
-        AnswerTooLarge: there are more groups than are wanted.
+        QuarterHoursPruned, AnswerTooLarge: as the contract says.
+        PackedError: a row can't be read.
     """
-    if not selection.spans:
-        return []
-    _refuse_pruned(connection, selection.spans)
-    numbered: dict[NumberedGroup, EndpointStats] = {}
-    states: Iterator[tuple[NumberedGroup, EndpointStats]]
-    if selection.distributions or Dimension.BUCKET in selection.group_by:
-        states = chain(_days(connection, selection), _quarters(connection, selection))
-    else:
-        states = summed(connection, selection)
-    for numbers, state in states:
-        known = numbered.setdefault(numbers, state)
-        if known is not state:
-            known.merge(state)
-        selection.check_groups(len(numbered))
-    consumers = _consumers(connection, selection) if Dimension.CONSUMER in selection.group_by else {}
-    endpoints = _endpoints(connection, numbered) if Dimension.ENDPOINT in selection.group_by else {}
-    aliases = _aliases(consumers.values())
-    api_names = _api_names(connection, selection, endpoints.values())
-    merged: dict[Group, EndpointStats] = {}
-    for (consumer_number, endpoint_number, bucket), state in numbered.items():
-        consumer, endpoint, alias, api_name = None, None, "", ""
-        if consumer_number is not None:
-            consumer = consumers[consumer_number][0]
-            alias = aliases[consumer][1]
-        if endpoint_number is not None:
-            endpoint = endpoints[endpoint_number]
-            api_name = api_names.get(endpoint.api_id, "")
-        group = Group(consumer, endpoint, bucket, alias, api_name)
-        known = merged.setdefault(group, state)
-        if known is not state:  # a consumer that occurs in several organisations has a number in each
-            known.merge(state)
-    return list(merged.items())
-
-
-def outline(connection: Connection) -> Outline:
-    """What a copy needs to know beyond answers, inside the caller's transaction."""
-    (before_day,) = connection.execute("SELECT max(before_day) FROM pruned").fetchone()
-    names = connection.execute("SELECT org_id, api_id, name_seen_us, name FROM apis")
-    aliases = connection.execute(
-        "SELECT org_id, kind, id, alias_seen_us, alias FROM consumers WHERE alias_seen_us IS NOT NULL"
-    )
-    return Outline(
-        [org_id for (org_id,) in connection.execute("SELECT DISTINCT org_id FROM consumers ORDER BY org_id")],
-        {(org_id, api_id): (seen_us, name) for org_id, api_id, seen_us, name in names},
-        {(org_id, kind, one): (seen_us, alias) for org_id, kind, one, seen_us, alias in aliases},
-        None if before_day is None else before_day * DAY_US,
-    )
-
-
-def _days(connection: Connection, selection: Selection) -> Iterator[tuple[NumberedGroup, EndpointStats]]:
-    sql, parameters = days_query(selection)
-    if not sql:
-        return
-    make: Callable[..., EndpointStats] = EndpointStats
-    for consumer, endpoint, day, *columns in connection.execute(sql, parameters):
-        plain, counts = columns[: len(PLAIN_COLUMNS)], columns[len(PLAIN_COLUMNS) :]
-        bucket = None if day is None else Bucket(Width.DAY, day)
-        yield (consumer, endpoint, bucket), make(*plain, *map(_sum_counts, counts))
-
-
-def _quarters(connection: Connection, selection: Selection) -> Iterator[tuple[NumberedGroup, EndpointStats]]:
-    wanted = wanted_endpoints(connection, selection)
-    by = selection.group_by
+    refuse_pruned(selection.spans, pruned_before_day, lambda first, end: _has_rows(connection, first, end))
+    found: list[Numbered] = []
     for span in selection.spans:
-        if span.width is not Width.QUARTER_HOUR:
-            continue
-        query = quarters_query(selection, span)
-        for consumer, endpoint, quarter, state in read_quarters(connection, query, span, Dimension.BUCKET in by):
-            if wanted is None or endpoint in wanted:
-                group = (
-                    consumer if Dimension.CONSUMER in by else None,
-                    endpoint if Dimension.ENDPOINT in by else None,
-                    None if quarter is None else Bucket(Width.QUARTER_HOUR, quarter),
-                )
-                yield group, state
+        found += (_days if span.width is Width.DAY else _quarter_hours)(connection, selection, span)
+    by = selection.group_by
+    consumers = consumers_by_number(connection, (number for number, *_ in found if number is not None))
+    endpoints = endpoints_by_number(connection, (number for _, number, *_ in found if number is not None))
+    groups = Answer(selection)
+    for consumer, endpoint, bucket, stats in found:
+        groups.add(
+            _NOBODY if consumer is None else consumers[consumer],
+            None if endpoint is None else endpoints[endpoint],
+            bucket,
+            stats,
+        )
+    return groups.groups(
+        aliases(connection, selection) if Dimension.CONSUMER in by else {},
+        api_names(connection, selection) if Dimension.ENDPOINT in by else {},
+    )
 
 
-def _sum_counts(encoded: str) -> dict[int, int]:
-    total: dict[int, int] = {}
-    for counts in _decode_counts(encoded):
-        for key, count in counts.items():
-            total[key] = total.get(key, 0) + count
-    return total
+def _has_rows(connection: Connection, first: int, end: int) -> bool:
+    sql = "SELECT 1 FROM totals WHERE kind = 3 AND day >= ? AND day < ? LIMIT 1"
+    return connection.execute(sql, (first, end)).fetchone() is not None
 
 
-def _refuse_pruned(connection: Connection, spans: Iterable[Span]) -> None:
-    (before,) = connection.execute("SELECT max(before_day) FROM pruned").fetchone()
-    for span in spans:
-        if before is None or span.width is not Width.QUARTER_HOUR:
-            continue
-        first, end = span.first // QUARTER_HOURS_PER_DAY, -(-span.end // QUARTER_HOURS_PER_DAY)
-        sql = "SELECT 1 FROM days WHERE bucket >= ? AND bucket < ? LIMIT 1"
-        if connection.execute(sql, (first, min(end, before))).fetchone():
-            raise QuarterHoursPruned(
-                "the range has an edge inside a UTC day whose quarter hours were pruned; "
-                "ask for whole UTC days of that time"
+def _days(connection: Connection, selection: Selection, span: Span) -> Iterator[Numbered]:
+    by = selection.group_by
+    kept = {
+        "r.consumer": Dimension.CONSUMER in by,
+        "r.endpoint": Dimension.ENDPOINT in by,
+        "r.day": Dimension.BUCKET in by,
+    }
+    groups = [column for column, is_kept in kept.items() if is_kept]
+    columns = [column if is_kept else "NULL" for column, is_kept in kept.items()]
+    joined = "joined_blobs(r.distribution)" if selection.distributions else "NULL"
+    source, parameters = _source(selection, span)
+    sql = f"SELECT {', '.join(columns)}, {_SUMS}, {joined}{source}"
+    sql += f" GROUP BY {', '.join(groups)}" if groups else " HAVING sum(r.hits) > 0"
+    if selection.max_groups is not None:
+        sql += " LIMIT ?"
+        parameters.append(selection.max_groups + 1)
+    for consumer, endpoint, day, *plain, distribution in connection.execute(sql, parameters):
+        stats = EndpointStats(*plain)
+        if distribution is not None:
+            stats.codes, stats.histogram = unpack_distribution(distribution)
+        yield consumer, endpoint, Bucket(Width.DAY, day or 0), stats
+
+
+def _quarter_hours(connection: Connection, selection: Selection, span: Span) -> Iterator[Numbered]:
+    by = selection.group_by
+    source, parameters = _source(selection, span)
+    sql = f"SELECT r.consumer, r.endpoint, r.day, r.quarter_hours{source}"
+    for consumer, endpoint, day, packed in connection.execute(sql, parameters):
+        start = day * QUARTER_HOURS_PER_DAY
+        first, end = max(0, span.first - start), min(QUARTER_HOURS_PER_DAY, span.end - start)
+        for number, stats in unpack_quarter_hours(packed, day, first, end).items():
+            if not selection.distributions:
+                stats.codes, stats.histogram = {}, {}
+            yield (
+                consumer if Dimension.CONSUMER in by else None,
+                endpoint if Dimension.ENDPOINT in by else None,
+                Bucket(Width.QUARTER_HOUR, start + number),
+                stats,
             )
 
 
-def _consumers(connection: Connection, selection: Selection) -> dict[int, tuple[Consumer, NameSeen]]:
-    which, parameters = consumers_where(selection)
-    sql = f"SELECT number, kind, id, ifnull(alias_seen_us, -9223372036854775808), alias FROM consumers{which}"
-    return {
-        number: (Consumer(Kind(kind), consumer_id), (seen_us, alias))
-        for number, kind, consumer_id, seen_us, alias in connection.execute(sql, parameters)
-    }
-
-
-def _endpoints(connection: Connection, numbered: Iterable[NumberedGroup]) -> dict[int, Endpoint]:
-    numbers = json.encode(list({endpoint for _, endpoint, _ in numbered})).decode()
-    sql = "SELECT number, api_id, path FROM endpoints WHERE number IN (SELECT value FROM json_each(?))"
-    return {number: Endpoint(api_id, path) for number, api_id, path in connection.execute(sql, (numbers,))}
-
-
-def _aliases(consumers: Iterable[tuple[Consumer, NameSeen]]) -> dict[Consumer, NameSeen]:
-    newest: dict[Consumer, NameSeen] = {}
-    for consumer, seen in consumers:
-        newest[consumer] = max(seen, newest.get(consumer, seen))
-    return newest
-
-
-def _api_names(connection: Connection, selection: Selection, endpoints: Iterable[Endpoint]) -> dict[str, str]:
-    newest: dict[str, str] = {}
-    for api_id in {endpoint.api_id for endpoint in endpoints}:
-        which, parameters = where(("api_id = ?", api_id), ("org_id = ?", selection.org_id))
-        names = connection.execute(f"SELECT name_seen_us, name FROM apis{which}", parameters).fetchall()
-        if names:
-            newest[api_id] = max(names)[1]
-    return newest
+def _source(selection: Selection, span: Span) -> tuple[str, list[Any]]:
+    """From which rows: the days that are stored, one seek each, then the consumers that are asked for."""
+    kind = row_kind(selection, span.width)
+    table, of_kind = (
+        ("days", "") if kind is RowKind.ENDPOINT_OF_CONSUMER else ("totals", f" AND r.kind = {KINDS[kind]:d}")
+    )
+    sql = " FROM (SELECT DISTINCT day FROM totals WHERE kind = 3 AND day >= ? AND day < ?) AS stored"
+    parameters: list[Any] = [*days_of(span)]
+    of_everyone = kind in (RowKind.ENDPOINT, RowKind.EVERYTHING)
+    whose, values = where(
+        ("kind = ?", EVERYONE if of_everyone else selection.kind),
+        ("id = ?", selection.consumer_id),
+        ("org_id = ?", selection.org_id),
+    )
+    # CROSS JOIN keeps SQLite to this order.
+    if of_everyone or selection.consumer_id is not None:
+        sql += f" CROSS JOIN (SELECT number FROM consumers{whose}) AS asked"
+        sql += f" CROSS JOIN {table} AS r ON r.day = stored.day AND r.consumer = asked.number{of_kind}"
+        parameters += values
+        filters = []
+    else:
+        sql += f" CROSS JOIN {table} AS r ON r.day = stored.day{of_kind}"
+        filters = [f"r.consumer IN (SELECT number FROM consumers{whose})"] if whose else []
+        parameters += values
+    which, values = where(("api_id = ?", selection.api_id), ("path = ?", selection.path))
+    if which:
+        filters.append(f"r.endpoint IN (SELECT number FROM endpoints{which})")
+        parameters += values
+    return sql + (f" WHERE {' AND '.join(filters)}" if filters else ""), parameters

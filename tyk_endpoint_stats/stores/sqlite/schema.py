@@ -1,9 +1,9 @@
-"""The tables: consumers and endpoints are numbered, states are clustered, a view shows names.
+"""The tables: consumers and endpoints are numbered, day rows are clustered by day, a view shows names.
 
-Days are rows, for SQL and Datasette. Their key is (bucket, consumer, endpoint): time comes in nearly ordered, so
-writing appends (2 µs a row; 5 with the consumer first), and a question seeks once for each bucket that is stored.
-Quarters, which only the edges of a range need, lie packed in parts: rows of them took three quarters of an ingest's
-time. So do stretches, one, four or sixteen days summed up for questions that want no codes and no histograms.
+``days`` has a row for each consumer, endpoint and UTC day; ``totals`` the same hits once more in three kinds of rows,
+which most questions read instead. Time comes in nearly ordered, so a key that begins with the day only ever appends,
+and a question seeks once for each day that is stored. The plain columns are for SQL and Datasette; the two packed
+values behind them (``core/packed.py``) are appended to by the same statement that adds up the sums.
 """
 
 from sqlite3 import Connection
@@ -11,114 +11,35 @@ from sqlite3 import Connection
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from tyk_endpoint_stats.core.fields import FIELDS
+from tyk_endpoint_stats.core.selection import RowKind
 from tyk_endpoint_stats.errors import UnusableStore
 
-__all__ = [
-    "AGGREGATES",
-    "APPLICATION_ID",
-    "LENGTHS",
-    "MAXIMA",
-    "MINIMA",
-    "PLAIN_COLUMNS",
-    "STATE_COLUMNS",
-    "SUMS",
-    "check_ours",
-    "migrate",
-    "table_of",
-]
+__all__ = ["APPLICATION_ID", "KINDS", "check_ours", "migrate"]
 
 APPLICATION_ID = 0x54594B45  # "TYKE"; `file` and sqlite3 show it
 
-SUMS = (
-    "hits",
-    "success",
-    "error",
-    "total_request_time_ms",
-    "total_latency_ms",
-    "total_upstream_latency_ms",
+KINDS = {RowKind.CONSUMER: 1, RowKind.ENDPOINT: 2, RowKind.EVERYTHING: 3}
+"""What ``totals.kind`` says."""
+
+_FIELDS = "\n".join(
+    f"    {field.name} INTEGER{'' if field.optional else ' NOT NULL'},".ljust(56) + f"-- {field.meaning}"
+    for field in FIELDS
 )
-MAXIMA = ("max_latency_ms", "max_upstream_latency_ms", "last_hit_us")
-MINIMA = (
-    "min_latency_all_ms",
-    "min_upstream_latency_all_ms",
-    "min_latency_non_error_ms",
-    "min_upstream_latency_non_error_ms",
-    "first_hit_us",
-)
-PLAIN_COLUMNS = (
-    *SUMS,
-    "max_latency_ms",
-    "max_upstream_latency_ms",
-    "min_latency_all_ms",
-    "min_upstream_latency_all_ms",
-    "min_latency_non_error_ms",
-    "min_upstream_latency_non_error_ms",
-    "first_hit_us",
-    "last_hit_us",
-)
-STATE_COLUMNS = (*PLAIN_COLUMNS, "codes", "histogram")
-"""The columns of a state in the order of ``EndpointStats``' fields."""
-
-AGGREGATES = {
-    **{column: f"sum({column})" for column in SUMS},
-    **{column: f"max({column})" for column in MAXIMA},
-    **{column: f"min({column})" for column in MINIMA},
-}
-"""How SQL sums a plain column up."""
-
-LENGTHS = (16, 4, 1)
-"""Of stretches, in days, longest first; each is a multiple of the next."""
-
-
-def table_of(length: int) -> str:
-    """The table of the stretches of so many days."""
-    return f"stretches_of_{length}"
-
-
-_DAYS = """
-CREATE TABLE days (
-    bucket INTEGER NOT NULL,                    -- days since 1970-01-01T00:00Z
+_ROW = f"""
+    day INTEGER NOT NULL,                               -- days since 1970-01-01T00:00Z
     consumer INTEGER NOT NULL REFERENCES consumers (number),
-    endpoint INTEGER NOT NULL REFERENCES endpoints (number),
-    hits INTEGER NOT NULL,
-    success INTEGER NOT NULL,
-    error INTEGER NOT NULL,
-    total_request_time_ms INTEGER NOT NULL,
-    total_latency_ms INTEGER NOT NULL,
-    total_upstream_latency_ms INTEGER NOT NULL,
-    max_latency_ms INTEGER NOT NULL,
-    max_upstream_latency_ms INTEGER NOT NULL,
-    min_latency_all_ms INTEGER NOT NULL,
-    min_upstream_latency_all_ms INTEGER NOT NULL,
-    min_latency_non_error_ms INTEGER,           -- NULL: every hit was an error
-    min_upstream_latency_non_error_ms INTEGER,
-    first_hit_us INTEGER NOT NULL,              -- microseconds since 1970 UTC
-    last_hit_us INTEGER NOT NULL,
-    codes TEXT NOT NULL,                        -- {"200": 5}: hits by status code
-    histogram TEXT NOT NULL,                    -- {"250": 5}: hits by latency bin, OpenTelemetry's index + 2
-    PRIMARY KEY (bucket, consumer, endpoint)
-) STRICT, WITHOUT ROWID
-"""
+    endpoint INTEGER NOT NULL,                          -- a number of endpoints; 0: all of them
+{_FIELDS}
+    pieces INTEGER NOT NULL,                            -- how many merges the packed values are of
+    distribution BLOB NOT NULL,                         -- packed: hits by status code and by latency bin
+    quarter_hours BLOB NOT NULL,                        -- packed: the row split into 15 minutes; empty: pruned"""
 
-_PART_TABLE = """
-CREATE TABLE {table} (
-    day INTEGER NOT NULL,                       -- {day}
-    consumer INTEGER NOT NULL REFERENCES consumers (number),
-    level INTEGER NOT NULL,                     -- how often these states were moved as others came in; 99: full
-    states INTEGER NOT NULL,                    -- how many are in the part
-    hits INTEGER NOT NULL,                      -- of all of them
-    endpoints BLOB NOT NULL,                    -- MessagePack: numbers, states of each, first and last quarter
-    columns BLOB NOT NULL,                      -- MessagePack: the states, see core/segments.py
-    cells BLOB NOT NULL                         -- MessagePack: their codes and histograms; of stretches nothing
-) STRICT
-"""
-_PARTS_OF_CONSUMER = "CREATE INDEX {table}_of_consumer ON {table} (consumer, day, level)"
-
-_NAMES_AND_SOURCES = (
+_TABLES = (
     """
 CREATE TABLE consumers (
     number INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL,                         -- key or oauth
+    kind TEXT NOT NULL,                                 -- key, oauth, or everyone: all of the organisation
     id TEXT NOT NULL,
     org_id TEXT NOT NULL,
     alias TEXT NOT NULL DEFAULT '',
@@ -143,6 +64,17 @@ CREATE TABLE apis (
     PRIMARY KEY (api_id, org_id)
 ) STRICT, WITHOUT ROWID
 """,
+    f"CREATE TABLE days ({_ROW}\n    PRIMARY KEY (day, consumer, endpoint)\n) STRICT, WITHOUT ROWID",
+    f"""
+CREATE TABLE totals (
+    kind INTEGER NOT NULL,                              -- 1: a consumer, every endpoint; 2: everyone, an endpoint;
+                                                        -- 3: everyone, every endpoint
+{_ROW.lstrip()}
+    PRIMARY KEY (kind, day, consumer, endpoint)
+) STRICT, WITHOUT ROWID
+""",
+    "CREATE INDEX days_to_compact ON days (pieces) WHERE pieces > 32",
+    "CREATE INDEX totals_to_compact ON totals (pieces) WHERE pieces > 32",
     """
 CREATE TABLE sources (
     source TEXT PRIMARY KEY,
@@ -150,45 +82,34 @@ CREATE TABLE sources (
     read INTEGER NOT NULL,
     counted INTEGER NOT NULL,
     repaired INTEGER NOT NULL,
-    skipped TEXT NOT NULL,                      -- {"tcp": 2}: by reason
+    skipped TEXT NOT NULL,                              -- {"tcp": 2}: by reason
     malformed TEXT NOT NULL
 ) STRICT, WITHOUT ROWID
 """,
     """
-CREATE TABLE pruned (
-    before_day INTEGER NOT NULL                 -- days since 1970; quarters of earlier days are gone
+CREATE TABLE history (
+    changes INTEGER NOT NULL,                           -- how often this file was changed
+    token TEXT NOT NULL,                                -- random, another one after each change
+    pruned_before_day INTEGER                           -- quarter hours of earlier days are gone
 ) STRICT
 """,
-    """
-CREATE TABLE summed (
-    days INTEGER PRIMARY KEY,                   -- the length of stretches
-    before_day INTEGER NOT NULL                 -- since 1970; earlier ones are summed up
-) STRICT
-""",
-    *(f"INSERT INTO summed VALUES ({length}, {-(10**6) * length})" for length in LENGTHS),
-    """
-CREATE TABLE version (
-    number INTEGER NOT NULL                     -- how often this file was changed
-) STRICT
-""",
-    "INSERT INTO version VALUES (0)",
+    "INSERT INTO history VALUES (0, lower(hex(randomblob(8))), NULL)",
 )
 
 _VIEW = """
 CREATE VIEW endpoint_days AS
 SELECT
-    date(d.bucket * 86400, 'unixepoch') AS day,
+    date(d.day * 86400, 'unixepoch') AS day,
     c.org_id, c.kind, c.id AS consumer, c.alias,
     e.api_id, coalesce(a.name, '') AS api_name, e.path,
     d.hits, d.success, d.error,
     1.0 * d.total_request_time_ms / d.hits AS request_time_ms,
-    1.0 * d.total_latency_ms / d.hits AS latency_ms,
-    1.0 * d.total_upstream_latency_ms / d.hits AS upstream_latency_ms,
+    1.0 * d.total_latency_ms / d.timed_hits AS latency_ms,
+    1.0 * d.total_upstream_latency_ms / d.timed_hits AS upstream_latency_ms,
     d.max_latency_ms, d.max_upstream_latency_ms,
     coalesce(d.min_latency_non_error_ms, d.min_latency_all_ms) AS min_latency_ms,
     coalesce(d.min_upstream_latency_non_error_ms, d.min_upstream_latency_all_ms) AS min_upstream_latency_ms,
-    strftime('%Y-%m-%dT%H:%M:%SZ', d.last_hit_us / 1000000, 'unixepoch') AS last_hit,
-    d.codes
+    strftime('%Y-%m-%dT%H:%M:%SZ', d.last_hit_us / 1000000, 'unixepoch') AS last_hit
 FROM days AS d
 JOIN consumers AS c ON c.number = d.consumer
 JOIN endpoints AS e ON e.number = d.endpoint
@@ -199,17 +120,10 @@ LEFT JOIN apis AS a ON a.api_id = e.api_id AND a.org_id = c.org_id
 def _migrations() -> Migrations:
     steps = Migrations("tyk_endpoint_stats")
 
-    @steps(name="0001_states")
-    def states(db: Database) -> None:
-        for statement in _NAMES_AND_SOURCES:
+    @steps(name="0001_day_rows")
+    def day_rows(db: Database) -> None:
+        for statement in (*_TABLES, _VIEW):
             db.execute(statement)
-        db.execute(_DAYS)
-        days = {"quarters": "days since 1970-01-01T00:00Z"}
-        days |= {table_of(length): f"the first of {length}, since 1970-01-01T00:00Z" for length in LENGTHS}
-        for table, day in days.items():
-            db.execute(_PART_TABLE.format(table=table, day=day))
-            db.execute(_PARTS_OF_CONSUMER.format(table=table))
-        db.execute(_VIEW)
 
     return steps
 
@@ -245,4 +159,7 @@ def check_ours(connection: Connection, name: str) -> bool:
             f"{name} has schema {version}, this version knows schemas up to {newest}: "
             "upgrade tyk-endpoint-stats (pip install --upgrade tyk-endpoint-stats)"
         )
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if "stretches_of_1" in tables:
+        raise UnusableStore(f"{name} was made before version 0.2.0, which keeps days in another form: ingest again")
     return bool(version == newest)

@@ -7,25 +7,27 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from threading import Lock
 
+from tyk_endpoint_stats.core.batch import Batch, Consumer
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
-from tyk_endpoint_stats.core.selection import Batch, Group, Selection
+from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.errors import PositionConflict, StoreBusy, StoreClosed, UnusableStore
+from tyk_endpoint_stats.errors import StoreBusy, StoreClosed, UnusableStore
 from tyk_endpoint_stats.stores.contract import (
     Copyable,
     Inspectable,
-    LookedThrough,
     Outline,
     Pruned,
+    Retaining,
     SourceProgress,
     Store,
     StoreFacts,
     Versioned,
     WholeBatchReads,
 )
-from tyk_endpoint_stats.stores.sqlite import inspection, reading, soundness, writing
+from tyk_endpoint_stats.stores.sqlite import inspection
 from tyk_endpoint_stats.stores.sqlite.connections import (
     LOCKS_WORK,
     ReaderPool,
@@ -33,9 +35,19 @@ from tyk_endpoint_stats.stores.sqlite.connections import (
     translated,
     write_lock,
 )
+from tyk_endpoint_stats.stores.sqlite.day_rows import (
+    batch_of_day,
+    compact,
+    drop_before,
+    forget_consumers,
+    merge_rows,
+    prune_before,
+    stored_days,
+)
 from tyk_endpoint_stats.stores.sqlite.files import path_of, prepare
-from tyk_endpoint_stats.stores.sqlite.quarters import prune_quarters, write_quarters
-from tyk_endpoint_stats.stores.sqlite.stretches import sum_up, write_stretches
+from tyk_endpoint_stats.stores.sqlite.names import CONSUMERS, ENDPOINTS, Numbers, names_seen, where, write_names
+from tyk_endpoint_stats.stores.sqlite.reading import answer
+from tyk_endpoint_stats.stores.sqlite.sources import advance, position_of, progress
 
 __all__ = ["SQLiteStore", "open_existing_sqlite", "open_sqlite"]
 
@@ -44,8 +56,7 @@ READ_TIMEOUT_S = 30.0
 WAL_LIMIT_BYTES = 64 * 2**20
 _OLDEST = (3, 37, 0)  # STRICT tables
 _STEPS_BETWEEN_LOOKS = 1_000
-"""Of SQLite's virtual machine: a tenth of a millisecond of its own work, or to fetch some 90 parts, which may take
-50 ms each to unpack."""
+"""Of SQLite's virtual machine: a tenth of a millisecond of its own work."""
 
 
 def open_sqlite(url: str) -> "SQLiteStore":
@@ -73,8 +84,8 @@ def open_existing_sqlite(url: str) -> "SQLiteStore":
     return SQLiteStore(path)
 
 
-class SQLiteStore(Copyable, Inspectable, Versioned, WholeBatchReads, Store):
-    """States in one SQLite file. Thread-safe; any number of processes may open the same file.
+class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, Store):
+    """Day rows in one SQLite file. Thread-safe; any number of processes may open the same file.
 
     A merge is durable when it returns (``synchronous = FULL``). ``warnings`` says what to know about the
     installed SQLite.
@@ -89,8 +100,9 @@ class SQLiteStore(Copyable, Inspectable, Versioned, WholeBatchReads, Store):
         self._closed = False
         self._write_mutex = Lock()
         self._writer: sqlite3.Connection | None = None
-        self._consumers = writing.Numbers(writing.CONSUMERS)
-        self._endpoints = writing.Numbers(writing.ENDPOINTS)
+        self._consumers = Numbers(CONSUMERS)
+        self._endpoints = Numbers(ENDPOINTS)
+        self._written_version = ""
         with translated(self._name):
             prepare(self._path, MERGE_TIMEOUT_S)
         self._readers = ReaderPool(self._path)
@@ -99,41 +111,32 @@ class SQLiteStore(Copyable, Inspectable, Versioned, WholeBatchReads, Store):
     def merge(self, batch: Batch) -> bool:
         """See the contract."""
         with self._writing() as connection:
-            if batch.source is not None and not writing.advance_position(connection, batch):
-                stored = _position(connection, batch.source)
-                if stored == batch.ends:
-                    connection.execute("ROLLBACK")
-                    return False
-                raise PositionConflict(batch.source, batch.begins, stored)
-            segments, endpoints = batch.packed
-            consumers = self._consumers.of(connection, (segment.consumer for segment in segments))
-            numbers = self._endpoints.of(connection, endpoints)
-            (pruned_before_day,) = connection.execute("SELECT max(before_day) FROM pruned").fetchone()
-            write_quarters(connection, segments, consumers, numbers, pruned_before_day)
-            writing.write_days(connection, segments, consumers, numbers)
-            write_stretches(connection, segments, consumers, numbers)
-            if segments:
-                sum_up(connection, max(segment.day for segment in segments))
-            writing.write_names(connection, batch)
+            if not advance(connection, batch):
+                connection.execute("ROLLBACK")
+                return False
+            consumers = self._consumers.of(connection, batch.consumers)
+            endpoints = self._endpoints.of(connection, batch.endpoints)
+            merge_rows(connection, batch, consumers, endpoints, _pruned_before_day(connection))
+            write_names(connection, batch)
+            compact(connection)
         return True
 
     def position(self, source: str) -> str | None:
         """See the contract."""
         with self._reading() as connection:
-            return _position(connection, source)
+            return position_of(connection, source)
 
     def sources(self) -> Sequence[SourceProgress]:
         """See the contract."""
         with self._reading() as connection:
-            rows = connection.execute("SELECT * FROM sources ORDER BY source").fetchall()
-        return [SourceProgress(source, position, writing.counts_of(rest)) for source, position, *rest in rows]
+            return progress(connection)
 
     def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
         """See the contract."""
         with self._reading() as connection:
-            return reading.answer(connection, selection)
+            return answer(connection, selection, _pruned_before_day(connection))
 
-    def version(self) -> int:
+    def version(self) -> str:
         """See the contract."""
         with self._reading() as connection:
             return _version(connection)
@@ -142,16 +145,37 @@ class SQLiteStore(Copyable, Inspectable, Versioned, WholeBatchReads, Store):
         """See the contract. Positions are kept: whether a file can come back can't be told from here."""
         before_day = before // DAY_US
         with self._writing() as connection:
-            (known,) = connection.execute("SELECT max(before_day) FROM pruned").fetchone()
-            if known is None or known < before_day:
-                connection.execute("DELETE FROM pruned")
-                connection.execute("INSERT INTO pruned VALUES (?)", (before_day,))
-            return Pruned(quarter_states=prune_quarters(connection, before_day))
+            connection.execute(
+                "UPDATE history SET pruned_before_day = max(?1, ifnull(pruned_before_day, ?1))", (before_day,)
+            )
+            return Pruned(rows=prune_before(connection, before_day))
+
+    def drop(self, before: Instant) -> int:
+        """See the contract."""
+        with self._writing() as connection:
+            return drop_before(connection, before // DAY_US)
+
+    def forget(self, consumer: Consumer, org_id: str | None = None) -> int:
+        """See the contract. The bytes may stay in free pages of the file until it is vacuumed."""
+        which, parameters = where(("kind = ?", consumer.kind), ("id = ?", consumer.id), ("org_id = ?", org_id))
+        with self._writing() as connection:
+            numbers = [row[0] for row in connection.execute(f"SELECT number FROM consumers{which}", parameters)]
+            forgotten = forget_consumers(connection, numbers)
+            self._consumers.forget()
+            return forgotten
 
     def outline(self) -> Outline:
         """See the contract."""
         with self._reading() as connection:
-            return reading.outline(connection)
+            before = _pruned_before_day(connection)
+            return Outline(
+                stored_days(connection), *names_seen(connection), None if before is None else before * DAY_US
+            )
+
+    def day(self, number: int) -> Batch:
+        """See the contract."""
+        with self._reading(timeout_s=math.inf) as connection:
+            return batch_of_day(connection, number)
 
     def facts(self) -> StoreFacts:
         """See the contract."""
@@ -162,11 +186,6 @@ class SQLiteStore(Copyable, Inspectable, Versioned, WholeBatchReads, Store):
         """See the contract."""
         with self._reading(timeout_s=math.inf) as connection:
             return inspection.damage(connection)
-
-    def look_through(self) -> LookedThrough:
-        """See the contract."""
-        with self._reading(timeout_s=math.inf) as connection:
-            return soundness.look_through(connection)
 
     def close(self) -> None:
         """See the contract."""
@@ -203,14 +222,18 @@ class SQLiteStore(Copyable, Inspectable, Versioned, WholeBatchReads, Store):
                 connection = self._writer
                 if connection is None:
                     connection = self._writer = connect_writer(self._path)
-                    writing.add_merge_function(connection)
                 try:
                     # The first statement takes the write lock: reading first and upgrading fails at once.
                     connection.execute("BEGIN IMMEDIATE")
+                    if _version(connection) != self._written_version:
+                        self._consumers.forget()
+                        self._endpoints.forget()
                     yield connection
                     if connection.in_transaction:
-                        connection.execute("UPDATE version SET number = number + 1")
+                        connection.execute("UPDATE history SET changes = changes + 1, token = ?", (token_hex(8),))
+                        written = _version(connection)
                         connection.execute("COMMIT")
+                        self._written_version = written
                     self._consumers.keep()
                     self._endpoints.keep()
                 except BaseException as problem:
@@ -247,14 +270,13 @@ class SQLiteStore(Copyable, Inspectable, Versioned, WholeBatchReads, Store):
             raise StoreClosed(f"{self._name} is closed")
 
 
-def _position(connection: sqlite3.Connection, source: str) -> str | None:
-    found = connection.execute("SELECT position FROM sources WHERE source = ?", (source,)).fetchone()
-    return found[0] if found else None
+def _version(connection: sqlite3.Connection) -> str:
+    return "{}-{}".format(*connection.execute("SELECT changes, token FROM history").fetchone())
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    number: int = connection.execute("SELECT number FROM version").fetchone()[0]
-    return number
+def _pruned_before_day(connection: sqlite3.Connection) -> int | None:
+    day: int | None = connection.execute("SELECT pruned_before_day FROM history").fetchone()[0]
+    return day
 
 
 def _version_warnings() -> tuple[str, ...]:
