@@ -189,8 +189,7 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
         """See the contract. Positions are kept: what a source is can't be told from here."""
         with self._lock:
             self._check_usable()
-            day, known = before // DAY_US, self._pruned_before_day
-            self._pruned_before_day = day if known is None else max(day, known)
+            day = self._pruned_to(before)
             pruned = 0
             for of_day, rows in self._days.items():
                 if of_day < day:
@@ -204,9 +203,15 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
         """See the contract."""
         with self._lock:
             self._check_usable()
-            gone = [day for day in self._days if day < before // DAY_US]
+            end = self._pruned_to(before)
+            gone = [day for day in self._days if day < end]
             self._changed()
             return sum(len(self._days.pop(day)) for day in gone)
+
+    def _pruned_to(self, before: Instant) -> int:
+        day, known = before // DAY_US, self._pruned_before_day
+        self._pruned_before_day = day if known is None else max(day, known)
+        return day
 
     def forget(self, consumer: Consumer, org_id: str | None = None) -> int:
         """See the contract."""

@@ -1,9 +1,7 @@
-"""A pytest plugin (``-p tyk_endpoint_stats.testing.repeatable``): a run is like the run before it."""
+"""What holds for every run of tests, benchmarks and plugins: it is like the run before it."""
 
 import pytest
 from hypothesis import HealthCheck, settings
-
-__all__: list[str] = []
 
 # The same examples on every run, so that a change is to blame for a failure; the first test of a run builds
 # tables that take longer than the health check allows.
