@@ -1,5 +1,7 @@
 """Packed values: round trips, one behind the other is the merge, the bytes of version 1, and bytes of any kind."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -207,10 +209,8 @@ def is_read(data):
         compact_quarter_hours,
         count_pieces,
     ):
-        try:
+        with suppress(PackedError):
             read(data)
-        except PackedError as problem:
-            assert str(problem)
 
 
 def test_another_version_is_named():

@@ -10,7 +10,10 @@ from tyk_endpoint_stats.errors import InvalidQuestion, InvalidRule, PluginError,
 
 __all__ = ["COMMANDS", "program"]
 
-COMMANDS = ("serve", "ingest", "endpoints", "consumers", "status", "verify", "copy", "demo", "hash-key", "plugins")
+COMMANDS = (
+    *("serve", "ingest", "endpoints", "consumers", "status", "verify"),
+    *("copy", "prune", "forget", "demo", "hash-key", "plugins"),
+)
 
 _PREFIX = "TYK_ENDPOINT_STATS"
 
