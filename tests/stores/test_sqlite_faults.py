@@ -29,14 +29,7 @@ SMALL = 5
 def batch(number: int, size: int = 20, source: str = SOURCE) -> Batch:
     """Batch ``number`` of a source: each hits the same series once, so sums say how many were merged."""
     records = [
-        hit(
-            0,
-            number % 900,
-            latency_ms=5,
-            org_id="org",
-            api_key=f"k{index % 5}",
-            path=f"/{source}/{number % 3}/{index}",
-        )
+        hit(0, number % 900, org_id="org", api_key=f"k{index % 5}", path=f"/{source}/{number % 3}/{index}")
         for index in range(size)
     ]
     made = batch_of(records, source)
@@ -51,6 +44,8 @@ def merged_hits(path: Path) -> tuple[int, int, int, int]:
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        dangling = "SELECT count(*) FROM days WHERE endpoint NOT IN (SELECT number FROM endpoints)"
+        assert connection.execute(dangling).fetchone() == (0,)
         totals, *more = [
             connection.execute("SELECT ifnull(sum(hits), 0) FROM totals WHERE kind = ?", (kind,)).fetchone()[0]
             for kind in (1, 2, 3)
@@ -372,7 +367,7 @@ def test_a_number_taken_in_a_transaction_that_rolled_back_is_not_used(
             with pytest.raises(RuntimeError, match="on purpose"):
                 store.merge(batch(1))
         assert store.merge(batch(1))
-    assert assert_whole(tmp_path / "s.db") == 2  # foreign_key_check finds dangling numbers
+    assert assert_whole(tmp_path / "s.db") == 2  # which looks for dangling numbers
 
 
 def test_that_test_catches_numbers_kept_before_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
