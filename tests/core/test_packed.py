@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import msgpack
+from msgspec.structs import replace
 
 from tyk_endpoint_stats.core import packed
 from tyk_endpoint_stats.core.packed import (
@@ -20,6 +21,7 @@ from tyk_endpoint_stats.core.packed import (
     unpack_quarter_hours,
 )
 from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.maintenance.difference import difference
 from tyk_endpoint_stats.testing import batch_of, hit, plain_hits, records
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 from tyk_endpoint_stats.testing.plain import plain_state
@@ -156,6 +158,15 @@ def test_a_hit_without_a_latency_is_minus_one():
     one = plain_state([one for one in plain_hits([hit(second=0, latency=None)]) if one.kind == "key"])
     assert pack_quarter_hours({0: one}) == bytes.fromhex("010b9291960000ffff0accc890")
     assert unpack_quarter_hours(pack_quarter_hours({0: one}), FIRST_DAY) == {0: one}
+
+
+def test_a_difference_of_one_hit_is_packed_as_a_state():
+    """What is missing of two hits, one of which is there, has the extremes of both."""
+    one, other = (hit(second=second, latency_ms=latency) for second, latency in ((5, 10), (6, 20)))
+    whole, part = (states_of(some)[0] for some in ([one, other], [one]))
+    for lacking in (difference(whole, part), replace(part, last_hit_us=part.first_hit_us + 1)):
+        assert lacking.hits == 1
+        assert unpack_quarter_hours(pack_quarter_hours({0: lacking}), FIRST_DAY) == {0: lacking}
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_what_is_no_part_has_no_difference(one: EndpointStats, other: EndpointSt
 @pytest.mark.parametrize("field", ["hits", "total_latency_ms", "codes", "min_latency_all_ms", "last_hit_us"])
 def test_a_part_that_reaches_beyond_is_none(field: str) -> None:
     whole, part = (state_of_row(batch_of([hit()] * times).rows[0]) for times in (2, 1))
-    beyond = {"codes": {204: 1}, "min_latency_all_ms": 1}.get(field, 99)
+    beyond = {"codes": {204: 1}, "min_latency_all_ms": 1, "last_hit_us": 10**17}.get(field, 99)
     setattr(part, field, beyond)
     with pytest.raises(NoPart):
         difference(whole, part)

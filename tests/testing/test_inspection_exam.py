@@ -60,7 +60,7 @@ class LooksTwice(SQLiteStore):
 class CountsHits(SQLiteStore):
     def facts(self):
         facts = super().facts()
-        return replace(facts, total_rows=facts.day_rows)
+        return replace(facts, total_rows=(facts.total_rows or 0) + 1)
 
 
 class ForgetsPruning(SQLiteStore):
