@@ -12,7 +12,7 @@ from tyk_endpoint_stats.core.batch import Batch, Consumer, ConsumerKey, Counts, 
 from tyk_endpoint_stats.core.day_row import DayRow, compacted_row, merged_rows
 from tyk_endpoint_stats.core.fields import SUMS
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
-from tyk_endpoint_stats.core.packed import count_pieces
+from tyk_endpoint_stats.core.packed import PackedError, count_pieces
 from tyk_endpoint_stats.core.selection import Group, RowKind, Selection, row_kind
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreClosed, StoreError
@@ -181,8 +181,11 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
             places = {consumer: place for place, consumer in enumerate(consumers)}
             batch = Batch(consumers, endpoints)
             for (consumer, endpoint), row in rows.items():
-                one = compacted_row(row)._replace(consumer=places[consumer], endpoint=numbers[endpoint])
-                batch.add_row(one)
+                try:
+                    one = compacted_row(row)
+                except PackedError as problem:
+                    raise StoreError(f"a row is damaged: {problem}; run verify") from problem
+                batch.add_row(one._replace(consumer=places[consumer], endpoint=numbers[endpoint]))
             return batch
 
     def prune(self, before: Instant) -> Pruned:
