@@ -16,6 +16,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=1, help="what the fault tests' randomness starts from")
 
 
+_SERVERS = {"mongo", "postgres", "replica_set", "standalone", "server", "shared_server", "mongo_database"}
+_STARTERS = {"MongoServer", "PostgresServer", "RedisServer"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts a database's server, by its fixtures or by its own code: the fast lane is ``-m "not server"``."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        code = getattr(getattr(item, "function", None), "__code__", None)
+        if fixtures & _SERVERS & _of_databases(item) or (code and set(code.co_names) & _STARTERS):
+            item.add_marker(pytest.mark.server)
+
+
+def _of_databases(item: pytest.Item) -> set[str]:
+    """Those of the servers' fixtures that are a database's: in the package's own tests ``server`` is one of HTTP."""
+    return _SERVERS if "plugins" in item.path.parts else _SERVERS - {"server"}
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     """Shown at the top of a run, for repeating it."""
     return f"seed of the fault tests: {config.getoption('seed')} (--seed)"

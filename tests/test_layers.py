@@ -18,7 +18,7 @@ LAYERS = (
     {"sources"},
     {"ingest.batch_builder", "maintenance.copy_mark", "maintenance.contradictions"},
     {"ingest.loop", "questions"},
-    {"stores", "stores.contract"},
+    {"stores", "stores.contract", "stores.rules"},
     {"stores.memory", "stores.sqlite", "ingest.worker"},
     {"hookspecs"},
     {"builtin"},
@@ -152,6 +152,7 @@ FOR_OUTSIDERS = {
     "hookspecs",
     "sources.contract",
     "stores.contract",
+    "stores.rules",
     "testing",
 }
 

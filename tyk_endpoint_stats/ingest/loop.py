@@ -7,13 +7,13 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.aggregator import Rules
-from tyk_endpoint_stats.core.batch import Counts
+from tyk_endpoint_stats.core.batch import Batch, Counts
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.lenient_record import MalformedRecord, mended
 from tyk_endpoint_stats.core.record import Record
@@ -22,15 +22,32 @@ from tyk_endpoint_stats.ingest.batch_builder import NAMED_REJECTS, Collected, Li
 from tyk_endpoint_stats.maintenance.copy_mark import refuse_half_copied
 from tyk_endpoint_stats.sources.contract import Chunk, PositionLookup, Reading, Rejected, Source
 
-if TYPE_CHECKING:
-    from tyk_endpoint_stats.stores.contract import Store
-
-__all__ = ["IngestReport", "OnProgress", "RecordsSource", "ingest", "limits_for", "merge_collected"]
+__all__ = [
+    "IngestReport",
+    "OnProgress",
+    "RecordsSource",
+    "WritableStore",
+    "ingest",
+    "limits_for",
+    "merge_collected",
+]
 
 _RECORDS_A_CHUNK = 1000
 
 OnProgress = Callable[["IngestReport", float | None], None]
 """Called with the report so far, and which share of the source is behind it where that can be told."""
+
+
+class WritableStore(Protocol):
+    """What an ingest needs of a store: a part of ``stores.contract.Store``, which knows this module."""
+
+    max_states_a_batch: int
+
+    def merge(self, batch: Batch) -> bool:
+        """See the contract."""
+
+    def position(self, source: str) -> str | None:
+        """See the contract."""
 
 
 class IngestReport(Struct):
@@ -138,7 +155,7 @@ def _records_chunk(given: Iterable[tuple[int, Record]]) -> Chunk:
 
 
 def ingest(
-    store: "Store",
+    store: WritableStore,
     source: Source | Iterable[Record],
     *,
     rules: Rules = Rules(),  # noqa: B008 - frozen
@@ -189,13 +206,13 @@ def ingest(
     return report
 
 
-def limits_for(store: "Store", limits: Limits) -> Limits:
+def limits_for(store: WritableStore, limits: Limits) -> Limits:
     """The limits, and no more states a batch than the store asks for."""
     return replace(limits, states=min(limits.states, store.max_states_a_batch))
 
 
 def _read_once(
-    store: "Store",
+    store: WritableStore,
     source: Source,
     wanted: Wanted,
     report: IngestReport,
@@ -228,7 +245,7 @@ def _read_once(
 
 
 def merge_collected(
-    store: "Store",
+    store: WritableStore,
     collected: Collected,
     report: IngestReport,
     on_rejected: Callable[[Rejected], None] | None = None,
