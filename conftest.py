@@ -21,7 +21,7 @@ _STARTERS = {"MongoServer", "PostgresServer", "RedisServer"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts a database's server, by its fixtures or by its own code: the fast lane is ``-m "not server"``."""
+    """Mark what starts a database's server, by its fixtures or by its own code."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         code = getattr(getattr(item, "function", None), "__code__", None)
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _of_databases(item: pytest.Item) -> set[str]:
-    """Those of the servers' fixtures that are a database's: in the package's own tests ``server`` is one of HTTP."""
+    """Those of them that are a database's: in the package's own tests ``server`` is one of HTTP."""
     return _SERVERS if "plugins" in item.path.parts else _SERVERS - {"server"}
 
 

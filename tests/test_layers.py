@@ -13,13 +13,14 @@ PACKAGE = ROOT / "tyk_endpoint_stats"
 LAYERS = (
     {"errors", "urls"},
     {"core"},
-    {"tyk", "demo"},
+    {"tyk", "demo", "markup"},
     {"sources.contract"},
     {"sources"},
     {"ingest.batch_builder", "maintenance.copy_mark", "maintenance.contradictions"},
     {"ingest.loop", "questions"},
+    {"views"},
     {"stores", "stores.contract", "stores.rules"},
-    {"stores.memory", "stores.sqlite", "ingest.worker"},
+    {"stores.memory", "stores.sqlite", "ingest.watch", "ingest.worker"},
     {"hookspecs"},
     {"builtin"},
     {"plugin_manager"},
@@ -131,7 +132,8 @@ def test_only_the_exams_need_pytest_and_hypothesis():
 
 
 def test_nothing_but_the_distributions_dependencies_is_imported():
-    known = {*sys.stdlib_module_names, "click", "msgspec", "pluggy", "sqlite_utils", "pytest", "hypothesis"}
+    needed = {"click", "jinja2", "markupsafe", "msgspec", "pluggy", "prometheus_client", "sqlite_utils"}
+    known = {*sys.stdlib_module_names, *needed, "pytest", "hypothesis"}
     for module in MODULES:
         assert outsiders(module) <= known, module
 

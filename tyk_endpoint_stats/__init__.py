@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.hookspecs import hookimpl
     from tyk_endpoint_stats.ingest.loop import IngestReport
     from tyk_endpoint_stats.opening import open_sources, open_store
-    from tyk_endpoint_stats.questions.endpoints import ConsumerRow, EndpointRow
+    from tyk_endpoint_stats.questions.consumers import ConsumerRow
+    from tyk_endpoint_stats.questions.endpoints import EndpointRow
+    from tyk_endpoint_stats.questions.period import Period
+    from tyk_endpoint_stats.questions.rows import Rows
     from tyk_endpoint_stats.sources.files import read_records
     from tyk_endpoint_stats.stores.contract import ReadableStore, Store
 
@@ -36,8 +39,10 @@ __all__ = [
     "EndpointStats",
     "IngestReport",
     "Kind",
+    "Period",
     "ReadableStore",
     "Record",
+    "Rows",
     "Rules",
     "Store",
     "TykEndpointStatsError",
@@ -50,14 +55,16 @@ __all__ = [
 _HOMES = {
     "Aggregator": "core.aggregator",
     "Consumer": "core.selection",
-    "ConsumerRow": "questions.endpoints",
+    "ConsumerRow": "questions.consumers",
     "Endpoint": "core.selection",
     "EndpointRow": "questions.endpoints",
     "EndpointStats": "core.stats",
     "IngestReport": "ingest.loop",
     "Kind": "core.selection",
+    "Period": "questions.period",
     "ReadableStore": "stores.contract",
     "Record": "core.record",
+    "Rows": "questions.rows",
     "Rules": "core.aggregator",
     "Store": "stores.contract",
     "TykEndpointStatsError": "errors",

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tyk_endpoint_stats import open_store, parallel
+from tyk_endpoint_stats import open_store
+from tyk_endpoint_stats.ingest import parallel
 
 STORE = ("--store", "sqlite:///stats.db")
 

@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
-from tyk_endpoint_stats import follower, open_sources, open_store
+from tyk_endpoint_stats import open_sources, open_store
 from tyk_endpoint_stats.errors import StoreError, UnknownScheme
+from tyk_endpoint_stats.ingest import follower
 from tyk_endpoint_stats.ingest.follower import Follower
 
 LINE = b'{"path":"/a","api_key":"k","response_code":200,"timestamp":"2026-10-13T10:00:00Z"}\n'

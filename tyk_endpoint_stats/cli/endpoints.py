@@ -1,6 +1,6 @@
 """``endpoints``: the answer in a terminal."""
 
-from datetime import UTC, date
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -126,7 +126,7 @@ def _members(row: "EndpointRow") -> dict[str, Any]:
         "hits": row.hits,
         "success": row.success,
         "error": row.error,
-        "first_hit": None if first_us is None else to_datetime(first_us, row.last_hit.tzinfo or UTC),
+        "first_hit": None if first_us is None else to_datetime(first_us, row.zone),
         "last_hit": row.last_hit,
         "request_time": row.request_time,
         "latency": row.latency,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from tyk_endpoint_stats.cli.escaping import printable
 from tyk_endpoint_stats.ingest.loop import IngestReport
 
-__all__ = ["Progress", "minute_line", "reasons", "report_lines"]
+__all__ = ["Progress", "minute_line", "reasons", "report_lines", "sums"]
 
 _EVERY_S = 0.2
 _MANY_ENDPOINTS = 10_000
@@ -43,11 +43,23 @@ def report_lines(reports: Sequence[IngestReport], rejects_kept: bool) -> Iterato
 
 def minute_line(report: IngestReport) -> str:
     """Where following stands: the sums so far, and how old the newest hit is."""
-    lag = "-"
-    if report.newest_us is not None:
-        lag = f"{time.time() - report.newest_us / 1e6:,.0f} s"
+    seconds = _lag_s(report)
+    lag = "-" if seconds is None else f"{seconds:,.0f} s"
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return f"{now} {_short(report)}, lag {lag}"
+
+
+def sums(report: IngestReport) -> dict[str, int | float | None]:
+    """What ``minute_line`` says, for programs."""
+    lag_s = _lag_s(report)
+    return {
+        "read": report.read,
+        "counted": report.counts.counted,
+        "skipped": sum(report.counts.skipped.values()),
+        "malformed": sum(report.counts.malformed.values()),
+        "duplicate": report.duplicate,
+        "lag_s": None if lag_s is None else round(lag_s, 1),
+    }
 
 
 class Progress:
@@ -77,6 +89,10 @@ class Progress:
         if self._shown and self._next:
             self._stream.write("\r\x1b[2K")
             self._stream.flush()
+
+
+def _lag_s(report: IngestReport) -> float | None:
+    return None if report.newest_us is None else time.time() - report.newest_us / 1e6
 
 
 def _many_paths(report: IngestReport) -> Iterator[str]:

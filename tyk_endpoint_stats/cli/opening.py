@@ -1,10 +1,13 @@
 """Stores and plugins as commands open them: with what there is to say about them on stderr."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 import click
 
 from tyk_endpoint_stats.cli.escaping import printable
+from tyk_endpoint_stats.core.buckets import ALL_DAYS
+from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.opening import open_readable_store, open_sources, open_store
 from tyk_endpoint_stats.plugin_manager import Plugins, load_plugins
@@ -12,6 +15,8 @@ from tyk_endpoint_stats.sources.contract import Source
 from tyk_endpoint_stats.stores.contract import ReadableStore, Retaining, Store
 
 __all__ = [
+    "LOG_WARNINGS",
+    "is_new",
     "plugins_with_warnings",
     "retaining",
     "source_finder",
@@ -23,8 +28,18 @@ __all__ = [
 ]
 
 
+LOG_WARNINGS = "tyk_endpoint_stats.log_warnings"
+"""In click's ``meta`` of a context: whether warnings go to the log, whose lines have a form of their own."""
+
+_log = logging.getLogger(__name__)
+
+
 def warn(text: str) -> None:
-    """A line on stderr."""
+    """A line on stderr, or in the log."""
+    context = click.get_current_context(silent=True)
+    if context is not None and context.meta.get(LOG_WARNINGS):
+        _log.warning("%s", text)
+        return
     click.echo(f"Warning: {printable(text, keep_newlines=False)}", err=True)
 
 
@@ -75,6 +90,16 @@ def store_to_fill(url: str, plugins: Plugins) -> Store:
     store = open_store(url, plugins=plugins)
     _with_warnings(store)
     return store
+
+
+def is_new(store: ReadableStore) -> bool:
+    """Whether nothing was ever counted in this store, as far as that is quickly told.
+
+    Of a store that only reads what others write it is not: its data may be without an end.
+    """
+    if not isinstance(store, Store) or store.sources():
+        return False
+    return not store.read(Selection(ALL_DAYS, distributions=False))
 
 
 def _with_warnings(store: ReadableStore) -> ReadableStore:

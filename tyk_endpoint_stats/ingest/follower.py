@@ -9,8 +9,9 @@ from typing import Self
 
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.errors import SourceError, StoreError
-from tyk_endpoint_stats.ingest.following import follow
+from tyk_endpoint_stats.ingest.following import STORE, follow
 from tyk_endpoint_stats.ingest.loop import IngestReport
+from tyk_endpoint_stats.ingest.watch import Watch
 from tyk_endpoint_stats.sources.contract import Source
 from tyk_endpoint_stats.stores.contract import Store
 
@@ -35,6 +36,7 @@ class Follower:
 
     Attributes:
         problem: what ended the thread, if that was a mistake.
+        watch: how it goes.
 
     Raises:
         PluginError: a name can't be one of a source.
@@ -55,6 +57,7 @@ class Follower:
             with suppress(SourceError):  # it may be there later
                 find(name)
         self.problem: Exception | None = None
+        self.watch = Watch()
         self._stopped = Event()
         self._on_problem = on_problem
         self._on_failure = on_failure
@@ -67,6 +70,7 @@ class Follower:
             on_report=on_report,
             on_problem=on_problem,
             rules=rules,
+            watch=self.watch,
         )
         self._thread = Thread(target=self._run, name="follow", daemon=True)
 
@@ -84,14 +88,17 @@ class Follower:
         try:
             while not self._has_ended():
                 self._stopped.wait(_AGAIN_AFTER_S)
+            self.watch.ended(None)
         except Exception as problem:
             self.problem = problem
+            self.watch.ended("the ingest ended by a mistake in the program")
             self._on_failure()
 
     def _has_ended(self) -> bool:
         try:
             self._follow()
         except StoreError as problem:
+            self.watch.failed(STORE, "the store can't be written to")
             self._on_problem(str(problem))
             return self._stopped.is_set()
         return True

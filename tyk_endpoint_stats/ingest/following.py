@@ -9,10 +9,14 @@ from msgspec import Struct
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.ingest.loop import IngestReport, ingest
+from tyk_endpoint_stats.ingest.watch import Watch
 from tyk_endpoint_stats.sources.contract import Rejected, Source
 from tyk_endpoint_stats.stores.contract import Store
 
-__all__ = ["follow"]
+__all__ = ["STORE", "follow"]
+
+STORE = "the store"
+"""What a ``Watch`` is told of beside sources."""
 
 LINE_EVERY_S = 60.0
 _PAUSE_S = 1.0
@@ -45,6 +49,7 @@ def follow(
     on_problem: Callable[[str], None],
     rules: Rules = Rules(),  # noqa: B008 - frozen
     on_rejected: Callable[[Rejected], None] | None = None,
+    watch: Watch | None = None,
 ) -> IngestReport:
     """Ingest what is there, again and again, until told to stop; what was read by then is merged.
 
@@ -60,6 +65,7 @@ def follow(
         on_problem: called with each new problem, once.
         rules: which records count.
         on_rejected: called with each malformed record once its batch is merged.
+        watch: told how it goes.
 
     Returns:
         The sum of all passes.
@@ -67,6 +73,7 @@ def follow(
     Raises:
         StoreError: the store can't merge.
     """
+    watch = watch or Watch()
     total = IngestReport("all sources")
     followed: dict[str, _Followed] = {}
     problems: set[str] = set()
@@ -79,6 +86,7 @@ def follow(
 
     def report_when_due(*_: Any) -> None:
         nonlocal said
+        watch.moved(total)
         total.seconds = time.monotonic() - began
         if time.monotonic() - said >= LINE_EVERY_S:
             said = time.monotonic()
@@ -108,7 +116,9 @@ def follow(
                 report=total,
                 await_more=False,
             )
+            watch.worked(each.source.label)
         except SourceError as problem:
+            watch.failed(each.source.label, "a source can't be read")
             say_what_is_wrong(problem)
             again_at = time.monotonic() + _AGAIN_AFTER_S
         each.stamp, each.again_at = (None, 0.0) if is_over else (stamp, again_at)
@@ -122,11 +132,15 @@ def follow(
             except SourceError as problem:
                 is_all_there = False
                 say_what_is_wrong(problem)
+        for label in followed.keys() - found.keys():
+            watch.worked(label)  # it is gone, and nobody misses what it would bring
         # The same object for the same label: it remembers what it has found out about its bytes.
         followed = {label: followed.get(label) or _Followed(source) for label, source in found.items()}
         for each in followed.values():
             read_on(each)
             report_when_due()
+        watch.moved(total)
+        watch.worked(STORE)
         if followed and is_all_there and all(each.source.ended for each in followed.values()):
             return total
         if wait(_PAUSE_S):

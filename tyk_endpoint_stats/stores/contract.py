@@ -7,22 +7,20 @@ What is not abstract here is convenience over them, and the same for every store
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date, tzinfo
 from types import TracebackType
 from typing import Self
 
 from msgspec import Struct, field
 
 from tyk_endpoint_stats.core.aggregator import Rules
-from tyk_endpoint_stats.core.batch import Batch, Consumer, ConsumerKey, Counts, Kind, NameSeen
+from tyk_endpoint_stats.core.batch import Batch, Consumer, ConsumerKey, Counts, NameSeen
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.ingest.batch_builder import Limits
 from tyk_endpoint_stats.ingest.loop import IngestReport, ingest
-from tyk_endpoint_stats.questions import endpoints as questions
-from tyk_endpoint_stats.questions.endpoints import ConsumerRow, EndpointRow
+from tyk_endpoint_stats.questions.methods import Questions
 from tyk_endpoint_stats.sources.contract import Rejected, Source
 
 __all__ = [
@@ -92,8 +90,10 @@ class Outline(Struct, frozen=True):
     pruned_before: Instant | None
 
 
-class ReadableStore(ABC):
-    """A store that can be asked. Thread-safe; a context manager; ``close`` may be called twice.
+class ReadableStore(Questions, ABC):
+    """A store that can be asked, by ``read`` or by the questions over it.
+
+    Thread-safe; a context manager; ``close`` may be called twice.
 
     Stores that only read someone else's data implement this and stop here.
 
@@ -110,7 +110,7 @@ class ReadableStore(ABC):
         The whole answer comes from one snapshot. It equals what one aggregator makes of the same records.
 
         Raises:
-            QuarterHoursPruned: a span needs quarter hours of a UTC day that has rows but whose quarter hours were pruned.
+            QuarterHoursPruned: a span needs quarter hours of a UTC day that has rows, and that were pruned.
             EdgeInsideBucket: a span begins or ends inside of what somebody else's data holds as one number.
             AnswerTooLarge: there are more groups than ``selection.max_groups``. It is found out early: no more
                 than those are ever in memory.
@@ -122,43 +122,6 @@ class ReadableStore(ABC):
     @abstractmethod
     def close(self) -> None:
         """Give back what the store holds; running calls end first. Calling it again does nothing."""
-
-    def endpoints(
-        self,
-        consumer: Consumer,
-        first: date,
-        last: date,
-        *,
-        zone: str | tzinfo = UTC,
-        org_id: str | None = None,
-        api_id: str | None = None,
-        distributions: bool = True,
-        max_rows: int | None = None,
-    ) -> list[EndpointRow]:
-        """Which endpoints a consumer called, both days inclusive: ``questions.endpoints`` over this store."""
-        return questions.endpoints(
-            self,
-            consumer,
-            first,
-            last,
-            zone=zone,
-            org_id=org_id,
-            api_id=api_id,
-            distributions=distributions,
-            max_rows=max_rows,
-        )
-
-    def consumers(
-        self,
-        *,
-        kind: Kind | None = None,
-        first: date | None = None,
-        last: date | None = None,
-        zone: str | tzinfo = UTC,
-        org_id: str | None = None,
-    ) -> list[ConsumerRow]:
-        """The consumers seen, busiest first: ``questions.consumers`` over this store."""
-        return questions.consumers(self, kind=kind, first=first, last=last, zone=zone, org_id=org_id)
 
     def __enter__(self) -> Self:
         return self

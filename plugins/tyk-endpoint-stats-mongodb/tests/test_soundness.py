@@ -8,10 +8,10 @@ import pymongo
 import pytest
 from mongo_servers import MongoServer
 from pymongo.collection import Collection
+from tyk_endpoint_stats.core.rows import NO_HIT
 from tyk_endpoint_stats_mongodb.documents import MAXIMA, MINIMA, SUMS, Document
 from tyk_endpoint_stats_mongodb.store import MongoStore, ReplicaSetStore, open_mongodb
 
-from tyk_endpoint_stats.core.rows import NO_HIT
 from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.stores.contract import LookedThrough
 from tyk_endpoint_stats.testing import batch_of, hit

@@ -7,10 +7,10 @@ from operator import itemgetter
 from typing import Any
 
 from msgspec import Struct
-
-from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Width
 from tyk_endpoint_stats.core.rows import NO_HIT, Row
 from tyk_endpoint_stats.core.soundness import day_is_sound
+
+from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Width
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.stores.contract import LookedThrough
 from tyk_endpoint_stats_mongodb.documents import Document
