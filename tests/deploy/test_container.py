@@ -47,7 +47,7 @@ def output(image, volume, *arguments, stdin=b""):
     return out.decode()
 
 
-@pytest.mark.server
+@pytest.mark.system
 @needs_mounts
 def test_it_runs_as_nobody_with_a_root_that_is_never_written_to_and_one_volume(image, volume):
     assert (image.user, image.volumes) == ("10001:10001", ["/data"])
@@ -77,7 +77,7 @@ def test_it_runs_as_nobody_with_a_root_that_is_never_written_to_and_one_volume(i
     assert output(image, volume, "consumers", "--format", "csv").splitlines()[1].startswith('"key","k"')
 
 
-@pytest.mark.server
+@pytest.mark.system
 @needs_mounts
 def test_the_root_can_not_be_written_to_and_only_the_volume_can(image, volume):
     """Or the test before this one would show nothing."""

@@ -121,7 +121,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
     assert exposure < 2, "of 10"
 
 
-@pytest.mark.server
+@pytest.mark.system
 def test_nginx_passes_on_what_its_sample_says(places, running, tmp_path):
     _, systemd = running
     assert heard(systemd) == "READY=1"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.web.nginx import free_port, nginx
 
-pytestmark = pytest.mark.server
+pytestmark = pytest.mark.system
 
 # Without a second try at another connection, by which nginx hides from GETs what a POST would meet.
 CONFIG = """

@@ -254,7 +254,8 @@ class Retaining(ABC):
     def drop(self, before: Instant) -> int:
         """Drop the rows and totals of whole UTC days that end at or before ``before``.
 
-        Positions stay, so nothing is read again.
+        That prunes them as ``prune`` does: late records for that time are merged without quarter hours. Positions
+        stay, so nothing is read again.
 
         Returns:
             How many rows.

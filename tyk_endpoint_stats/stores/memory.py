@@ -12,7 +12,7 @@ from tyk_endpoint_stats.core.batch import Batch, Consumer, ConsumerKey, Counts, 
 from tyk_endpoint_stats.core.day_row import DayRow, compacted_row, merged_rows
 from tyk_endpoint_stats.core.fields import SUMS
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
-from tyk_endpoint_stats.core.packed import count_pieces
+from tyk_endpoint_stats.core.packed import PackedError, count_pieces
 from tyk_endpoint_stats.core.selection import Group, RowKind, Selection, row_kind
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreClosed, StoreError
@@ -185,16 +185,18 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
             places = {consumer: place for place, consumer in enumerate(consumers)}
             batch = Batch(consumers, endpoints)
             for (consumer, endpoint), row in rows.items():
-                one = compacted_row(row)._replace(consumer=places[consumer], endpoint=numbers[endpoint])
-                batch.add_row(one)
+                try:
+                    one = compacted_row(row)
+                except PackedError as problem:
+                    raise StoreError(f"a row is damaged: {problem}; run verify") from problem
+                batch.add_row(one._replace(consumer=places[consumer], endpoint=numbers[endpoint]))
             return batch
 
     def prune(self, before: Instant) -> Pruned:
         """See the contract. Positions are kept: what a source is can't be told from here."""
         with Hold(self._lock):
             self._check_usable()
-            day, known = before // DAY_US, self._pruned_before_day
-            self._pruned_before_day = day if known is None else max(day, known)
+            day = self._pruned_to(before)
             pruned = 0
             for of_day, rows in self._days.items():
                 if of_day < day:
@@ -208,9 +210,15 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
         """See the contract."""
         with Hold(self._lock):
             self._check_usable()
-            gone = [day for day in self._days if day < before // DAY_US]
+            end = self._pruned_to(before)
+            gone = [day for day in self._days if day < end]
             self._changed()
             return sum(len(self._days.pop(day)) for day in gone)
+
+    def _pruned_to(self, before: Instant) -> int:
+        day, known = before // DAY_US, self._pruned_before_day
+        self._pruned_before_day = day if known is None else max(day, known)
+        return day
 
     def forget(self, consumer: Consumer, org_id: str | None = None) -> int:
         """See the contract."""
