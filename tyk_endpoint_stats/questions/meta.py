@@ -1,6 +1,6 @@
 """What can be asked for: from when to when, how finely, of which organisations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Protocol, runtime_checkable
 
@@ -44,7 +44,7 @@ class Meta(Struct, frozen=True, kw_only=True):
 
 class _Outline(Protocol):
     @property
-    def organisations(self) -> Sequence[str]: ...
+    def api_names(self) -> Mapping[tuple[str, str], object]: ...
     @property
     def pruned_before(self) -> Instant | None: ...
 
@@ -73,7 +73,7 @@ def meta(store: Readable, *, zone: str | tzinfo = UTC, org_id: str | None = None
     def moment(instant: Instant | None) -> datetime | None:
         return None if instant is None else to_datetime(instant, zone)
 
-    organisations = None if outline is None else list(outline.organisations)
+    organisations = None if outline is None else sorted({organisation for organisation, _ in outline.api_names})
     return Meta(
         first_hit=moment(stats.first_hit_us),
         counted_to=moment(stats.last_hit_us),
