@@ -143,7 +143,7 @@ def test_the_page_says_what_the_story_is_about(story: MemoryStore, ask_page: Any
     text = text_of(document(ask_page(story, consumer(PARTNER))))
     assert "partner Müller & Söhne 3" in text
     assert "the worst day was 24 November" in text
-    tags = re.findall("(Failing|New|Gone|Slower|Refused|Fewer|More)\s*(/v[12]/[a-z]+)", text)
+    tags = re.findall(r"(Failing|New|Gone|Slower|Refused|Fewer|More)\s*(/v[12]/[a-z]+)", text)
     assert "Failing" in dict(tags)
     assert any(tag == "New" and path.startswith("/v2/") for tag, path in tags)
 
@@ -187,7 +187,7 @@ def test_what_hostile_callers_send_is_text(hostile: MemoryStore, ask_page: Any, 
         assert response.status == 200
         tree = document(response)
         assert not [e for e in tree.iter("script") if e.get("src") is None]
-        assert not [name for e in tree.iter() for name in e.keys() if name.startswith("on") or name == "style"]
+        assert not [name for e in tree.iter() for name in e.attrib if name.startswith("on") or name == "style"]
         assert "49" not in re.findall(r"\{\{.*?\}\}|\b49\b", "".join(tree.find("body").itertext()))
     named = "".join(document(ask_page(hostile, f"/ui/consumers{form}?limit=1000")).find("body").itertext())
     for text in HOSTILE:
