@@ -7,6 +7,7 @@ import pytest
 
 from tyk_endpoint_stats import Consumer
 from tyk_endpoint_stats.core.aggregator import Rules
+from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.parallel import ingest_all
 from tyk_endpoint_stats.sources.files import open_files
 from tyk_endpoint_stats.stores.memory import MemoryStore
@@ -28,7 +29,7 @@ def read(name, **options):
     """The rows of a file, its report, and what is wrong with it."""
     with MemoryStore() as store:
         sources = open_files(f"file://{HERE / name}")
-        ((report, problem),) = ingest_all(store, sources, **options)
+        ((report, problem),) = ingest_all(store, sources, IngestOptions(**options))
         rows = store.endpoints(Consumer.key("7f3c3ca87376cabe"), DAY, DAY)
         assert report.read == report.counts.read
         return {tuple(getattr(row, each) for each in STATISTICS) for row in rows}, report, problem
