@@ -167,6 +167,23 @@ def test_rows_come_in_any_order_and_as_many_as_are_wanted(store):
         store.endpoints(sort="hit")
 
 
+def test_a_part_of_rows_is_rows(store):
+    rows = store.endpoints(first=DAY, last=DAY, compare="previous")
+    some = rows[:2]
+    assert some == list(rows)[:2]
+    assert some.columns == rows.columns
+    assert (some.total.hits, some.total_rows, some[-1].path) == (5, 2, "/b")
+    assert len(some.to_pandas()) == 2
+
+
+def test_text_is_looked_for_in_ids_and_names_and_in_nothing_else(store):
+    assert [row.path for row in store.endpoints(q="/B")] == ["/b"]
+    assert len(store.endpoints(q="API-")) == 3
+    assert store.consumers(q="key") == [], "what kind a consumer is, is no name of it"
+    assert store.apis(q="3") == [], "nor is how many endpoints there are"
+    assert [row.id for row in store.consumers(q="K1")] == ["k1"]
+
+
 def test_more_rows_than_are_allowed_are_an_error_and_a_limit_is_none(store):
     with pytest.raises(AnswerTooLarge, match="more than 2 rows"):
         store.endpoints(max_rows=2)
