@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 from msgspec import structs
 
 from tyk_endpoint_stats import Record, open_store
-from tyk_endpoint_stats.testing import hit, plain_hits
+from tyk_endpoint_stats.core.batch import EVERYONE
+from tyk_endpoint_stats.core.record import Latency
+from tyk_endpoint_stats.testing import batch_of, hit, plain_hits
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 from tyk_endpoint_stats.testing.plain import Hit, plain_state
 from tyk_endpoint_stats.web.messages import Request
@@ -22,11 +24,12 @@ ZONES = ("UTC", "Asia/Kolkata", "America/St_Johns")
 DAYS = 40
 FIRST, LAST = date(2020, 10, 15), date(2020, 11, 12)
 TOKEN, BOUND = "of-all-0123456789", "of-one-0123456789"
+_LATENCIES = [0, 3, 17, 54, 300, 4_000]
 NOW = datetime(2020, 11, 20, 12, tzinfo=UTC)
 
 
 def some_records(seed: int = 14, count: int = 350) -> list[Record]:
-    """Of two organisations; each has a key or a client, so that a hit is one hit of one consumer."""
+    """Of two organisations; with a key, with a client, with both and with none of them."""
     chosen = random.Random(seed)
     return [
         structs.replace(
@@ -34,9 +37,10 @@ def some_records(seed: int = 14, count: int = 350) -> list[Record]:
                 FIRST_DAY + chosen.randrange(DAYS),
                 chosen.randrange(86_400),
                 code=chosen.choice([200, 200, 200, 201, 304, 404, 429, 500, 503]),
-                latency_ms=chosen.choice([0, 3, 17, 54, 300, 4_000]),
-                api_key=(key := chosen.choice(["", "k1", "k2", "K3", "k/4"])),
-                oauth_id="" if key else chosen.choice(["c1", "k1"]),
+                latency_ms=chosen.choice(_LATENCIES),
+                api_key=chosen.choice(["", "k1", "k2", "K3", "k/4"]),
+                oauth_id=chosen.choice(["", "c1", "k1"]),
+                latency=None if chosen.random() < 0.1 else Latency(chosen.choice(_LATENCIES), chosen.randrange(99)),
                 alias=chosen.choice(["", "Ann", "Müller & Söhne"]),
                 path=chosen.choice(["/get", "/GET", "/a b/ü", "/orders/{id}", "=1+1"]),
             ),
@@ -54,8 +58,12 @@ class Usage:
     def __init__(self, url: str, zone: str = "UTC", **settings: Any) -> None:
         records = some_records()
         self.store = open_store(url)
-        self.store.ingest(records)
-        self.hits = plain_hits(records)
+        self.store.merge(batch_of(records))
+        hits = plain_hits(records)
+        self.hits = [one for one in hits if one.kind == EVERYONE]
+        """Every request once."""
+        self.of_consumers = [one for one in hits if one.kind != EVERYONE]
+        """Each request once for every consumer that it has."""
         self.zone = ZoneInfo(zone)
         tokens = Tokens([TOKEN, Token(BOUND, "org-1")])
         self.settings = Settings(tokens=tokens, zone=self.zone, now=lambda: NOW, **settings)
@@ -82,11 +90,14 @@ class Usage:
     def stamp(self, text: str) -> float:
         return datetime.fromisoformat(text).timestamp()
 
-    def within(self, first: date = FIRST, last: date = LAST, **wanted: Any) -> list[Hit]:
+    def within(
+        self, first: date = FIRST, last: date = LAST, *, consumers: bool = False, **wanted: Any
+    ) -> list[Hit]:
         """The hits of local days, both inclusive, whose members are as wanted."""
+        consumers = consumers or "kind" in wanted or "consumer_id" in wanted
         return [
             one
-            for one in self.hits
+            for one in (self.of_consumers if consumers else self.hits)
             if first <= self.local(one).date() <= last
             and all(getattr(one, name) == value for name, value in wanted.items())
         ]
@@ -96,7 +107,11 @@ class Usage:
 
     def alias_of(self, kind: str, consumer_id: str) -> str:
         """The newest alias over all time."""
-        seen = [(one.at_us, one.alias) for one in self.hits if (one.kind, one.consumer_id) == (kind, consumer_id)]
+        seen = [
+            (one.at_us, one.alias)
+            for one in self.of_consumers
+            if (one.kind, one.consumer_id) == (kind, consumer_id)
+        ]
         return max(((at, alias) for at, alias in seen if alias), default=(0, ""))[1]
 
     def v1_numbers(self, hits: list[Hit]) -> dict[str, Any]:
@@ -105,6 +120,7 @@ class Usage:
         for one in sorted(hits, key=lambda one: one.code):
             codes[str(one.code)] += 1
         state = plain_state(hits) if hits else None
+        timed = [one for one in hits if one.latency_ms is not None]
         times = sorted(one.at_us for one in hits)
         return {
             "hits": len(hits),
@@ -115,12 +131,12 @@ class Usage:
             "first_hit": self.text(times[0]) if hits else None,
             "last_hit": self.text(times[-1]) if hits else None,
             "request_time": _mean([one.request_time_ms for one in hits]),
-            "latency": _mean([one.latency_ms for one in hits]),
-            "upstream_latency": _mean([one.upstream_latency_ms for one in hits]),
-            "min_latency": _minimum([(one.code, one.latency_ms) for one in hits]),
-            "max_latency": max((one.latency_ms for one in hits), default=None),
-            "min_upstream_latency": _minimum([(one.code, one.upstream_latency_ms) for one in hits]),
-            "max_upstream_latency": max((one.upstream_latency_ms for one in hits), default=None),
+            "latency": _mean([one.latency_ms for one in timed]),
+            "upstream_latency": _mean([one.upstream_latency_ms for one in timed]),
+            "min_latency": _minimum([(one.code, one.latency_ms) for one in timed]),
+            "max_latency": max((one.latency_ms for one in timed), default=None),
+            "min_upstream_latency": _minimum([(one.code, one.upstream_latency_ms) for one in timed]),
+            "max_upstream_latency": max((one.upstream_latency_ms for one in timed), default=None),
             **{f"p{n}": _rounded(state.latency_percentile_ms(n)) if state else None for n in (50, 95, 99)},
             "codes": dict(codes),
         }
@@ -151,13 +167,13 @@ def grouped(hits: list[Hit], *names: str) -> dict[tuple[str, ...], list[Hit]]:
     return groups
 
 
-def _mean(values: list[int]) -> int | float | None:
+def _mean(values: list[Any]) -> int | float | None:
     if not values:
         return None
     return sum(values) // len(values) if sum(values) % len(values) == 0 else sum(values) / len(values)
 
 
-def _minimum(pairs: list[tuple[int, int]]) -> int | None:
+def _minimum(pairs: list[tuple[int, Any]]) -> int | None:
     return min(
         (value for code, value in pairs if code < 400), default=min((value for _, value in pairs), default=None)
     )

@@ -44,7 +44,10 @@ def digest(text):
             "/v1/pairs?sort=-p95&limit=10&fields=hits,p95&status=5xx&compare=previous&format=csv&kind=key",
             "/v1/pairs?sort=-p95&limit=10&fields=hits,p95&status=5xx&compare=previous&format=csv&kind=key",
         ),
-        ("/v1/pairs?sort=secret&limit=secret&fields=secret&status=secret&zone=secret&q=x&cursor=y", "/v1/pairs?..."),
+        (
+            "/v1/pairs?sort=secret&limit=secret&fields=secret&status=secret&zone=secret&q=x&cursor=y",
+            "/v1/pairs?...",
+        ),
         ("/v1/pairs?from=secret&to=2020-10-01T00:00:00Z&compare=a..b", "/v1/pairs?to=2020-10-01T00:00:00Z..."),
         ("/v1/totals?limit=5&limit=5", "/v1/totals?..."),
         ("/\x1b[31m\r\nGET", "/" + digest("\x1b[31m\r\nGET")),

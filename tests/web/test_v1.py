@@ -18,6 +18,7 @@ RESOURCES = {
     "apis": ("api_id",),
     "pairs": ("kind", "id", "api_id", "path"),
 }
+OF_CONSUMERS = ("consumers", "pairs")
 MEMBERS = {"kind": "kind", "id": "consumer_id", "api_id": "api_id", "path": "path"}
 
 
@@ -74,7 +75,7 @@ FILTERS = {
 @pytest.mark.parametrize("query", FILTERS)
 @pytest.mark.parametrize("resource", RESOURCES)
 def test_rows(usage, resource, query):
-    hits = usage.within(**FILTERS[query])
+    hits = usage.within(consumers=resource in OF_CONSUMERS, **FILTERS[query])
     found = usage.body(f"/v1/{resource}?{Q}&{query}&limit=1000")
     wanted = wanted_rows(usage, resource, hits)
     assert {ids_of(row, resource): row for row in found["data"]} == wanted
@@ -88,7 +89,8 @@ def test_rows(usage, resource, query):
 def test_a_bound_token_counts_its_own(usage):
     for resource in RESOURCES:
         found = usage.body(f"/v1/{resource}?{Q}", BOUND)
-        assert found["total"]["hits"] == len(usage.within(org_id="org-1"))
+        mine = usage.within(consumers=resource in OF_CONSUMERS, org_id="org-1")
+        assert found["total"]["hits"] == len(mine)
         mine = [one for one in usage.hits if one.org_id == "org-1"]
         assert found["counted_to"] == usage.text(max(one.at_us for one in mine))
 
@@ -136,7 +138,7 @@ def test_series(usage, interval, query):
 @pytest.mark.parametrize("by", ["endpoint", "consumer", "api"])
 def test_series_of_the_busiest_and_of_the_others(usage, by):
     names = {"endpoint": ("api_id", "path"), "consumer": ("kind", "id"), "api": ("api_id",)}[by]
-    hits = usage.within()
+    hits = usage.within(consumers=by == "consumer")
     groups = grouped(hits, *(MEMBERS[name] for name in names))
     busiest = sorted(groups, key=lambda ids: (-len(groups[ids]), ids))[:2]
     found = usage.body(f"/v1/series?{Q}&by={by}&top=2")
@@ -164,8 +166,9 @@ def test_series_of_the_busiest_and_of_the_others(usage, by):
 )
 @pytest.mark.parametrize("resource", RESOURCES)
 def test_rows_compared(usage, resource, compare, first, last):
-    now = wanted_rows(usage, resource, usage.within(api_id="api-1"))
-    before = wanted_rows(usage, resource, usage.within(first, last, api_id="api-1"))
+    of = resource in OF_CONSUMERS
+    now = wanted_rows(usage, resource, usage.within(consumers=of, api_id="api-1"))
+    before = wanted_rows(usage, resource, usage.within(first, last, consumers=of, api_id="api-1"))
     found = usage.body(f"/v1/{resource}?{Q}&api_id=api-1&compare={compare}&limit=1000")
     nothing = usage.v1_numbers([])
     wanted = {}
@@ -195,7 +198,7 @@ def test_rows_compared(usage, resource, compare, first, last):
     ],
 )
 def test_rows_are_chosen_by_text_and_by_status(plain, query, keeps):
-    wanted = {ids for ids, row in wanted_rows(plain, "pairs", plain.within()).items() if keeps(row)}
+    wanted = {ids for ids, row in wanted_rows(plain, "pairs", plain.within(consumers=True)).items() if keeps(row)}
     found = plain.body(f"/v1/pairs?{Q}&{query}&limit=1000")
     assert {ids_of(row, "pairs") for row in found["data"]} == wanted
     assert wanted

@@ -4,6 +4,7 @@ import gzip
 import http.client
 import json
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec import structs
@@ -15,6 +16,7 @@ from tyk_endpoint_stats.web.messages import Request
 from tyk_endpoint_stats.web.response_cache import ResponseCache
 from tyk_endpoint_stats.web.routes import respond
 
+KOLKATA = ZoneInfo("Asia/Kolkata")
 TARGET = "/v1/pairs?from=2020-10-15&to=2020-11-12"
 
 
@@ -63,9 +65,13 @@ def test_a_tag_moves_with_the_days_that_it_stands_for(usage):
     assert usage.response("/v1/totals", if_none_match=today).status == 200
 
 
-def test_another_process_has_other_tags(usage):
-    """Versions of a store may begin anew with it: nobody may be told that an old answer still holds."""
+def test_another_store_has_other_tags_and_another_server_of_this_one_has_not(usage):
     assert tag_of(usage.response(TARGET)) != tag_of(Usage("memory://").response(TARGET))
+    first = tag_of(usage.response(TARGET))
+    usage.settings = structs.replace(usage.settings, page_size=50)
+    assert tag_of(usage.response(TARGET)) == first
+    usage.settings = structs.replace(usage.settings, zone=KOLKATA)
+    assert tag_of(usage.response(TARGET)) != first
 
 
 def test_a_store_that_has_no_version_has_no_tag(usage):

@@ -130,7 +130,7 @@ def _answer_of(name: str, row_type: type[Measures], ask: Ask) -> Callable[[Call]
 
 def _meta(call: Call) -> Response:
     zone = read_zone(read_values(call), call.settings)
-    tag = _tag(call, "json")
+    tag = _tag(call, "json", Period(0, 0, zone))
     if tag is not None and is_current(call.request, tag):
         return not_modified(tag)
     found = meta(call.store, zone=zone, org_id=call.org_id).to_dict()
@@ -140,9 +140,9 @@ def _meta(call: Call) -> Response:
 
 def _tag(call: Call, form: str, *periods: Period | None) -> str | None:
     """Of a period that moves with the clock the tag moves, too."""
-    when = [period and (period.start, period.end) for period in periods]
+    when = [period and (period.start, period.end, str(period.zone)) for period in periods]
     gzip = accepts_gzip(call.request)
-    return entity_tag(call.store, call.settings.nonce, call.org_id, call.request.target, form, gzip, when)
+    return entity_tag(call.store, call.org_id, call.request.target, form, gzip, when)
 
 
 def _json(call: Call, query: V1Query, rows: Rows[Any], following: str | None) -> bytes:

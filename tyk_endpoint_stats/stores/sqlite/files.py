@@ -119,8 +119,8 @@ def warnings_of(path: Path, version: str) -> list[str]:
         written = ""
     if _changes_in(version) < _changes_in(written):
         warnings.append(
-            f"{path} lacks the last {_changes_in(written) - _changes_in(version):,} of {_changes_in(written):,} changes: "
-            f"{path.name}-wal was lost, or the file was restored from a backup"
+            f"{path} lacks the last {_changes_in(written) - _changes_in(version):,} of {_changes_in(written):,} "
+            f"changes: {path.name}-wal was lost, or the file was restored from a backup"
         )
     return warnings
 

@@ -149,17 +149,13 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
 
     def prune(self, before: Instant) -> Pruned:
         """See the contract. Positions are kept: whether a file can come back can't be told from here."""
-        before_day = before // DAY_US
         with self._writing() as connection:
-            connection.execute(
-                "UPDATE history SET pruned_before_day = max(?1, ifnull(pruned_before_day, ?1))", (before_day,)
-            )
-            return Pruned(rows=prune_before(connection, before_day))
+            return Pruned(rows=prune_before(connection, _pruned_to(connection, before)))
 
     def drop(self, before: Instant) -> int:
         """See the contract."""
         with self._writing() as connection:
-            return drop_before(connection, before // DAY_US)
+            return drop_before(connection, _pruned_to(connection, before))
 
     def forget(self, consumer: Consumer, org_id: str | None = None) -> int:
         """See the contract. The bytes may stay in free pages of the file until it is vacuumed."""
@@ -318,6 +314,13 @@ def _version(connection: sqlite3.Connection) -> str:
 
 def _pruned_before_day(connection: sqlite3.Connection) -> int | None:
     day: int | None = connection.execute("SELECT pruned_before_day FROM history").fetchone()[0]
+    return day
+
+
+def _pruned_to(connection: sqlite3.Connection, before: Instant) -> int:
+    """Remember that earlier days were pruned; the first day that was not."""
+    day = before // DAY_US
+    connection.execute("UPDATE history SET pruned_before_day = max(?1, ifnull(pruned_before_day, ?1))", (day,))
     return day
 
 
