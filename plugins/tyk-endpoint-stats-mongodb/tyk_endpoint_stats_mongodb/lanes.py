@@ -129,7 +129,7 @@ class Lanes:
         """
         while True:
             lanes = list(self._layout.lanes.find())
-            is_open = [lane["_id"] for lane in lanes if lane["state"] != DONE]
+            is_open = [lane["_id"] for lane in lanes if lane["state"] == INTENT]
             if not is_open:
                 return {lane["_id"]: lane["seq"] for lane in lanes}
             for number in is_open:
