@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.core.stats import EndpointStats
     from tyk_endpoint_stats.errors import TykEndpointStatsError
     from tyk_endpoint_stats.hookspecs import hookimpl
-    from tyk_endpoint_stats.ingest.loop import IngestReport
+    from tyk_endpoint_stats.ingest.options import IngestOptions
+    from tyk_endpoint_stats.ingest.report import IngestReport
     from tyk_endpoint_stats.opening import open_sources, open_store
-    from tyk_endpoint_stats.questions.endpoints import ConsumerRow, EndpointRow
+    from tyk_endpoint_stats.questions.consumers import ConsumerRow
+    from tyk_endpoint_stats.questions.endpoints import EndpointRow
+    from tyk_endpoint_stats.questions.period import Period
+    from tyk_endpoint_stats.questions.rows import Rows
     from tyk_endpoint_stats.sources.files import read_records
     from tyk_endpoint_stats.stores.contract import ReadableStore, Store
 
@@ -34,10 +38,13 @@ __all__ = [
     "Endpoint",
     "EndpointRow",
     "EndpointStats",
+    "IngestOptions",
     "IngestReport",
     "Kind",
+    "Period",
     "ReadableStore",
     "Record",
+    "Rows",
     "Rules",
     "Store",
     "TykEndpointStatsError",
@@ -50,14 +57,17 @@ __all__ = [
 _HOMES = {
     "Aggregator": "core.aggregator",
     "Consumer": "core.selection",
-    "ConsumerRow": "questions.endpoints",
+    "ConsumerRow": "questions.consumers",
     "Endpoint": "core.selection",
     "EndpointRow": "questions.endpoints",
     "EndpointStats": "core.stats",
-    "IngestReport": "ingest.loop",
+    "IngestOptions": "ingest.options",
+    "IngestReport": "ingest.report",
     "Kind": "core.selection",
+    "Period": "questions.period",
     "ReadableStore": "stores.contract",
     "Record": "core.record",
+    "Rows": "questions.rows",
     "Rules": "core.aggregator",
     "Store": "stores.contract",
     "TykEndpointStatsError": "errors",

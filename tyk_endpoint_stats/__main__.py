@@ -1,5 +1,8 @@
 """``python -m tyk_endpoint_stats``: the same program as ``tyk-endpoint-stats``."""
 
+from functools import partial
+
+from tyk_endpoint_stats.cli.process import run
 from tyk_endpoint_stats.cli.program import program
 
 __all__ = ["main"]
@@ -7,7 +10,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line; never returns."""
-    program(prog_name="tyk-endpoint-stats")
+    run(partial(program, prog_name="tyk-endpoint-stats"))
 
 
 if __name__ == "__main__":

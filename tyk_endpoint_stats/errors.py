@@ -88,7 +88,8 @@ class QuarterHoursPruned(StoreError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the range has an edge inside a UTC day whose quarter hours were pruned; ask for whole UTC days of that time"
+            "the range has an edge inside a UTC day whose quarter hours were pruned; "
+            "ask for whole UTC days of that time"
         )
 
 

@@ -87,7 +87,10 @@ def _find(url: str, provided: dict[str, Provided], what: str) -> Provided:
     scheme, separator, _ = url.partition("://")
     if not separator:
         examples = ", ".join(entry.type.example for entry in provided.values())
-        raise PluginError(f"{mask_url(url)!r} is no {what} URL; for example: {examples}")
+        message = f"{mask_url(url)!r} is no {what} URL; for example: {examples}"
+        if what == "store" and "sqlite" in provided and url:
+            message += f". Did you mean 'sqlite:///{mask_url(url)}'?"
+        raise PluginError(message)
     if scheme in provided:
         return provided[scheme]
     message = f"scheme {scheme!r} is not known as a {what}; known: {', '.join(sorted(provided))}"

@@ -1,6 +1,7 @@
 """``serve``: what it prints answers, tokens, errors."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -23,7 +24,7 @@ def serving(folder, *arguments, **environment):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment or None,
+        env={**os.environ, **environment},
     )
     try:
         first = program.stdout.readline()

@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
-from tyk_endpoint_stats import follower, open_sources, open_store
+from tyk_endpoint_stats import open_sources, open_store
 from tyk_endpoint_stats.errors import StoreError, UnknownScheme
+from tyk_endpoint_stats.ingest import follower
 from tyk_endpoint_stats.ingest.follower import Follower
 
 LINE = b'{"path":"/a","api_key":"k","response_code":200,"timestamp":"2026-10-13T10:00:00Z"}\n'
@@ -64,7 +65,7 @@ def test_it_can_be_left_at_once(store, file):
 
 def test_a_store_that_can_not_merge_is_tried_again(store, file, monkeypatch):
     """The broken twin is a thread that ends with the first error: nothing would ever be counted."""
-    monkeypatch.setattr(follower, "_AGAIN_AFTER_S", 0.01)
+    monkeypatch.setattr(follower, "_STORE_AGAIN_AFTER_S", 0.01)
     problems, counted, real = [], threading.Event(), store.merge
 
     def merge(batch):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import assert_type
+from typing import Any, assert_type
 
 from tyk_endpoint_stats import (
     Aggregator,
@@ -11,8 +11,10 @@ from tyk_endpoint_stats import (
     EndpointRow,
     IngestReport,
     Kind,
+    Period,
     ReadableStore,
     Record,
+    Rows,
     Rules,
     Store,
     TykEndpointStatsError,
@@ -41,13 +43,20 @@ def ask() -> None:
         assert_type(store, Store)
         assert_type(store.ingest(read_records("analytics.jsonl")), IngestReport)
         rows = store.endpoints(Consumer.key("k"), date(2020, 10, 13), date(2020, 10, 14), zone="Asia/Kolkata")
-        assert_type(rows, list[EndpointRow])
+        assert_type(rows, Rows[EndpointRow])
         for row in rows:
-            assert_type(row.latency, int | float)
-            assert_type(row.last_hit, datetime)
+            assert_type(row.latency, int | float | None)
+            assert_type(row.last_hit, datetime | None)
+            assert_type(row.p95, int | float | None)
+            assert_type(row.codes, dict[int, int] | None)
+            assert_type(row.to_dict(), dict[str, Any])
             assert_type(row.stats.codes, dict[int, int])
             assert_type(row.stats.latency_percentile_ms(95), float | None)
-        assert_type(store.consumers(kind=Kind.OAUTH), list[ConsumerRow])
+        assert_type(store.consumers(kind=Kind.OAUTH), Rows[ConsumerRow])
+        assert_type(rows.total, EndpointStats)
+        assert_type(store.series(datetime(2020, 10, 13, 12), interval="1h", compare="previous")[0].start, datetime)
+        assert_type(store.totals(consumer=Consumer.oauth_client("c"), compare=(date.min, date.max)).gone, bool)
+        assert_type(Period.of(date(2020, 10, 1)).previous(), Period)
 
 
 def count() -> Batch:

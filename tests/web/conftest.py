@@ -17,6 +17,7 @@ from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.web.connection import Limits
 from tyk_endpoint_stats.web.messages import Request
+from tyk_endpoint_stats.web.operations import Operations
 from tyk_endpoint_stats.web.routes import respond
 from tyk_endpoint_stats.web.server import Server, make_server
 from tyk_endpoint_stats.web.settings import Settings
@@ -36,9 +37,15 @@ def memory_store(records: list[dict[str, Any]]) -> MemoryStore:
 
 
 @contextmanager
-def running(store: Any, settings: Settings, **limits: Any) -> Iterator[Server]:
+def running(
+    store: Any,
+    settings: Settings,
+    operations: Operations = Operations(),  # noqa: B008 - frozen
+    **limits: Any,
+) -> Iterator[Server]:
     """A server on a free port; it must be gone, threads and all, when the block ends."""
-    with make_server(store, settings=settings, port=0, limits=Limits(**limits)) as server:
+    made = make_server(store, settings=settings, port=0, limits=Limits(**limits), operations=operations)
+    with made as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
@@ -123,6 +130,13 @@ def serve() -> Iterator[Any]:
     """``serve(store, settings, **limits)``: a server on a free port that ends with the test."""
     with ExitStack() as stack:
         yield lambda store, settings, **limits: stack.enter_context(running(store, settings, **limits))
+
+
+@pytest.fixture
+def serve_operations() -> Iterator[Any]:
+    """``serve_operations(store, settings, operations)``: like ``serve``, with something to say of the process."""
+    with ExitStack() as stack:
+        yield lambda store, settings, operations: stack.enter_context(running(store, settings, operations))
 
 
 @pytest.fixture

@@ -50,15 +50,22 @@ def test_page_size_is_a_setting(paged, ask):
     assert (len(answer["data"]), answer["pages"]) == (1, 2)
 
 
-@pytest.mark.parametrize("query", ["", "?p=1", "?p=0", "?api_id=api-1"])
-def test_an_answer_of_more_rows_than_the_server_gives_is_refused_and_a_page_of_it_too(paged, ask, query):
+@pytest.mark.parametrize("query", ["", "?p=-1", "?p=0", "?api_id=api-1"])
+def test_an_answer_of_more_rows_than_the_server_gives_is_refused(paged, ask, query):
     assert message(ask(paged, f"{K}/k/{DAYS}{query}", max_rows=24), 400) == (
-        "The answer has more than 24 rows, which is as much as this server gives: ask for fewer days, or for one "
-        "API by ?api_id="
+        "The answer has more than 24 rows, which is as much as this server gives: ask for fewer days, for one "
+        "API by ?api_id=, or for a page at a time"
     )
     answer = ask(paged, f"{K}/k/{DAYS}{query}", max_rows=25)
     assert answer == ask(paged, f"{K}/k/{DAYS}{query}", max_rows=None)
     assert answer.status == 200
+
+
+def test_a_page_is_given_however_many_rows_there_are_in_all(paged, ask):
+    for page in (1, 2, 3, 4):
+        query = f"{K}/k/{DAYS}?p={page}"
+        assert ask(paged, query, max_rows=1) == ask(paged, query, max_rows=None)
+    assert len(rows(ask(paged, f"{K}/k/{DAYS}?p=1", max_rows=1))) == 10
 
 
 def test_rows_with_paths_of_extreme_length_are_refused_before_there_are_so_many(make_store, make_record, ask):

@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from io import StringIO
 from typing import Any, TextIO
 from unicodedata import east_asian_width
 
@@ -50,7 +51,9 @@ def write_rows(rows: Sequence[Row], members: Sequence[str], columns: Sequence[Co
             out.write(line + "\n")
         return
     if form == "csv":
-        _write_csv(rows, members, out)
+        text = _csv_text(rows, members)
+        _refuse_what_can_not_be_written(text, out)
+        out.write(text)
         return
     from msgspec import json
 
@@ -86,12 +89,25 @@ def table_lines(rows: Iterable[Row], columns: Sequence[Column], width: int | Non
     return lines
 
 
-def _write_csv(rows: Sequence[Row], members: Sequence[str], out: TextIO) -> None:
+def _csv_text(rows: Sequence[Row], members: Sequence[str]) -> str:
+    out = StringIO()
     # Every text in quotes: with minimal quoting a lone CR would stand bare and end the row.
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(members)
     for row in rows:
         writer.writerow([csv_cell(_flat(row[name])) for name in members])
+    return out.getvalue()
+
+
+def _refuse_what_can_not_be_written(text: str, out: TextIO) -> None:
+    """A table may show a character by its number, but a program would take that for the text itself."""
+    try:
+        text.encode(out.encoding or "utf-8")
+    except UnicodeEncodeError as problem:
+        raise click.ClickException(
+            f"the answer has characters that {out.encoding} can't write; "
+            "set PYTHONIOENCODING=utf-8, or ask for --format json"
+        ) from problem
 
 
 def _plain(value: Any) -> Any:

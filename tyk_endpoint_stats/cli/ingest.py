@@ -16,14 +16,14 @@ from tyk_endpoint_stats.errors import SourceError
 
 if TYPE_CHECKING:
     from tyk_endpoint_stats.core.aggregator import Rules
-    from tyk_endpoint_stats.ingest.loop import IngestReport
-    from tyk_endpoint_stats.plugin_manager import Plugins
+    from tyk_endpoint_stats.ingest.options import OnRejected
+    from tyk_endpoint_stats.ingest.report import IngestReport
     from tyk_endpoint_stats.sources.contract import Rejected, Source
     from tyk_endpoint_stats.stores.contract import Store
 
 __all__ = ["ingest"]
 
-OnRejected = Callable[["Rejected"], None]
+Find = Callable[[str], Sequence["Source"]]
 
 
 @click.command(
@@ -39,7 +39,8 @@ Examples:
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    help="Processes that decode and aggregate; as many as there are cores by default.",
+    help="Processes that decode and aggregate; by default as many as there are processors that may be used: in a "
+    "container, those of its quota.",
 )
 @click.option("--follow", is_flag=True, help="Read on as the sources grow, until Ctrl-C or SIGTERM.")
 @click.option("--peek", is_flag=True, help="Count what waits in sources that reading empties, and take nothing.")
@@ -74,7 +75,7 @@ def ingest(
     first bytes, not in its name. Run it again on the same, a renamed, compressed or grown file, and
     nothing is counted twice.
     """
-    from tyk_endpoint_stats.cli.opening import plugins_with_warnings, store_to_fill
+    from tyk_endpoint_stats.cli.opening import plugins_with_warnings, source_finder, store_to_fill
     from tyk_endpoint_stats.cli.peek import show_waiting
 
     if peek and follow:
@@ -84,59 +85,88 @@ def ingest(
             raise click.exceptions.Exit(1)
         return
     plugins = plugins_with_warnings()
-    with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
-        if follow:
-            _follow(store, sources, plugins, rules, on_rejected)
+    find = source_finder(plugins)
+    # Before the store is made: a typo in a file's name leaves nothing behind.
+    if follow:
+        if not _is_there(sources, find):
             return
-        failed = _once(store, sources, plugins, rules, on_rejected, on_error == "fail", jobs)
-    if failed:
+        with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
+            _follow(store, sources, find, rules, on_rejected)
+        return
+    found, problems = _found(sources, find)
+    fail_fast = on_error == "fail"
+    if problems and (fail_fast or not found):
+        raise click.exceptions.Exit(1)
+    with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
+        all_well = _once(store, found, rules, on_rejected, fail_fast, jobs)
+    if problems or not all_well:
         raise click.exceptions.Exit(1)
 
 
-def _once(
-    store: "Store",
-    names: Sequence[str],
-    plugins: "Plugins",
-    rules: "Rules",
-    on_rejected: OnRejected | None,
-    fail_fast: bool,
-    jobs: int | None,
-) -> bool:
-    """Ingest every source to its end; whether something went wrong."""
-    from tyk_endpoint_stats.cli.ingest_report import Progress, report_lines
-    from tyk_endpoint_stats.cli.opening import source_finder
-    from tyk_endpoint_stats.cli.stopping import stop_on_signal
-    from tyk_endpoint_stats.ingest.parallel import ingest_all
-
-    reports: list[IngestReport] = []
-    problems: list[str] = []
+def _found(names: Sequence[str], find: Find) -> tuple[list["Source"], list[str]]:
+    """The sources of all names, and what is wrong with the others, which is shown."""
     sources: list[Source] = []
-    find = source_finder(plugins)
+    problems: list[str] = []
     for name in names:
         try:
             sources += find(name)
         except SourceError as problem:
             problems.append(str(problem))
             click.echo(f"Error: {printable(problems[-1])}", err=True)
-    if problems and fail_fast:
-        return True
+    return sources, problems
+
+
+def _is_there(names: Sequence[str], find: Find) -> bool:
+    """Wait until one of the sources is there; ``False``: somebody said stop before."""
+    from tyk_endpoint_stats.cli.stopping import stop_on_signal
+
+    said: set[str] = set()
+    with stop_on_signal() as stopped:
+        while True:
+            for name in names:
+                try:
+                    if find(name):
+                        return True
+                except SourceError as problem:
+                    if str(problem) not in said:
+                        said.add(str(problem))
+                        click.echo(f"Waiting: {printable(str(problem))}", err=True)
+            if stopped.wait(1.0):
+                return False
+
+
+def _once(
+    store: "Store",
+    sources: Sequence["Source"],
+    rules: "Rules",
+    on_rejected: "OnRejected | None",
+    fail_fast: bool,
+    jobs: int | None,
+) -> bool:
+    """Ingest every source to its end; whether all went well."""
+    from tyk_endpoint_stats.cli.ingest_report import Progress, report_lines
+    from tyk_endpoint_stats.cli.stopping import stop_on_signal
+    from tyk_endpoint_stats.ingest.options import IngestOptions
+    from tyk_endpoint_stats.ingest.parallel import ingest_all
+    from tyk_endpoint_stats.ingest.processors import usable_processors
+
+    reports: list[IngestReport] = []
+    all_well = True
     progress = Progress()
     with stop_on_signal() as stopped:
-        for report, found in ingest_all(
-            store,
-            sources,
-            jobs=jobs or os.cpu_count() or 1,
+        options = IngestOptions(
             rules=rules,
             fail_on_malformed=fail_fast,
             on_rejected=on_rejected,
             on_progress=progress.show,
             stop=stopped.is_set,
-        ):
+        )
+        for report, found in ingest_all(store, sources, options, jobs=jobs or usable_processors()):
             reports.append(report)
             if found is not None:
                 progress.clear()
-                problems.append(str(found))
-                click.echo(f"Error: {printable(problems[-1])}", err=True)
+                all_well = False
+                click.echo(f"Error: {printable(str(found))}", err=True)
                 if fail_fast:
                     break
     progress.clear()
@@ -144,48 +174,51 @@ def _once(
         click.echo(line)
     if stopped.is_set():
         click.echo("Stopped before the end; run it again to go on from here.", err=True)
-    return bool(problems) or stopped.is_set()
+    return all_well and not stopped.is_set()
 
 
 def _follow(
     store: "Store",
     names: Sequence[str],
-    plugins: "Plugins",
+    find: Find,
     rules: "Rules",
-    on_rejected: OnRejected | None,
+    on_rejected: "OnRejected | None",
 ) -> None:
     from tyk_endpoint_stats.cli.ingest_report import minute_line, report_lines
-    from tyk_endpoint_stats.cli.opening import source_finder
     from tyk_endpoint_stats.cli.stopping import stop_on_signal
-    from tyk_endpoint_stats.ingest.following import follow
+    from tyk_endpoint_stats.ingest.follower import follow
+    from tyk_endpoint_stats.ingest.options import IngestOptions
 
     with stop_on_signal() as stopped:
         report = follow(
             store,
             names,
-            source_finder(plugins),
+            find,
+            IngestOptions(rules=rules, on_rejected=on_rejected),
             wait=stopped.wait,
             on_report=lambda report: click.echo(minute_line(report), err=True),
             on_problem=lambda problem: click.echo(f"Waiting: {printable(problem)}", err=True),
-            rules=rules,
-            on_rejected=on_rejected,
         )
     for line in report_lines([report], on_rejected is not None):
         click.echo(line)
 
 
 @contextmanager
-def _rejects_file(path: Path | None) -> Iterator[OnRejected | None]:
+def _rejects_file(path: Path | None) -> Iterator["OnRejected | None"]:
     if path is None:
         yield None
         return
     with _named_problems(path):
         file = _appending(path)
 
-    def keep(rejected: "Rejected") -> None:
-        if raw := rejected.raw:  # of a line with several malformed records the first has it
-            with _named_problems(path):
-                file.write(raw if raw.endswith(b"\n") else raw + b"\n")
+    def keep(rejected: "Sequence[Rejected]") -> None:
+        # Of a line with several malformed records the first has its bytes.
+        raws = [each.raw for each in rejected if each.raw]
+        with _named_problems(path):
+            file.writelines(raw if raw.endswith(b"\n") else raw + b"\n" for raw in raws)
+            file.flush()
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a terminal or a pipe has no disk
+                os.fsync(file.fileno())
 
     try:
         yield keep

@@ -1,20 +1,45 @@
 """Stores and plugins as commands open them: with what there is to say about them on stderr."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 import click
 
 from tyk_endpoint_stats.cli.escaping import printable
+from tyk_endpoint_stats.core.buckets import ALL_DAYS
+from tyk_endpoint_stats.core.selection import Selection
+from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.opening import open_readable_store, open_sources, open_store
 from tyk_endpoint_stats.plugin_manager import Plugins, load_plugins
 from tyk_endpoint_stats.sources.contract import Source
-from tyk_endpoint_stats.stores.contract import ReadableStore, Store
+from tyk_endpoint_stats.stores.contract import ReadableStore, Retaining, Store
 
-__all__ = ["plugins_with_warnings", "source_finder", "store_to_ask", "store_to_fill", "store_to_serve", "warn"]
+__all__ = [
+    "LOG_WARNINGS",
+    "is_new",
+    "plugins_with_warnings",
+    "retaining",
+    "source_finder",
+    "store_to_ask",
+    "store_to_change",
+    "store_to_fill",
+    "store_to_serve",
+    "warn",
+]
+
+
+LOG_WARNINGS = "tyk_endpoint_stats.log_warnings"
+"""In click's ``meta`` of a context: whether warnings go to the log, whose lines have a form of their own."""
+
+_log = logging.getLogger(__name__)
 
 
 def warn(text: str) -> None:
-    """A line on stderr."""
+    """A line on stderr, or in the log."""
+    context = click.get_current_context(silent=True)
+    if context is not None and context.meta.get(LOG_WARNINGS):
+        _log.warning("%s", text)
+        return
     click.echo(f"Warning: {printable(text, keep_newlines=False)}", err=True)
 
 
@@ -31,6 +56,30 @@ def store_to_ask(url: str) -> ReadableStore:
     return open_readable_store(url, existing=True, plugins=plugins_with_warnings())
 
 
+def store_to_change(url: str) -> Store:
+    """A store that is there already, to take something out of it.
+
+    Raises:
+        StoreError: it can only be asked.
+    """
+    store = store_to_ask(url)
+    if not isinstance(store, Store):
+        store.close()
+        raise StoreError("this store can only be asked questions; nothing can be taken out of it")
+    return store
+
+
+def retaining(store: Store) -> Retaining:
+    """The same store, as one that drops days and forgets consumers.
+
+    Raises:
+        StoreError: it can't.
+    """
+    if not isinstance(store, Retaining):
+        raise StoreError("this store can't drop days or forget consumers")
+    return store
+
+
 def store_to_serve(url: str, plugins: Plugins) -> ReadableStore:
     """A store to serve from, made if it is not there yet; its warnings are shown."""
     return _with_warnings(open_readable_store(url, plugins=plugins))
@@ -41,6 +90,16 @@ def store_to_fill(url: str, plugins: Plugins) -> Store:
     store = open_store(url, plugins=plugins)
     _with_warnings(store)
     return store
+
+
+def is_new(store: ReadableStore) -> bool:
+    """Whether nothing was ever counted in this store, as far as that is quickly told.
+
+    Of a store that only reads what others write it is not: its data may be without an end.
+    """
+    if not isinstance(store, Store) or store.sources():
+        return False
+    return not store.read(Selection(ALL_DAYS, distributions=False))
 
 
 def _with_warnings(store: ReadableStore) -> ReadableStore:

@@ -1,5 +1,7 @@
 """The program: its commands, each imported when it is used, and what its errors look like."""
 
+import os
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -10,7 +12,21 @@ from tyk_endpoint_stats.errors import InvalidQuestion, InvalidRule, PluginError,
 
 __all__ = ["COMMANDS", "program"]
 
-COMMANDS = ("serve", "ingest", "endpoints", "consumers", "status", "verify", "copy", "demo", "hash-key", "plugins")
+COMMANDS = (
+    "serve",
+    "ingest",
+    "endpoints",
+    "consumers",
+    "status",
+    "verify",
+    "copy",
+    "prune",
+    "forget",
+    "report",
+    "demo",
+    "hash-key",
+    "plugins",
+)
 
 _PREFIX = "TYK_ENDPOINT_STATS"
 
@@ -36,6 +52,11 @@ class _Program(click.Group):
             return super().invoke(ctx)
         except (InvalidQuestion, InvalidRule, PluginError) as problem:
             raise _WrongUsage(printable(str(problem))) from problem
+        except UnicodeEncodeError as problem:
+            if not any(map(_is_no_text, (*sys.argv, *os.environ.values()))):
+                raise
+            # Which one is not said: it may be a key.
+            raise _WrongUsage("an argument, or a variable, is not UTF-8") from problem
         except TykEndpointStatsError as problem:
             raise click.ClickException(printable(str(problem))) from problem
 
@@ -45,6 +66,11 @@ def _variables(command: str, option: click.Option) -> list[str]:
     name = max(option.opts, key=len).strip("-").replace("-", "_")
     variables = [f"{_PREFIX}_{command}_{name}".upper()]
     return [*variables, f"{_PREFIX}_STORE"] if name == "store" else variables
+
+
+def _is_no_text(argument: str) -> bool:
+    """Whether there are bytes in it that are not UTF-8, which Python hands over as lone surrogates."""
+    return any("\udc80" <= char <= "\udcff" for char in argument)
 
 
 class _WrongUsage(click.ClickException):

@@ -18,15 +18,9 @@ from tyk_endpoint_stats.core.histogram import SMALL_BINS, bin_of
 from tyk_endpoint_stats.core.instants import EPOCH, QUARTER_HOUR_US, from_datetime, parse_rfc3339
 from tyk_endpoint_stats.core.limits import too_long
 from tyk_endpoint_stats.core.normalise import path_normaliser
+from tyk_endpoint_stats.core.packed import BIN_BITS, UNTIMED
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.running_batch import (
-    BIN_BITS,
-    UNTIMED,
-    QuarterHour,
-    RunningBatch,
-    count_cells,
-    first_sums,
-)
+from tyk_endpoint_stats.core.running_batch import QuarterHour, RunningBatch, count_waiting_cells, first_sums
 
 __all__ = ["Aggregator", "Rules"]
 
@@ -223,6 +217,7 @@ class Aggregator:
             numbers = known.numbers
             if latency < 0:
                 numbers[1] += record.request_time
+                numbers[9] += 1
                 continue
             numbers[0] += latency
             if record.request_time != latency:
@@ -251,7 +246,7 @@ class Aggregator:
             add_counts(counts.malformed, {reason: 1})
         self._uncounted += counted
         if self._uncounted > MAX_UNCOUNTED:
-            self._cells = count_cells(running)
+            self._cells = count_waiting_cells(running)
             self._uncounted = 0
 
     def close(self, source: str | None = None, begins: str | None = None, ends: str | None = None) -> Batch:

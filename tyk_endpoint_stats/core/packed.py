@@ -7,14 +7,15 @@ A packed value is *pieces*, one behind the other::
 Two packed values one behind the other are the packed value of their merge. So every engine appends in its own
 upsert, nobody reads before writing, and ``compact`` makes one piece of many. The MessagePack of
 
-* a distribution is ``[{code: hits}, {latency bin: timed hits}]``;
+* a distribution is ``[cells, {code: hits}, {latency bin: timed hits}]``. A *cell* is a response code and a latency bin
+  in one number: of few hits a list of cells costs less to make than counts;
 * quarter hours is ``[hits, states]``: quarter hours of one hit, and quarter hours of several (``HitPiece`` and
   ``StatePiece`` below).
 
 Nothing here trusts what it reads: what is no packed value is a ``PackedError``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import DecodeError, Struct, msgpack
 
@@ -24,11 +25,14 @@ from tyk_endpoint_stats.core.instants import DAY_US, QUARTER_HOUR_US
 from tyk_endpoint_stats.core.stats import EndpointStats
 
 __all__ = [
+    "BIN_BITS",
+    "UNTIMED",
     "HitPiece",
     "PackedError",
     "StatePiece",
     "compact_distribution",
     "compact_quarter_hours",
+    "count_cells",
     "count_pieces",
     "pack",
     "pack_distribution",
@@ -36,6 +40,10 @@ __all__ = [
     "unpack_distribution",
     "unpack_quarter_hours",
 ]
+
+BIN_BITS = 11
+UNTIMED = (1 << BIN_BITS) - 1
+"""The bin in the cell of a hit without a latency; ``bin_of(10**12)`` is 1277."""
 
 _VERSION = 1
 _SHORT = 0x80
@@ -88,11 +96,12 @@ class StatePiece(Struct, array_like=True, gc=False):
     min_upstream_latency_non_error_ms: int | None
     first_hit_us: int
     last_hit_us: int
+    cells: list[int]
     codes: dict[int, int]
     histogram: dict[int, int]
 
 
-_decode_distribution = msgpack.Decoder(tuple[dict[int, int], dict[int, int]]).decode
+_decode_distribution = msgpack.Decoder(tuple[list[int], dict[int, int], dict[int, int]]).decode
 _decode_quarter_hours = msgpack.Decoder(tuple[list[HitPiece], list[StatePiece]]).decode
 
 
@@ -112,7 +121,16 @@ def pack(content: object) -> bytes:
 
 def pack_distribution(codes: Mapping[int, int], histogram: Mapping[int, int]) -> bytes:
     """Hits by response code and timed hits by latency bin, as one piece."""
-    return pack((codes, histogram))
+    return pack(((), codes, histogram))
+
+
+def count_cells(cells: Iterable[int], codes: dict[int, int], histogram: dict[int, int]) -> None:
+    """Add the hits of some cells to hits by response code and timed hits by latency bin."""
+    for cell in cells:
+        code, latency_bin = cell >> BIN_BITS, cell & UNTIMED
+        codes[code] = codes.get(code, 0) + 1
+        if latency_bin != UNTIMED:
+            histogram[latency_bin] = histogram.get(latency_bin, 0) + 1
 
 
 def pack_quarter_hours(states: Mapping[int, EndpointStats]) -> bytes:
@@ -125,12 +143,9 @@ def pack_quarter_hours(states: Mapping[int, EndpointStats]) -> bytes:
         first, last = stats.first_hit_us, stats.last_hit_us
         assert first is not None
         assert last is not None
-        if stats.hits == 1 and len(stats.codes) == 1:
-            latency = -1 if stats.max_latency_ms is None else stats.max_latency_ms
-            upstream = -1 if stats.max_upstream_latency_ms is None else stats.max_upstream_latency_ms
-            (code,) = stats.codes
-            at_us = first % QUARTER_HOUR_US
-            hits.append(HitPiece(quarter_hour, at_us, latency, upstream, stats.total_request_time_ms, code))
+        hit = _hit_of(quarter_hour, stats, first)
+        if hit is not None:
+            hits.append(hit)
         else:
             pieces.append(
                 StatePiece(
@@ -150,6 +165,7 @@ def pack_quarter_hours(states: Mapping[int, EndpointStats]) -> bytes:
                     stats.min_upstream_latency_non_error_ms,
                     first % QUARTER_HOUR_US,
                     last % QUARTER_HOUR_US,
+                    [],
                     stats.codes,
                     stats.histogram,
                 )
@@ -167,9 +183,10 @@ def unpack_distribution(data: bytes) -> tuple[dict[int, int], dict[int, int]]:
     histogram: dict[int, int] = {}
     for content in _contents(data):
         try:
-            its_codes, its_histogram = _decode_distribution(content)
+            cells, its_codes, its_histogram = _decode_distribution(content)
         except (DecodeError, RecursionError) as problem:
             raise PackedError(f"a distribution that can't be read: {problem}") from problem
+        count_cells(cells, codes, histogram)
         add_counts(codes, its_codes)
         add_counts(histogram, its_histogram)
     return codes, histogram
@@ -234,6 +251,18 @@ def _merge_into(states: dict[int, EndpointStats], number: int, state: EndpointSt
         known.merge(state)
 
 
+def _hit_of(quarter_hour: int, stats: EndpointStats, at_us: int) -> HitPiece | None:
+    """The hit that a state is of; ``None``: of several, or of a difference, which has the extremes of all hits."""
+    if stats.hits != 1 or len(stats.codes) != 1:
+        return None
+    (code,) = stats.codes
+    latency = -1 if stats.max_latency_ms is None else stats.max_latency_ms
+    upstream = -1 if stats.max_upstream_latency_ms is None else stats.max_upstream_latency_ms
+    since_us = at_us % QUARTER_HOUR_US
+    hit = HitPiece(quarter_hour, since_us, latency, upstream, stats.total_request_time_ms, code)
+    return hit if _state_of_hit(hit, at_us - since_us) == stats else None
+
+
 def _state_of_hit(hit: HitPiece, start_us: int) -> EndpointStats:
     code, latency, upstream, at_us = hit.code, hit.latency_ms, hit.upstream_latency_ms, start_us + hit.at_us
     success, error = int(200 <= code <= 299), int(code >= 400)
@@ -265,6 +294,7 @@ def _state_of_hit(hit: HitPiece, start_us: int) -> EndpointStats:
 
 
 def _state_of(piece: StatePiece, start_us: int) -> EndpointStats:
+    count_cells(piece.cells, piece.codes, piece.histogram)
     return EndpointStats(
         piece.hits,
         piece.success,

@@ -9,21 +9,9 @@ from datetime import datetime
 
 from msgspec import Struct, field
 
-__all__ = [
-    "BIN_BITS",
-    "ERROR",
-    "NO_MINIMUM",
-    "UNTIMED",
-    "QuarterHour",
-    "RunningBatch",
-    "Sums",
-    "count_cells",
-    "first_sums",
-]
+from tyk_endpoint_stats.core.packed import BIN_BITS
 
-BIN_BITS = 11
-UNTIMED = (1 << BIN_BITS) - 1
-"""The bin of a hit without a latency; ``bin_of(10**12)`` is 1277."""
+__all__ = ["ERROR", "NO_MINIMUM", "QuarterHour", "RunningBatch", "Sums", "count_waiting_cells", "first_sums"]
 
 ERROR = 400 << BIN_BITS
 """The cells of errors begin here."""
@@ -58,7 +46,8 @@ class Sums(Struct, gc=False):
         first, last: their moments.
         numbers: of timed hits, in milliseconds: latencies, request times beyond them (nothing, nearly always; of a hit
             without a latency all of its request time), upstream latencies; the largest of both latencies (-1: none);
-            the smallest of both over non-errors, and over errors (``NO_MINIMUM``: none).
+            the smallest of both over non-errors, and over errors (``NO_MINIMUM``: none); and how many hits are not
+            timed.
         cells: of hits that were not counted yet.
         counted: hits by cell.
     """
@@ -108,17 +97,17 @@ def first_sums(running: RunningBatch, state: int) -> Sums:
     latency, upstream, cell = running.latencies[state], running.upstreams[state], running.cells[state]
     moment, request_time = running.moments[state], running.request_times[state]
     if latency < 0:
-        numbers = [0, request_time, 0, -1, -1, NO_MINIMUM, NO_MINIMUM, NO_MINIMUM, NO_MINIMUM]
+        numbers = [0, request_time, 0, -1, -1, NO_MINIMUM, NO_MINIMUM, NO_MINIMUM, NO_MINIMUM, 1]
     elif cell < ERROR:
         numbers = [latency, request_time - latency, upstream, latency, upstream]
-        numbers += [latency, upstream, NO_MINIMUM, NO_MINIMUM]
+        numbers += [latency, upstream, NO_MINIMUM, NO_MINIMUM, 0]
     else:
         numbers = [latency, request_time - latency, upstream, latency, upstream]
-        numbers += [NO_MINIMUM, NO_MINIMUM, latency, upstream]
+        numbers += [NO_MINIMUM, NO_MINIMUM, latency, upstream, 0]
     return Sums(moment, moment, numbers, [cell], {})
 
 
-def count_cells(running: RunningBatch) -> int:
+def count_waiting_cells(running: RunningBatch) -> int:
     """Count the cells of states that have many of them, so that memory grows with states and not with hits.
 
     Returns:

@@ -2,18 +2,19 @@
 
 import io
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime
 from random import Random
 from typing import BinaryIO, cast
 
 from msgspec import Struct, json
 
 from tyk_endpoint_stats.core.batch import Consumer, Kind
-from tyk_endpoint_stats.core.instants import day_bounds, find_zone, to_datetime
+from tyk_endpoint_stats.core.instants import day_bounds, find_zone, from_datetime, to_datetime
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.demo.catalogue import Caller, Catalogue, Route, make_catalogue
 from tyk_endpoint_stats.demo.formats import FORMATS, json_line
 from tyk_endpoint_stats.demo.hit import Hit
+from tyk_endpoint_stats.demo.story import make_story
 from tyk_endpoint_stats.errors import InvalidQuestion
 
 __all__ = ["DEFAULT_UNTIL", "Traffic"]
@@ -38,20 +39,25 @@ class Traffic(Struct, frozen=True, kw_only=True):
         seed: another seed, other callers and other requests.
         days: how many days; a fraction is that much of the last one, and at least an hour.
         until: the last day, inclusive.
+        end: the instant at which it ends, in place of the end of ``until``; aware.
         zone: in whose days and weeks people work; the records themselves are in UTC, as most gateways' are.
         full: every field that Tyk writes (1.4 kB a record); otherwise those that are read (0.4 kB).
         keys, clients, endpoints: how many there are of each.
+        story: whether something happens in it (``demo.story``) that a reader can find; there are some records more
+            then, which were sent twice.
     """
 
     records: int
     seed: int = 1
     days: float = 30
     until: date = DEFAULT_UNTIL
+    end: datetime | None = None
     zone: str = "UTC"
     full: bool = True
     keys: int = 200
     clients: int = 20
     endpoints: int = 120
+    story: bool = False
 
     def __post_init__(self) -> None:
         if self.records < 0 or self.days <= 0 or self.keys < 1 or self.clients < 0 or self.endpoints < 2:
@@ -97,13 +103,18 @@ class Traffic(Struct, frozen=True, kw_only=True):
             raise InvalidQuestion("this traffic has no OAuth clients")
         return Consumer.oauth_client(clients[0])
 
+    def grown(self) -> Consumer:
+        """The consumer that a story is about: the partner that grows."""
+        return Consumer.key(make_story(self._catalogue(), 0).partner.key)
+
     def _catalogue(self) -> Catalogue:
         return make_catalogue(self.seed, self.keys, self.clients, self.endpoints)
 
     def hits(self) -> Iterator[Hit]:
         """The requests, nearly in order of time: a few come late, a few come twice."""
         rng = Random(f"traffic {self.seed}")
-        left = self.records
+        # What is sent twice counts, too; but a story is told to its end.
+        left = self.records + self.records // 100 if self.story else self.records
         held: list[Hit] = []
         for hit in self._in_order(rng):
             draw = rng.random()
@@ -127,6 +138,7 @@ class Traffic(Struct, frozen=True, kw_only=True):
 
     def _in_order(self, rng: Random) -> Iterator[Hit]:
         catalogue = self._catalogue()
+        story = make_story(catalogue, self._end_us() * 1000) if self.story else None
         speeds = [rng.lognormvariate(0, 0.6) for _ in range(_BLOCK)]
         for start_ns, length_ns, size in self._slices():
             moments = sorted(start_ns + int(rng.random() * length_ns) for _ in range(size))
@@ -135,6 +147,12 @@ class Traffic(Struct, frozen=True, kw_only=True):
             for moment, caller, code in zip(moments, callers, codes, strict=True):
                 route = rng.choices(caller.routes, cum_weights=caller.weights)[0]
                 speed = speeds[int(rng.random() * _BLOCK)]
+                if story is not None:
+                    teller = story.caller(moment, caller, rng.random())
+                    if teller is not caller:
+                        caller, route = teller, rng.choices(teller.routes, cum_weights=teller.weights)[0]
+                    code, speed = story.result(moment, route, code, speed, rng)
+                    route = story.route(moment, route, rng.random())
                 yield _hit(moment, caller, route, code, speed, rng.random())
 
     def _slices(self) -> Iterator[tuple[int, int, int]]:
@@ -145,12 +163,16 @@ class Traffic(Struct, frozen=True, kw_only=True):
                 first, end = number * _HOUR_NS // slices, (number + 1) * _HOUR_NS // slices
                 yield start_ns + first, end - first, (number + 1) * count // slices - number * count // slices
 
+    def _end_us(self) -> int:
+        if self.end is not None:
+            return from_datetime(self.end)
+        return day_bounds(self.until, self.until, find_zone(self.zone))[1]
+
     def _hours(self) -> Iterator[tuple[int, int]]:
         """The first nanosecond of each hour, and how many requests fall into it."""
         zone = find_zone(self.zone)
         hours = max(1, round(self.days * 24))
-        first_day = self.until - timedelta(days=int(hours // 24))
-        _, end_us = day_bounds(first_day, self.until, zone)
+        end_us = self._end_us()
         starts_us = [end_us - (hours - number) * _HOUR_NS // 1000 for number in range(hours)]
         weights = []
         for start_us in starts_us:

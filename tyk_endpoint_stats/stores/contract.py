@@ -6,24 +6,25 @@ What is not abstract here is convenience over them, and the same for every store
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date, tzinfo
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.aggregator import Rules
-from tyk_endpoint_stats.core.batch import Batch, Consumer, ConsumerKey, Counts, Kind, NameSeen
+from tyk_endpoint_stats.core.batch import Batch, Consumer, ConsumerKey, Counts, NameSeen
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.ingest.batch_builder import Limits
-from tyk_endpoint_stats.ingest.loop import IngestReport, ingest
-from tyk_endpoint_stats.questions import endpoints as questions
-from tyk_endpoint_stats.questions.endpoints import ConsumerRow, EndpointRow
-from tyk_endpoint_stats.sources.contract import Rejected, Source
+from tyk_endpoint_stats.ingest.loop import ingest
+from tyk_endpoint_stats.ingest.options import IngestOptions
+from tyk_endpoint_stats.ingest.report import IngestReport
+from tyk_endpoint_stats.questions.methods import Questions
+from tyk_endpoint_stats.sources.contract import Source
 
 __all__ = [
     "Copyable",
@@ -92,8 +93,10 @@ class Outline(Struct, frozen=True):
     pruned_before: Instant | None
 
 
-class ReadableStore(ABC):
-    """A store that can be asked. Thread-safe; a context manager; ``close`` may be called twice.
+class ReadableStore(Questions, ABC):
+    """A store that can be asked, by ``read`` or by the questions over it.
+
+    Thread-safe; a context manager; ``close`` may be called twice.
 
     Stores that only read someone else's data implement this and stop here.
 
@@ -110,7 +113,7 @@ class ReadableStore(ABC):
         The whole answer comes from one snapshot. It equals what one aggregator makes of the same records.
 
         Raises:
-            QuarterHoursPruned: a span needs quarter hours of a UTC day that has rows but whose quarter hours were pruned.
+            QuarterHoursPruned: a span needs quarter hours of a UTC day that has rows, and that were pruned.
             EdgeInsideBucket: a span begins or ends inside of what somebody else's data holds as one number.
             AnswerTooLarge: there are more groups than ``selection.max_groups``. It is found out early: no more
                 than those are ever in memory.
@@ -122,43 +125,6 @@ class ReadableStore(ABC):
     @abstractmethod
     def close(self) -> None:
         """Give back what the store holds; running calls end first. Calling it again does nothing."""
-
-    def endpoints(
-        self,
-        consumer: Consumer,
-        first: date,
-        last: date,
-        *,
-        zone: str | tzinfo = UTC,
-        org_id: str | None = None,
-        api_id: str | None = None,
-        distributions: bool = True,
-        max_rows: int | None = None,
-    ) -> list[EndpointRow]:
-        """Which endpoints a consumer called, both days inclusive: ``questions.endpoints`` over this store."""
-        return questions.endpoints(
-            self,
-            consumer,
-            first,
-            last,
-            zone=zone,
-            org_id=org_id,
-            api_id=api_id,
-            distributions=distributions,
-            max_rows=max_rows,
-        )
-
-    def consumers(
-        self,
-        *,
-        kind: Kind | None = None,
-        first: date | None = None,
-        last: date | None = None,
-        zone: str | tzinfo = UTC,
-        org_id: str | None = None,
-    ) -> list[ConsumerRow]:
-        """The consumers seen, busiest first: ``questions.consumers`` over this store."""
-        return questions.consumers(self, kind=kind, first=first, last=last, zone=zone, org_id=org_id)
 
     def __enter__(self) -> Self:
         return self
@@ -215,13 +181,23 @@ class Store(ReadableStore):
     def ingest(
         self,
         source: Source | Iterable[Record],
+        options: IngestOptions = IngestOptions(),  # noqa: B008 - frozen
         *,
-        rules: Rules = Rules(),  # noqa: B008 - frozen
-        fail_on_malformed: bool = False,
-        on_rejected: Callable[[Rejected], None] | None = None,
+        rules: Rules | None = None,
     ) -> IngestReport:
-        """Read a source to its end into this store: ``ingest.ingest``, which has more knobs."""
-        return ingest(self, source, rules=rules, fail_on_malformed=fail_on_malformed, on_rejected=on_rejected)
+        """Read a source to its end into this store: ``ingest`` over it.
+
+        Args:
+            source: of ``read_records`` or ``open_sources``, or any iterable of records.
+            options: which records count, when a batch ends, who is told of what.
+            rules: which records count, for whoever wants nothing else of the options.
+
+        Raises:
+            TypeError: ``source`` is the name of one: see ``read_records`` and ``open_sources``.
+            SourceError: the source can't be read (on); what was merged before stays merged.
+            StoreError: the store can't merge.
+        """
+        return ingest(self, source, options if rules is None else replace(options, rules=rules))
 
 
 class WholeBatchReads:
@@ -278,7 +254,8 @@ class Retaining(ABC):
     def drop(self, before: Instant) -> int:
         """Drop the rows and totals of whole UTC days that end at or before ``before``.
 
-        Positions stay, so nothing is read again.
+        That prunes them as ``prune`` does: late records for that time are merged without quarter hours. Positions
+        stay, so nothing is read again.
 
         Returns:
             How many rows.

@@ -9,6 +9,7 @@ from tyk_endpoint_stats.web.messages import Request, Response
 from tyk_endpoint_stats.web.mounting import raw_target
 from tyk_endpoint_stats.web.response_cache import ResponseCache
 from tyk_endpoint_stats.web.routes import respond
+from tyk_endpoint_stats.web.sessions import MAX_FORM_BYTES
 from tyk_endpoint_stats.web.settings import Settings
 
 __all__ = ["make_asgi_app"]
@@ -32,7 +33,7 @@ def make_asgi_app(store: ReadableStore, settings: Settings) -> AsgiApp:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
         else:
-            response = await asyncio.to_thread(kept.respond, _request(scope), ask=ask)
+            response = await asyncio.to_thread(kept.respond, await _request(scope, receive), ask=ask)
             headers = [
                 (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers
             ]
@@ -42,7 +43,7 @@ def make_asgi_app(store: ReadableStore, settings: Settings) -> AsgiApp:
     return app
 
 
-def _request(scope: Message) -> Request:
+async def _request(scope: Message, receive: Receive) -> Request:
     decoded, root = scope["path"], scope.get("root_path", "").rstrip("/")
     if root and (decoded + "/").startswith(root + "/"):
         decoded = decoded[len(root) :]
@@ -54,7 +55,22 @@ def _request(scope: Message) -> Request:
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return Request(scope["method"], target, headers)
+    body = b""
+    if scope["method"] == "POST":  # of all that is answered only forms have a body, and small ones
+        body = await _body(receive)
+        headers["content-length"] = str(len(body))
+    return Request(scope["method"], target, headers, body)
+
+
+async def _body(receive: Receive) -> bytes:
+    """As much of a body as is needed to see that it is too large."""
+    body = b""
+    while len(body) <= MAX_FORM_BYTES:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    return body
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -10,14 +10,19 @@ from email.utils import formatdate
 from msgspec import Struct
 
 from tyk_endpoint_stats.web.head import MAX_HEAD_BYTES, Head, Refused, read_head
-from tyk_endpoint_stats.web.log_lines import safe_target
+from tyk_endpoint_stats.web.log_lines import FIELDS, safe_target
 from tyk_endpoint_stats.web.messages import Request, Response, error_response
 from tyk_endpoint_stats.web.send_budget import SMALL_BYTES
+from tyk_endpoint_stats.web.sessions import FORM_PATHS, MAX_FORM_BYTES
+from tyk_endpoint_stats.web.targets import path_and_query
 
 __all__ = ["Connection", "Limits", "wire_head"]
 
 Respond = Callable[[Request, ExitStack], Response]
 """Gives the answer, and into the stack what is to be held until that is sent."""
+
+OnAnswer = Callable[[int, float], None]
+"""Told the status of each answer, and how many seconds it took."""
 
 _access = logging.getLogger("tyk_endpoint_stats.access")
 
@@ -26,7 +31,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     """The server's bounds. Every deadline is the total of a wait, not the time between two bytes.
 
     Attributes:
-        idle_s: how long a connection may wait before the first byte of a request.
+        idle_s: how long a connection may wait before the first byte of a request. Longer than the 60 s that
+            balancers keep one (nginx, AWS, HAProxy): the side that sends requests must be the first to close, or it
+            sends one into a connection that closes just then, and somebody gets a 502. Where others wait for its
+            place it is ``head_s``.
         head_s: from the first byte of a head to its end.
         write_s: to take an answer off our hands.
         linger_s, linger_bytes: what is read and thrown away after the last answer, so that a reset does not
@@ -41,7 +49,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         backlog: how many connections the kernel keeps for us.
     """
 
-    idle_s: float = 5.0
+    idle_s: float = 75.0
     head_s: float = 5.0
     write_s: float = 15.0
     linger_s: float = 1.0
@@ -58,14 +66,28 @@ class Limits(Struct, frozen=True, kw_only=True):
 class Connection:
     """One client's connection, run by one thread; ``stop`` may be called from another."""
 
-    def __init__(self, sock: socket.socket, peer: str, respond: Respond, limits: Limits) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        peer: str,
+        respond: Respond,
+        limits: Limits,
+        on_answer: OnAnswer = lambda status, seconds: None,
+    ) -> None:
         self.peer = peer
         self._sock = sock
         self._respond = respond
         self._limits = limits
         self._buffer = bytearray()
+        self._on_answer = on_answer
         self._stopping = False
         self._idle = True
+        self._idle_since = time.monotonic()
+
+    @property
+    def idle_since(self) -> float | None:
+        """Since when nothing of a request has come, by ``time.monotonic``; ``None``: one is being served."""
+        return self._idle_since if self._idle and not self._stopping else None
 
     def stop(self) -> None:
         """Answer what has begun, then close; a connection without a request in it closes at once."""
@@ -81,7 +103,8 @@ class Connection:
     def run(self) -> None:
         """Serve until either side is done. The caller closes the socket."""
         try:
-            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._sock.family != socket.AF_UNIX:
+                self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for number in range(1, self._limits.requests + 1):
                 if not self._serve_one(last=number == self._limits.requests):
                     return
@@ -92,6 +115,7 @@ class Connection:
         """One request and its answer; ``False``: the connection is over."""
         try:
             head = self._next_head()
+            body = self._form(head) if head is not None else b""
         except Refused as refused:
             response = error_response(refused.status, str(refused))
             self._send(response.without_body() if refused.is_head else response, True, None, time.monotonic())
@@ -101,7 +125,7 @@ class Connection:
             return False
         began = time.monotonic()
         with ExitStack() as until_sent:
-            response = self._respond(Request(head.method, head.target, head.headers), until_sent)
+            response = self._respond(Request(head.method, head.target, head.headers, body), until_sent)
             close = last or self._stopping or not head.keep_alive
             self._send(response, close, head, began)
         if close:
@@ -110,6 +134,7 @@ class Connection:
 
     def _next_head(self) -> Head | None:
         """The next head; ``None``: the client closed, or sent nothing in time."""
+        self._idle_since = time.monotonic()
         self._idle = not self._buffer
         if self._stopping:
             self.stop()  # it may have been called while the last answer was on its way
@@ -132,6 +157,25 @@ class Connection:
                 deadline = time.monotonic() + self._limits.head_s
             self._buffer += received
 
+    def _form(self, head: Head) -> bytes:
+        """The body of a form of the pages; of anything else none is read, and the connection closes anyway."""
+        length = int(head.headers.get("content-length", "0"))
+        path = path_and_query(head.target)[0]
+        if head.method != "POST" or path not in FORM_PATHS or length > MAX_FORM_BYTES:
+            return b""
+        deadline = time.monotonic() + self._limits.head_s
+        while len(self._buffer) < length:
+            try:
+                received = self._receive(deadline)
+            except TimeoutError:
+                raise Refused(408, "The form took too long", False) from None
+            if not received:
+                raise Refused(400, "The form ended too early", False)
+            self._buffer += received
+        body = bytes(self._buffer[:length])
+        del self._buffer[:length]
+        return body
+
     def _receive(self, deadline: float) -> bytes:
         left = deadline - time.monotonic()
         if left <= 0:
@@ -151,7 +195,9 @@ class Connection:
                 self._sock.sendall(piece)
             note = ""
         finally:
-            _log_access(self.peer, head, response, time.monotonic() - began, note)
+            took_s = time.monotonic() - began
+            self._on_answer(response.status, took_s)
+            _log_access(self.peer, head, response, took_s, note)
 
     def _linger(self) -> None:
         # Closing with unread bytes makes the kernel send a reset, which may overtake the answer.
@@ -179,8 +225,11 @@ def wire_head(response: Response, close: bool, minor: int = 1) -> bytes:
 def _log_access(peer: str, head: Head | None, response: Response, took_s: float, note: str) -> None:
     if _access.isEnabledFor(logging.INFO):
         method, target = (head.method, safe_target(head.target)) if head else ("-", "-")
-        size = len(response.body)
-        _access.info("%s %s %s %d %d %.1fms%s", peer, method, target, response.status, size, took_s * 1000, note)
+        size, ms = len(response.body), took_s * 1000
+        fields = {"peer": peer, "method": method, "target": target, "status": response.status, "bytes": size}
+        fields |= {"ms": round(ms, 1), "taken": not note}
+        text = "%s %s %s %d %d %.1fms%s"
+        _access.info(text, peer, method, target, response.status, size, ms, note, extra={FIELDS: fields})
 
 
 def _quietly(call: Callable[[int], None], argument: int) -> None:

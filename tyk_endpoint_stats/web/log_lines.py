@@ -1,23 +1,30 @@
 """What may stand in a log: one event, one line, plain ASCII, and no secret.
 
 Where a gateway does not hash keys a consumer id is a credential, and anything else in a target may be one by
-mistake. So of a target only known words, numbers of a date and ``p`` are written; every other part becomes the
-first 8 hexadecimal digits of its SHA-256, which still tells equal from different.
+mistake. So of a target only the words of the table of routes, numbers of a date, and parameters whose values are of
+a closed set are written; every other part of a path becomes the first 8 hexadecimal digits of its SHA-256, which
+still tells equal from different.
 """
 
+import json
 import logging
 import re
+import time
+from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 from tyk_endpoint_stats.core.fingerprint import fingerprint
+from tyk_endpoint_stats.web.table import PUBLIC_PARAMETERS, PUBLIC_SEGMENTS
 from tyk_endpoint_stats.web.targets import path_and_query
 
-__all__ = ["LineFormatter", "one_line", "safe_target"]
+__all__ = ["FIELDS", "JsonFormatter", "LineFormatter", "one_line", "safe_target"]
 
-_WORDS = frozenset({"", "api", "activity", "keys", "oauthid", "endpoint", "health", "ready", "openapi.json"})
+FIELDS = "fields"
+"""The attribute of a log record that has what its message says as a mapping, for programs."""
+
+_WORDS = PUBLIC_SEGMENTS | {"", "metrics"}
 _NUMBER = re.compile("[0-9]{1,4}")
-_PAGE = re.compile("p=-?[0-9]{1,18}")
 _MAX_SEGMENTS = 24
 _LEAST_SECRET = 4
 _UNPRINTABLE = re.compile("[^ -~]")
@@ -32,6 +39,28 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, plain printable ASCII."""
         return _UNPRINTABLE.sub(lambda found: _escaped(found[0]), super().format(record))
+
+
+class JsonFormatter(logging.Formatter):
+    """A formatter for programs that collect logs: one event, one line, one JSON object. Masked as any line is.
+
+    ``time`` (UTC, milliseconds), ``level``, ``logger``, ``message``; of an answer also ``peer``, ``method``,
+    ``target``, ``status``, ``bytes``, ``ms`` and ``taken``; ``exception`` where there is one.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The object, plain printable ASCII."""
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        event = {
+            "time": f"{seconds}.{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, FIELDS, {}),
+        }
+        if record.exc_info:
+            event["exception"] = self.formatException(record.exc_info)
+        return json.dumps(event).replace("\x7f", "\\u007f")
 
 
 def one_line(problem: BaseException, target: str = "") -> str:
@@ -74,8 +103,15 @@ def safe_target(target: str) -> str:
         shown += "/..."
     if not query:
         return shown
-    pages = [pair for pair in query.split("&") if _PAGE.fullmatch(pair)]
-    return f"{shown}?{pages[0] if len(pages) == 1 else ''}{'' if query == ''.join(pages) else '...'}"
+    pairs = query.split("&")
+    times = Counter(pair.partition("=")[0] for pair in pairs)
+    public = [pair for pair in pairs if times[pair.partition("=")[0]] == 1 and _is_public(pair)]
+    return f"{shown}?{'&'.join(public)}{'' if len(public) == len(pairs) else '...'}"
+
+
+def _is_public(pair: str) -> bool:
+    name, _, value = pair.partition("=")
+    return any(parameter.is_public(value) for parameter in PUBLIC_PARAMETERS.get(name, ()))
 
 
 def _safe(segment: str) -> str:

@@ -7,33 +7,46 @@ from msgspec import Struct, structs
 
 from tyk_endpoint_stats.web.tyk_json import error_body
 
-__all__ = ["Request", "Response", "busy_response", "error_response", "json_response"]
+__all__ = [
+    "JSON",
+    "Headers",
+    "Request",
+    "Response",
+    "busy_response",
+    "error_response",
+    "json_response",
+    "make_response",
+]
 
 Headers = tuple[tuple[str, str], ...]
 
-BASE_HEADERS: Headers = (
-    ("Content-Type", "application/json; charset=utf-8"),
-    ("X-Content-Type-Options", "nosniff"),
-    ("Cache-Control", "no-store"),
-)
+JSON = "application/json; charset=utf-8"
 
 
 class Request(Struct, frozen=True):
-    """One request without a body; none of the routes has one.
+    """One request. Only the forms of the pages have a body.
 
     Attributes:
         method: as it came, in capitals.
         target: the raw request target, percent signs and query included.
         headers: by lower-case name; values are text of latin-1 characters, trimmed.
+        body: of a form, bounded by whoever read it.
     """
 
     method: str
     target: str
     headers: Mapping[str, str] = {}
+    body: bytes = b""
 
 
 class Response(Struct, frozen=True):
-    """One answer. ``Date`` and ``Connection`` are the shell's to add; everything else is here."""
+    """One answer. ``Date`` and ``Connection`` are the shell's to add; everything else is here.
+
+    Attributes:
+        status: the HTTP status.
+        headers: in the order in which they are sent.
+        body: the bytes behind them.
+    """
 
     status: int
     headers: Headers
@@ -49,9 +62,36 @@ class Response(Struct, frozen=True):
         return structs.replace(self, body=b"")
 
 
+def make_response(
+    status: int,
+    media_type: str,
+    body: bytes,
+    extra: Headers = (),
+    *,
+    cache_control: str = "no-store",
+) -> Response:
+    """A response of any kind: HTML, CSV, a redirect.
+
+    Args:
+        status: the HTTP status.
+        media_type: with its charset.
+        body: the bytes.
+        extra: further headers, such as ``Location`` or ``Set-Cookie``.
+        cache_control: what whoever gets it may keep of it.
+    """
+    headers = (
+        ("Content-Type", media_type),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Cache-Control", cache_control),
+        ("Content-Length", str(len(body))),
+        *extra,
+    )
+    return Response(status, headers, body)
+
+
 def json_response(status: int, body: bytes, extra: Headers = ()) -> Response:
     """A response with JSON in it."""
-    return Response(status, (*BASE_HEADERS, ("Content-Length", str(len(body))), *extra), body)
+    return make_response(status, JSON, body, extra)
 
 
 def error_response(status: int, message: str, extra: Headers = ()) -> Response:

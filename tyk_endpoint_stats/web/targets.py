@@ -4,13 +4,11 @@ Everything is decoded once, as UTF-8, and only where it is looked at. What can't
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from urllib.parse import unquote_to_bytes
 
-from msgspec import Struct
-
-__all__ = ["DATE_PARTS", "BadTarget", "Parameters", "day_range", "parameters", "path_and_query", "segments"]
+__all__ = ["DATE_PARTS", "BadTarget", "day_range", "path_and_query", "query_pairs", "segments"]
 
 DATE_PARTS = ("startDay", "startMonth", "startYear", "EndDay", "EndMonth", "EndYear")
 """The names of the six date segments, as Tyk documents them."""
@@ -18,32 +16,38 @@ DATE_PARTS = ("startDay", "startMonth", "startYear", "EndDay", "EndMonth", "EndY
 # ASCII digits only: int() would take full-width digits, underscores, signs and spaces too.
 _SHORT = re.compile("[0-9]{1,2}")
 _YEAR = re.compile("[0-9]{4}")
-_PAGE = re.compile("-?[0-9]{1,18}")
 _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _UNESCAPED = re.compile("[^\x20-\x7e]")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
+_SHOWN = 64  # characters of a parameter's name in a message
 _ABSOLUTE = re.compile("https?://[^/?#]+", re.IGNORECASE)
 
 
 class BadTarget(Exception):
-    """The target can't be read; the message says which part of it and is meant for the client."""
+    """The target can't be read; the message says which part of it and is meant for the client.
 
+    Attributes:
+        parameter: the query parameter that is wrong; ``None``: it is the path.
+    """
 
-class Parameters(Struct, frozen=True):
-    """The query parameters that mean something. Others are ignored: clients send ``res`` and ``tags``."""
-
-    page: int | None = None
-    api_id: str | None = None
+    def __init__(self, message: str, parameter: str | None = None) -> None:
+        super().__init__(message)
+        self.parameter = parameter
 
 
 def path_and_query(target: str) -> tuple[str, str]:
-    """The raw path and the raw query. Of the absolute form (RFC 9112, 3.2.2) scheme and host are dropped."""
+    """The raw path and the raw query. Of the absolute form (RFC 9112, 3.2.2) scheme and host are dropped.
+
+    Leading slashes are one: base URLs that end in a slash, as an old SDK's does, make two of them.
+    """
     absolute = _ABSOLUTE.match(target)
     if absolute:
         target = target[absolute.end() :]
         if not target.startswith("/"):
             target = "/" + target
     path, _, query = target.partition("?")
+    if path.startswith("//"):
+        path = "/" + path.lstrip("/")
     return path, query
 
 
@@ -67,28 +71,17 @@ def day_range(parts: Sequence[str]) -> tuple[date, date]:
     return _day(parts[:3], DATE_PARTS[:3]), _day(parts[3:], DATE_PARTS[3:])
 
 
-def parameters(query: str) -> Parameters:
-    """``p`` and ``api_id`` of a raw query.
+def query_pairs(query: str) -> Iterator[tuple[str, str]]:
+    """The names and the values of a raw query, decoded as forms are (``+`` is a space), in their order.
 
     Raises:
-        BadTarget: one of them is given twice or can't be read.
+        BadTarget: one has a bad escape, is no UTF-8, or has control characters in it.
     """
-    page = api_id = None
     for pair in query.split("&"):
         raw_name, _, raw_value = pair.partition("=")
-        name = unquote_to_bytes(raw_name)
-        if name == b"p":
-            if page is not None:
-                raise BadTarget("p is given twice")
-            value = _decoded(raw_value, "p")
-            if not _PAGE.fullmatch(value):
-                raise BadTarget("p must be a whole number")
-            page = int(value)
-        elif name == b"api_id":
-            if api_id is not None:
-                raise BadTarget("api_id is given twice")
-            api_id = _decoded(raw_value.replace("+", " "), "api_id")
-    return Parameters(page, api_id)
+        if raw_name or raw_value:
+            name = _decoded(raw_name.replace("+", " "), "the name of a parameter")
+            yield name, _decoded(raw_value.replace("+", " "), name[:_SHOWN], name[:_SHOWN])
 
 
 def _day(parts: Sequence[str], names: Sequence[str]) -> date:
@@ -106,17 +99,17 @@ def _day(parts: Sequence[str], names: Sequence[str]) -> date:
         raise BadTarget(f"{day_name}: there is no day {int(day)} in {year}-{int(month):02d}") from None
 
 
-def _decoded(raw: str, what: str) -> str:
+def _decoded(raw: str, what: str, parameter: str | None = None) -> str:
     if _UNESCAPED.search(raw):
-        raise BadTarget(f"{what} has characters in it that must be percent-encoded")
+        raise BadTarget(f"{what} has characters in it that must be percent-encoded", parameter)
     if "%" not in raw:
         return raw
     if _BAD_ESCAPE.search(raw):
-        raise BadTarget(f"{what} has a percent sign without two hexadecimal digits behind it")
+        raise BadTarget(f"{what} has a percent sign without two hexadecimal digits behind it", parameter)
     try:
         text = unquote_to_bytes(raw).decode()
     except UnicodeDecodeError:
-        raise BadTarget(f"{what} is not UTF-8 once decoded") from None
+        raise BadTarget(f"{what} is not UTF-8 once decoded", parameter) from None
     if _CONTROL.search(text):
-        raise BadTarget(f"{what} has control characters in it")
+        raise BadTarget(f"{what} has control characters in it", parameter)
     return text

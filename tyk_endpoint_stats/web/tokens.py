@@ -105,6 +105,20 @@ class Tokens:
                 found = access
         return found
 
+    @property
+    def entries(self) -> tuple[tuple[bytes, Access], ...]:
+        """The digest of each token, and what it grants. Digests sign sessions: show them to nobody."""
+        return self._entries
+
+    def digest_of(self, token: str) -> bytes | None:
+        """The digest of a token that is valid; ``None``: it is not. Every known one is compared."""
+        presented = sha256(token.encode("utf-8", "surrogateescape")).digest()
+        found = None
+        for known, _ in self._entries:
+            if compare_digest(presented, known):
+                found = known
+        return found
+
 
 def make_token() -> str:
     """A random token of 160 bits."""

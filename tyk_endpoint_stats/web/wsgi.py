@@ -8,6 +8,7 @@ from tyk_endpoint_stats.web.messages import Request, Response
 from tyk_endpoint_stats.web.mounting import raw_target
 from tyk_endpoint_stats.web.response_cache import ResponseCache
 from tyk_endpoint_stats.web.routes import respond
+from tyk_endpoint_stats.web.sessions import MAX_FORM_BYTES
 from tyk_endpoint_stats.web.settings import Settings
 
 __all__ = ["make_wsgi_app"]
@@ -43,4 +44,13 @@ def _request(environ: Environ) -> Request:
     headers = {
         name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")
     }
-    return Request(environ["REQUEST_METHOD"], target, headers)
+    body = b""
+    if environ["REQUEST_METHOD"] == "POST":  # of all that is answered only forms have a body, and small ones
+        headers |= {"content-type": environ.get("CONTENT_TYPE", ""), "content-length": str(_length(environ))}
+        body = environ["wsgi.input"].read(min(_length(environ), MAX_FORM_BYTES))
+    return Request(environ["REQUEST_METHOD"], target, headers, body)
+
+
+def _length(environ: Environ) -> int:
+    text = environ.get("CONTENT_LENGTH") or "0"
+    return int(text) if text.isdecimal() else 0

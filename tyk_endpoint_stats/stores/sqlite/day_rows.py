@@ -76,10 +76,9 @@ def merge_rows(
     numbers = (EVERY_ENDPOINT, *endpoints)
 
     def numbered(rows: Iterable[DayRow]) -> list[tuple[Any, ...]]:
-        return [
-            (day, consumers[consumer], numbers[endpoint], *rest)
-            for day, consumer, endpoint, *rest in without_pruned(rows, pruned_before_day)
-        ]
+        if pruned_before_day is not None:
+            rows = without_pruned(rows, pruned_before_day)
+        return [(row[0], consumers[row[1]], numbers[row[2]], *row[3:]) for row in rows]
 
     everyone = {number for number, key in zip(consumers, batch.consumers, strict=True) if key[1] == EVERYONE}
     connection.executemany(_MERGE_DAYS, sorted(numbered(batch.rows)))

@@ -1,0 +1,135 @@
+"""From what is asked to rows: one read of the store, one more where a period before is compared with."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
+from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.errors import AnswerTooLarge
+from tyk_endpoint_stats.questions.filters import Filter
+from tyk_endpoint_stats.questions.measures import DISTRIBUTED, Measures
+from tyk_endpoint_stats.questions.order import DEFAULT_ORDER, Order, Position
+from tyk_endpoint_stats.questions.period import Period
+from tyk_endpoint_stats.questions.rows import Rows
+
+__all__ = ["GroupRow", "Readable", "answer"]
+
+
+class Readable(Protocol):
+    """What a question asks: anything with a store's ``read``."""
+
+    def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
+        """The merged states of a selection, one for each group that has a hit."""
+
+
+class GroupRow(Measures, frozen=True, kw_only=True):
+    """A row that stands for what a store keeps apart."""
+
+    GROUP_BY: ClassVar[frozenset[Dimension]] = frozenset()
+    """What is kept apart."""
+
+    IS_SUM: ClassVar[bool] = False
+    """Whether several groups are one row."""
+
+    @classmethod
+    def named(cls, group: Group, groups: int) -> dict[str, Any]:
+        """The row's ids and names.
+
+        Args:
+            group: what a store answers.
+            groups: how many groups of the answer the row is made of.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def ids_of(cls, group: Group) -> tuple[str, ...]:
+        """What tells rows apart: groups with the same are one row."""
+        raise NotImplementedError
+
+
+Row = TypeVar("Row", bound=GroupRow)
+
+
+def answer(
+    store: Readable,
+    row_type: type[Row],
+    period: Period,
+    where: Filter,
+    *,
+    before: Period | None = None,
+    sort: str = DEFAULT_ORDER,
+    limit: int | None = None,
+    after: Position | None = None,
+    distributions: bool = True,
+    max_rows: int | None = None,
+) -> Rows[Row]:
+    """The rows of a type.
+
+    Args:
+        store: what is asked.
+        row_type: what a row stands for.
+        period: when.
+        where: which hits, and which rows.
+        before: a period to compare with: rows that were only there have no hits, and are ``gone``.
+        sort: a member's name, ``-`` before it for the largest first.
+        limit: so many rows at most; ``None``: all.
+        after: only rows behind this position.
+        distributions: whether status codes and percentiles are wanted; without them it is faster.
+        max_rows: an answer without a limit may not have more; ``None``: it may have any number.
+
+    Raises:
+        InvalidQuestion: there is no such member to sort by, or ``after`` is no position.
+        QuarterHoursPruned: an edge of a period needs quarter hours that were pruned.
+        EdgeInsideBucket: an edge lies inside of what the store holds as one number.
+        AnswerTooLarge: there are more than ``max_rows``.
+        StoreError: the store can't answer.
+    """
+    order = Order.parse(sort, row_type)
+    distributions = distributions or where.status is not None or order.member in DISTRIBUTED
+    bound = max_rows if limit is None else None
+    max_groups = None if where.chooses_rows or row_type.IS_SUM else bound
+    earlier = {} if before is None else _rows(store, row_type, before, where, distributions, max_groups, {})
+    found = _rows(store, row_type, period, where, distributions, max_groups, earlier)
+    rows = list(found.values())
+    for ids, row in earlier.items():
+        if ids not in found:
+            rows.append(_gone(row, period))
+    if where.chooses_rows:
+        rows = list(filter(where.wanted(), rows))
+    if bound is not None and len(rows) > bound:
+        raise AnswerTooLarge(f"{bound:,} rows")
+    tail = order.arranged(rows, after)
+    page = tail if limit is None else tail[:limit]
+    return Rows(page, row_type, all_rows=rows, has_more=len(page) < len(tail), compared=before is not None)
+
+
+def _rows(
+    store: Readable,
+    row_type: type[Row],
+    period: Period,
+    where: Filter,
+    distributions: bool,
+    max_groups: int | None,
+    earlier: dict[tuple[str, ...], Row],
+) -> dict[tuple[str, ...], Row]:
+    selection = where.selection(period.spans, row_type.GROUP_BY, distributions, max_groups)
+    if selection is None:
+        return {}
+    merged: dict[tuple[str, ...], tuple[Group, EndpointStats, int]] = {}
+    for group, stats in store.read(selection):
+        ids = row_type.ids_of(group)
+        if ids in merged:
+            first, state, groups = merged[ids]
+            state.merge(stats)
+            merged[ids] = first, state, groups + 1
+        else:
+            merged[ids] = group, stats, 1
+    return {
+        ids: row_type(**row_type.named(group, groups), stats=stats, zone=period.zone, before=earlier.get(ids))
+        for ids, (group, stats, groups) in merged.items()
+    }
+
+
+def _gone(row: Row, period: Period) -> Row:
+    kept = {name: getattr(row, name) for name in (*row.IDS, *row.NAMES)}
+    return type(row)(**kept, stats=EndpointStats(), zone=period.zone, before=row)

@@ -1,0 +1,38 @@
+"""CSV that spreadsheets and programs read alike."""
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, TextIO
+
+from tyk_endpoint_stats.questions.times import rfc3339
+
+__all__ = ["csv_cell", "write_csv"]
+
+_FORMULA = re.compile("[=+@\t\r＝＋＠－-]")
+
+
+def csv_cell(value: object) -> object:
+    """A cell that no spreadsheet takes for a formula: such text gets a ``'`` before it; numbers stay numbers.
+
+    Paths, ids and names come from whoever sent requests to the gateway.
+    """
+    if isinstance(value, str) and _FORMULA.match(value):
+        return f"'{value}"
+    return value
+
+
+def write_csv(file: TextIO, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write headings and rows; a value that there is none of is an empty cell, times are RFC 3339."""
+    # Every text in quotes: with minimal quoting a lone CR would stand bare and end the row.
+    writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([csv_cell(_text(value)) for value in row])
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    return "" if value is None else value

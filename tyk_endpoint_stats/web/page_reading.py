@@ -1,0 +1,146 @@
+"""What pages ask of the store: one read a table, of the period and of the time before together."""
+
+from collections.abc import Callable, Iterable, Set
+from datetime import timedelta
+from typing import TypeVar
+
+from msgspec import Struct, structs
+
+from tyk_endpoint_stats.core.batch import Consumer, Endpoint
+from tyk_endpoint_stats.core.buckets import ALL_DAYS, Span
+from tyk_endpoint_stats.core.instants import Instant
+from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
+from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.errors import AnswerTooLarge, EdgeInsideBucket, QuarterHoursPruned
+from tyk_endpoint_stats.questions.filters import Filter
+from tyk_endpoint_stats.questions.period import Period
+from tyk_endpoint_stats.questions.totals import totals
+from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.views.lines import Folded, fold, fold_two
+from tyk_endpoint_stats.views.timeline import Timeline, make_timeline
+from tyk_endpoint_stats.web.page_query import PageQuery, consumer_ref
+from tyk_endpoint_stats.web.settings import Settings
+
+__all__ = ["MAX_CELLS", "Asked", "callers_of", "counted_to", "find_consumer", "gather", "last_seen"]
+
+Key = TypeVar("Key", Consumer, Endpoint)
+
+MAX_CELLS = 20_000
+"""Lines times columns; of more than these no sparklines are drawn."""
+
+_FRESH_DAYS = 3
+
+
+class Asked(Struct, frozen=True):
+    """A question of a page: by whom, about what, and whom to ask.
+
+    Attributes:
+        org_id: the organisation that the reader may see; ``None``: all of them.
+    """
+
+    store: ReadableStore
+    settings: Settings
+    org_id: str | None
+    query: PageQuery
+
+    def where(self, **chosen: object) -> Filter:
+        """A filter that the reader's organisation is part of."""
+        return structs.replace(Filter(org_id=self.org_id), **chosen)
+
+
+def gather(
+    asked: Asked, where: Filter, by: Set[Dimension], key_of: Callable[[Group], tuple[Key, str]]
+) -> tuple[Folded[Key], Timeline, list[str]]:
+    """Lines, columns and totals of the period and of the time before.
+
+    Where quarter hours were pruned, or the store holds hours, whole days are read in place of what was asked.
+
+    Raises:
+        AnswerTooLarge: there are more lines than the server gives.
+        StoreError: the store can't answer.
+    """
+    query = asked.query
+    timeline = make_timeline(query.period, query.compared)
+    try:
+        return _gather(asked, where, by, key_of, timeline, [])
+    except (QuarterHoursPruned, EdgeInsideBucket):
+        timeline = make_timeline(query.period, query.compared, whole_days=True)
+        told = (
+            "Of this time only whole UTC days are kept: what you see is "
+            f"{timeline.period.first_day.isoformat()} to {timeline.period.last_day.isoformat()}, days of UTC."
+        )
+        return _gather(asked, where, by, key_of, timeline, [told])
+
+
+def _gather(
+    asked: Asked,
+    where: Filter,
+    by: Set[Dimension],
+    key_of: Callable[[Group], tuple[Key, str]],
+    timeline: Timeline,
+    warnings: list[str],
+) -> tuple[Folded[Key], Timeline, list[str]]:
+    try:
+        answer = _read(asked, where, timeline.spans, {*by, Dimension.BUCKET}, MAX_CELLS)
+        return fold(answer, timeline, key_of), timeline, warnings
+    except AnswerTooLarge:
+        pass
+    limit = asked.settings.max_rows
+    now = _read(asked, where, timeline.period.spans, by, limit)
+    before = _read(asked, where, timeline.compared.period.spans, by, limit) if timeline.compared else ()
+    folded = fold_two(now, before, key_of)
+    columns = fold(_read(asked, where, timeline.spans, {Dimension.BUCKET}, None), timeline, _everything)
+    folded.columns, folded.under = columns.columns, columns.under
+    return folded, timeline, warnings
+
+
+def _everything(group: Group) -> tuple[Endpoint, str]:
+    return Endpoint("", ""), ""
+
+
+def _read(
+    asked: Asked, where: Filter, spans: tuple[Span, ...], by: Iterable[Dimension], limit: int | None
+) -> Iterable[tuple[Group, EndpointStats]]:
+    selection = where.selection(spans, by, True, limit)
+    return asked.store.read(selection) if selection is not None else ()
+
+
+def callers_of(asked: Asked, period: Period) -> dict[Endpoint, int] | None:
+    """How many consumers called each endpoint; ``None``: there are too many pairs to count them."""
+    by = frozenset({Dimension.CONSUMER, Dimension.ENDPOINT})
+    selection = Selection(period.spans, by, org_id=asked.org_id, distributions=False, max_groups=MAX_CELLS)
+    counts: dict[Endpoint, int] = {}
+    try:
+        for group, _ in asked.store.read(selection):
+            assert group.endpoint is not None
+            counts[group.endpoint] = counts.get(group.endpoint, 0) + 1
+    except (AnswerTooLarge, QuarterHoursPruned, EdgeInsideBucket):
+        return None
+    return counts
+
+
+def last_seen(asked: Asked, where: Filter) -> Instant | None:
+    """The latest hit of all time; ``None``: there never was one."""
+    selection = where.selection(ALL_DAYS, (), False)
+    answer = asked.store.read(selection) if selection is not None else ()
+    return max((stats.last_hit_us or 0 for _, stats in answer), default=None)
+
+
+def counted_to(asked: Asked) -> Instant | None:
+    """The latest hit of the last days: how far records have been counted; ``None``: there is none in those."""
+    today = asked.query.now.astimezone(asked.query.period.zone).date()
+    period = Period.of(today - timedelta(days=_FRESH_DAYS), today + timedelta(days=1))
+    return totals(asked.store, period, asked.where(), distributions=False).stats.last_hit_us
+
+
+def find_consumer(asked: Asked) -> Consumer | None:
+    """The consumer that an address names by kind and id, or by ``ref``; ``None``: it names none that is known."""
+    given = asked.query.given
+    if "ref" in given:
+        selection = Selection(ALL_DAYS, frozenset({Dimension.CONSUMER}), org_id=asked.org_id, distributions=False)
+        known = (group.consumer for group, _ in asked.store.read(selection))
+        return next((one for one in known if one is not None and consumer_ref(one) == given["ref"]), None)
+    if not given.get("id"):
+        return None
+    make = Consumer.oauth_client if given.get("kind") == "oauth" else Consumer.key
+    return make(given["id"])

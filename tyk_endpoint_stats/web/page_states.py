@@ -1,0 +1,132 @@
+"""What a page says where there is nothing to see, and what stands at the foot of each."""
+
+from datetime import timedelta
+from difflib import SequenceMatcher
+
+from tyk_endpoint_stats.core.batch import Consumer
+from tyk_endpoint_stats.core.buckets import ALL_DAYS
+from tyk_endpoint_stats.core.instants import to_datetime
+from tyk_endpoint_stats.core.selection import Dimension, Selection
+from tyk_endpoint_stats.markup.tables import Cell
+from tyk_endpoint_stats.questions.filters import Filter
+from tyk_endpoint_stats.questions.period import Period
+from tyk_endpoint_stats.views.page import Page, State
+from tyk_endpoint_stats.views.periods import day_text, moment_text, period_name, period_phrase, zone_name
+from tyk_endpoint_stats.web.page_parts import period_form, today_of
+from tyk_endpoint_stats.web.page_query import shown_id
+from tyk_endpoint_stats.web.page_reading import Asked, counted_to, last_seen
+from tyk_endpoint_stats.web.page_tables import consumer_parameters
+
+__all__ = ["framed", "never_seen", "nothing_found", "unseen_endpoint"]
+
+_LAGS = timedelta(minutes=30)
+_NEAREST = 3
+_MAX_COMPARED = 5_000
+
+
+def framed(asked: Asked, page: Page, name: str) -> None:
+    """Put at the foot how far was counted, the same as a file, and a link that stays."""
+    query = asked.query
+    today = today_of(query)
+    newest = counted_to(asked)
+    page.foot = f"Days are {zone_name(query.period.zone)}."
+    if newest is not None:
+        page.foot += f" Counted up to {moment_text(newest, query.period, today)}."
+        lag = query.now - to_datetime(newest)
+        if lag > _LAGS and query.period.local(query.period.end) > query.now:
+            minutes = int(lag.total_seconds() // 60)
+            ago = f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
+            page.warnings = [
+                *page.warnings, f"Counted up to {moment_text(newest, query.period, today)}, {ago} ago."
+            ]  # fmt: skip
+    links = [Cell("As one HTML file", query.again(f"{name}.html"))]
+    if "from" not in query.given:
+        links.append(Cell("A link that stays", query.again("./" if name == "overview" else name)))
+    links.append(Cell("What is counted", query.link("about")))
+    page.foot_links = links
+
+
+def nothing_found(asked: Asked, where: Filter, page: str, what: str) -> State | None:
+    """Why a period is empty: when it was seen last; ``None``: never."""
+    query = asked.query
+    seen = last_seen(asked, where)
+    title = f"{what} {period_phrase(query.period, today_of(query))}."
+    if seen is None:
+        if page in ("", "consumers", "endpoints"):
+            return State(
+                title,
+                [
+                    "The store has no requests at all yet, or this token's organisation has none.",
+                    "Records are read by `ingest`, or while serving by `serve --ingest SOURCE`.",
+                ],
+            )
+        return None
+    last = to_datetime(seen, query.period.zone)
+    month = Period.parse(f"{last:%Y-%m}", query.now, query.period.zone)
+    name = period_name(month, today_of(query))
+    return State(
+        title,
+        [f"The last one was on {day_text(last.date(), today_of(query))} at {last:%H:%M}."],
+        [Cell(f"Show {name}", query.at(page or "./", month))],
+    )
+
+
+def never_seen(asked: Asked, consumer: Consumer | None) -> Page:
+    """Of a consumer that has no request at all: why that may be, and which ids are like it."""
+    query = asked.query
+    page = Page(
+        section="Consumers",
+        title=shown_id(consumer) if consumer is not None else "A consumer",
+        crumbs=[Cell("Consumers", query.link("consumers"))],
+        form=period_form(asked, "consumer"),
+    )
+    framed(asked, page, "consumer")
+    lines = [
+        "The gateway may hash its keys: then records hold the hash. Put the key into the field at the top: "
+        "its hash is looked for.",
+        "It may belong to another organisation than your token.",
+        "Its API may not record requests (do_not_track).",
+    ]
+    links = []
+    if consumer is not None:
+        nearest = _nearest(asked, consumer.id)
+        links = [
+            Cell(f"Did you mean {name}?", query.link("consumer", **consumer_parameters(one)))
+            for one, name in nearest
+        ]
+    page.state = State("It was never seen.", lines, links)
+    return page
+
+
+def _nearest(asked: Asked, text: str) -> list[tuple[Consumer, str]]:
+    selection = Selection(ALL_DAYS, frozenset({Dimension.CONSUMER}), org_id=asked.org_id, distributions=False)
+    found = []
+    for group, _ in asked.store.read(selection)[:_MAX_COMPARED]:
+        assert group.consumer is not None
+        names = (group.consumer.id, group.alias)
+        likeness = max(SequenceMatcher(None, text.casefold(), name.casefold()).ratio() for name in names)
+        if any(name.casefold().startswith(text.casefold()) for name in names):
+            likeness += 1
+        found.append((likeness, group.consumer, group.alias or shown_id(group.consumer)))
+    found.sort(key=lambda item: (-item[0], item[1]))
+    return [(consumer, name) for likeness, consumer, name in found[:_NEAREST] if likeness > 0.6]
+
+
+def unseen_endpoint(asked: Asked) -> Page:
+    """Of an endpoint that nobody ever called."""
+    query = asked.query
+    page = Page(
+        section="Endpoints",
+        title=query.given.get("path", "") or "An endpoint",
+        is_path=True,
+        crumbs=[Cell("Endpoints", query.link("endpoints"))],
+        form=period_form(asked, "endpoint"),
+    )
+    framed(asked, page, "endpoint")
+    lines = [
+        "Not called by anyone, as far as records reach.",
+        "Paths are counted as the gateway records them: one with ids in it is many endpoints, unless they were "
+        "folded when they were read.",
+    ]
+    page.state = State("It was never seen.", lines, [Cell("All endpoints", query.link("endpoints"))])
+    return page
