@@ -14,6 +14,7 @@ from tyk_endpoint_stats.testing import (
     Damage,
     DurableStoreConformance,
     InspectableConformance,
+    RetainingConformance,
     VersionedConformance,
     WholeBatchReadsConformance,
 )
@@ -50,7 +51,7 @@ def plant(rows: Collection[Any], damage: Damage) -> None:
             rows.insert_one(row | {"_id": row["_id"] | {"kind": "lamp"}})
 
 
-class MongoExam(CopyableConformance, DurableStoreConformance, InspectableConformance):
+class MongoExam(CopyableConformance, DurableStoreConformance, InspectableConformance, RetainingConformance):
     max_examples = 8
     server: MongoServer
 

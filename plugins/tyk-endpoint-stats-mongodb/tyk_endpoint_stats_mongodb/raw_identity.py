@@ -51,8 +51,8 @@ def source_of(
         return own  # whatever it is, all of it is younger than what was read
     raise SourceError(
         f"{label} is another collection than the one that was read under this name, {before}: the document that "
-        "was read last is not in it, but some are that are as old. Is it the same, capped or restored since? Then add "
-        f"?{CONTINUES_OPTION}={before} to the URL, so that none counts twice; if none of it was ever read, "
+        "was read last is not in it, but some are that are as old. Is it the same, capped or restored since? Then "
+        f"add ?{CONTINUES_OPTION}={before} to the URL, so that none counts twice; if none of it was ever read, "
         f"?{CONTINUES_OPTION}={_NOTHING}"
     )
 

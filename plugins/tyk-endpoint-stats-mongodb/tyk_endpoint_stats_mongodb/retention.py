@@ -16,15 +16,14 @@ from tyk_endpoint_stats.core.selection import RowKind
 from tyk_endpoint_stats_mongodb.documents import Document
 from tyk_endpoint_stats_mongodb.lanes import DONE
 from tyk_endpoint_stats_mongodb.layout import Layout, keys_between
-from tyk_endpoint_stats_mongodb.reading import stored_days
 
 __all__ = [
-    "days_to_prune",
     "empty_quarter_hours",
     "forget_alias",
     "remove_some",
     "rows_before",
     "rows_of_consumer",
+    "say_pruned",
     "version",
 ]
 
@@ -32,15 +31,13 @@ ROWS_AT_ONCE = 2_000
 _ANY = 2**62
 
 
-def days_to_prune(layout: Layout, before_day: int) -> list[int]:
-    """Remember that the quarter hours of earlier days are gone; the stored days before it.
+def say_pruned(layout: Layout, before_day: int) -> None:
+    """Remember that the quarter hours of earlier days are gone.
 
     It is said before it is done: from here on nobody is answered from these quarter hours.
     """
-    layout.meta.update_one(
-        {"_id": "history"}, {"$max": {"pruned_before_day": before_day}, **_one_change()}, upsert=True
-    )
-    return [day for day in stored_days(layout) if day < before_day]
+    most = {"$max": {"pruned_before_day": before_day}}
+    layout.meta.update_one({"_id": "history"}, {**most, **_one_change()}, upsert=True)
 
 
 def empty_quarter_hours(layout: Layout, day: int) -> int:

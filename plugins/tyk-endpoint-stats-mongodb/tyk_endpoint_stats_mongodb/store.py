@@ -233,15 +233,18 @@ class MongoStore(Copyable, Inspectable, Retaining, Store):
     def prune(self, before: Instant) -> Pruned:
         """See the contract. Day by day, each with the deadline of a merge. Positions are kept."""
         with self._call(self._merge_timeout_s):
-            days = retention.days_to_prune(self._layout, before // DAY_US)
+            retention.say_pruned(self._layout, before // DAY_US)
+            days = reading.stored_days(self._layout)
         pruned = 0
-        for day in days:
+        for day in (one for one in days if one < before // DAY_US):
             with self._call(self._merge_timeout_s):
                 pruned += retention.empty_quarter_hours(self._layout, day)
         return Pruned(rows=pruned)
 
     def drop(self, before: Instant) -> int:
         """See the contract. Some rows at a time, each time with the deadline of a merge."""
+        with self._call(self._merge_timeout_s):
+            retention.say_pruned(self._layout, before // DAY_US)
         return self._remove(retention.rows_before(before // DAY_US))
 
     def forget(self, consumer: Consumer, org_id: str | None = None) -> int:
