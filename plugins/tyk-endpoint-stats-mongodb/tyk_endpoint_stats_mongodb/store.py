@@ -6,15 +6,14 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import pymongo
-from pymongo import MongoClient
 from pymongo.database import Database
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure
 
 from tyk_endpoint_stats.core.batch import Batch, Consumer
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.errors import PluginError, UnusableStore
+from tyk_endpoint_stats.errors import UnusableStore
 from tyk_endpoint_stats.stores.contract import (
     Copyable,
     Inspectable,
@@ -33,7 +32,7 @@ from tyk_endpoint_stats_mongodb.gate import Gate
 from tyk_endpoint_stats_mongodb.lanes import Lanes
 from tyk_endpoint_stats_mongodb.layout import Layout, lane_of
 from tyk_endpoint_stats_mongodb.schema import prepare
-from tyk_endpoint_stats_mongodb.seam import Seam
+from tyk_endpoint_stats_mongodb.seam import Seam, client_of
 from tyk_endpoint_stats_mongodb.snapshots import from_one_snapshot, has_snapshots
 from tyk_endpoint_stats_mongodb.sources import progress_of
 from tyk_endpoint_stats_mongodb.transactions import Transactions, in_transaction
@@ -83,13 +82,12 @@ def open_existing_mongodb(url: str, **options: Any) -> "MongoStore":
 
 def _open(url: str, *, make: bool, **options: Any) -> "MongoStore":
     seam = Seam(url)
+    client = client_of(url, seam)
     try:
-        client: MongoClient[Any] = MongoClient(url, document_class=dict, connect=False)
-        database = client.get_default_database(DATABASE)
-    except (PyMongoError, ValueError, TypeError) as problem:
-        # Not as its cause: what can't be parsed may hold a password anywhere.
-        raise PluginError(f"{seam.name}: {seam.masked(str(problem))}") from None
-    try:
+        try:
+            database = client.get_default_database(DATABASE)
+        except PyMongoError as problem:
+            raise PluginError(f"{seam.name}: {seam.masked(str(problem))}") from None
         return store_in(database, seam=seam, make=make, on_close=client.close, **options)
     except BaseException:
         client.close()
