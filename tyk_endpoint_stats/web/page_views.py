@@ -71,7 +71,7 @@ def overview_page(asked: Asked) -> Answer:
     subject = f"from {plural(len(callers.seen), 'consumer')} to {plural(len(everything.seen), 'endpoint')}"
     subject += f" of {plural(len(_apis(everything)), 'API')}"
     _summarise(page, query, everything, timeline, subject, None)
-    page.figures = [*page.figures, *figures(everything.now, None, _breadth("Consumers", callers))[-1:]]
+    page.figures = [*page.figures, *figures(everything.now, everything.before, _breadth("Consumers", callers))[-1:]]
     lists = (
         change_list(query, "Endpoints that changed", everything, _to_endpoint(query)),
         change_list(query, "Consumers that changed", callers, _to_consumer(query)),
