@@ -12,7 +12,10 @@ from tyk_endpoint_stats import Consumer, Kind, Rules, open_store, read_records
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.instants import find_zone, format_rfc3339, from_datetime, parse_rfc3339
 from tyk_endpoint_stats.core.selection import Dimension, Selection
-from tyk_endpoint_stats.ingest.loop import IngestReport, Limits, ingest
+from tyk_endpoint_stats.ingest.batch_builder import Limits
+from tyk_endpoint_stats.ingest.loop import ingest
+from tyk_endpoint_stats.ingest.options import IngestOptions
+from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.stores.memory import MemoryStore
 
 VECTORS = Path(__file__).parent / "vectors"
@@ -105,7 +108,7 @@ def take(store, folder, files, rules=Rules(), limits=Limits()):  # noqa: B008 - 
         file = folder / f"{number}"
         blank = b"" if data[:2] == b"\x1f\x8b" else b'{"level":"info","number":%d}\n' % number
         file.write_bytes(blank + data)
-        report.merge(ingest(store, read_records(file), rules=rules, limits=limits))
+        report.merge(ingest(store, read_records(file), IngestOptions(rules=rules, limits=limits)))
     return report
 
 

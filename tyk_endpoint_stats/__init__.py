@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.core.stats import EndpointStats
     from tyk_endpoint_stats.errors import TykEndpointStatsError
     from tyk_endpoint_stats.hookspecs import hookimpl
-    from tyk_endpoint_stats.ingest.loop import IngestReport
+    from tyk_endpoint_stats.ingest.options import IngestOptions
+    from tyk_endpoint_stats.ingest.report import IngestReport
     from tyk_endpoint_stats.opening import open_sources, open_store
     from tyk_endpoint_stats.questions.consumers import ConsumerRow
     from tyk_endpoint_stats.questions.endpoints import EndpointRow
@@ -37,6 +38,7 @@ __all__ = [
     "Endpoint",
     "EndpointRow",
     "EndpointStats",
+    "IngestOptions",
     "IngestReport",
     "Kind",
     "Period",
@@ -59,7 +61,8 @@ _HOMES = {
     "Endpoint": "core.selection",
     "EndpointRow": "questions.endpoints",
     "EndpointStats": "core.stats",
-    "IngestReport": "ingest.loop",
+    "IngestOptions": "ingest.options",
+    "IngestReport": "ingest.report",
     "Kind": "core.selection",
     "Period": "questions.period",
     "ReadableStore": "stores.contract",

@@ -11,7 +11,7 @@ def test_a_store_is_copied_and_the_ingest_goes_on_there(run, store):
     assert ours == theirs
     again = run("ingest", "--store", "sqlite:///other.db", "demo.jsonl")
     assert "counted                0" in again.stdout, again.stdout
-    assert "0 states" in run("copy", "--from", store, "--to", "sqlite:///other.db").stdout
+    assert "0 rows" in run("copy", "--from", store, "--to", "sqlite:///other.db").stdout
 
 
 def test_a_copy_into_itself_is_wrong_usage(run, store):

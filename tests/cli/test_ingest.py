@@ -328,3 +328,25 @@ def test_a_line_of_many_malformed_records_is_kept_once(run, tmp_path, element):
     tmp_path.joinpath("a.jsonl").write_bytes(array + b"{bad\n" + array)
     assert "malformed          2,001" in run("ingest", *STORE, "--rejects", "bad", "a.jsonl").stdout
     assert sorted(tmp_path.joinpath("bad").read_bytes().splitlines(True)) == sorted([array, b"{bad\n", array])
+
+
+def test_the_report_names_days_and_months_before_today_that_grew(run, tmp_path):
+    """A closed month that grows changes a bill; the broken twin is a report that says nothing of it."""
+    days = [*(f"2026-09-{day:02}" for day in range(1, 9)), "2026-08-31", "2020-01-01"]
+    months = [f"2019-{month:02}-05" for month in range(1, 13)]
+    first = b"".join(line(timestamp=f"{day}T00:00:00Z") for day in [*days, *days[-2:], *months])
+    tmp_path.joinpath("a.jsonl").write_bytes(first + line(timestamp="9999-01-01T00:00:00Z"))
+    grew = [text for text in run("ingest", *STORE, "a.jsonl").stdout.splitlines() if " by " in text]
+    assert grew == [
+        "  grew       2026-09 by 8 hits (UTC): 3 earlier days, 2026-09-04 by 1, 2026-09-05 by 1, 2026-09-06 by 1, "
+        "2026-09-07 by 1, 2026-09-08 by 1",
+        "  grew       2026-08 by 2 hits (UTC): 2026-08-31 by 2",
+        "  grew       2020-01 by 2 hits (UTC): 2020-01-01 by 2",
+        "  grew       2019-12 by 1 hits (UTC): 2019-12-05 by 1",
+        "  grew       2019-11 by 1 hits (UTC): 2019-11-05 by 1",
+        "             10 earlier months, 2019-01 to 2019-10, by 10 hits",
+    ]
+    assert "grew" not in run("ingest", *STORE, "a.jsonl").stdout, "nothing is new any more"
+    with tmp_path.joinpath("a.jsonl").open("ab") as file:
+        file.write(line(timestamp="2026-08-31T00:00:00Z"))
+    assert "  grew       2026-08 by 1 hits (UTC): 2026-08-31 by 1\n" in run("ingest", *STORE, "a.jsonl").stdout

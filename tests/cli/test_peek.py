@@ -7,9 +7,9 @@ import pytest
 from tyk_endpoint_stats.cli import opening
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.hookspecs import SourceType, hookimpl
-from tyk_endpoint_stats.ingest.loop import RecordsSource
 from tyk_endpoint_stats.plugin_manager import load_plugins
 from tyk_endpoint_stats.sources.contract import Peekable, Waiting
+from tyk_endpoint_stats.sources.in_memory import RecordsSource
 from tyk_endpoint_stats.testing import hit
 
 WARNING = "tray://a: what is read here is gone"

@@ -6,13 +6,13 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from tests.core.batches import ALL, plain_states, rows_by_name, states_by_name
 from tyk_endpoint_stats.core.aggregator import Aggregator, Rules
 from tyk_endpoint_stats.core.batch import Counts, Kind
-from tyk_endpoint_stats.core.buckets import Bucket, Width
 from tyk_endpoint_stats.core.record import GraphQLStats, Latency, MCPStats, Record
-from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.testing import batch_of, hit, plain_states
+from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, odd_records, records
 from tyk_endpoint_stats.testing.plain import plain_counts, plain_hits, plain_instant_us, plain_outcome
 
@@ -25,9 +25,9 @@ def plain_names(some, rules):
     for one in plain_hits(some, rules):
         for names, key, name in (
             (api_names, (one.org_id, one.api_id), one.api_name),
-            (aliases, (one.org_id, one.kind, one.consumer_id), one.alias),
+            (aliases, (one.org_id, str(one.kind), one.consumer_id), one.alias),
         ):
-            if name:
+            if name and (names is api_names or one.kind != "everyone"):
                 names[key] = max(names.get(key, (one.at_us, "")), (one.at_us, name))
     return api_names, aliases
 
@@ -44,16 +44,15 @@ def batches(*parts):
 
 def merged(some):
     """States, names and counts of several batches, merged."""
-    states, api_names, aliases, counts = {}, {}, {}, Counts()
+    some = list(some)
+    api_names, aliases, counts = {}, {}, Counts()
     for batch in some:
-        for bucket, by_series in batch.states.items():
-            for series, stats in by_series.items():
-                states.setdefault((bucket, series), EndpointStats()).merge(stats)
         for names, seen in ((api_names, batch.api_names), (aliases, batch.aliases)):
             for key, name in seen.items():
                 names[key] = max(names.get(key, name), name)
         counts.merge(batch.counts)
-    return states, api_names, aliases, counts
+    newest = max((batch.newest_us for batch in some if batch.newest_us is not None), default=None)
+    return states_by_name(*some), api_names, aliases, counts, newest
 
 
 @given(ANY_RECORDS, RULES, st.sampled_from((0, 1, 2**18)), st.sampled_from((0, 2, 32)))
@@ -61,8 +60,7 @@ def test_the_loop_is_what_the_plain_twin_says(some, rules, most_uncounted, most_
     with (
         patch("tyk_endpoint_stats.core.aggregator.MAX_UNCOUNTED", most_uncounted),
         patch("tyk_endpoint_stats.core.aggregator.PIECE", 3),
-        patch("tyk_endpoint_stats.core.hits.MAX_CELLS", most_cells),
-        patch("tyk_endpoint_stats.core.cells.MAX_CELLS", most_cells),
+        patch("tyk_endpoint_stats.core.running_batch.MAX_WAITING_CELLS", most_cells),
     ):
         the_loop_is_what_the_plain_twin_says(some, rules)
 
@@ -72,14 +70,15 @@ def the_loop_is_what_the_plain_twin_says(some, rules):
     malformed = aggregator.add(some)
     states = len(aggregator)
     batch = aggregator.close("s", "1", "2")
-    assert batch.states == plain_states(some, rules)
+    assert states_by_name(batch) == plain_states(some, rules)
+    assert batch.newest_us == max((one.at_us for one in plain_hits(some, rules)), default=None)
     assert (batch.api_names, batch.aliases) == plain_names(some, rules)
     assert batch.counts == plain_counts(some, rules)
     outcomes = [plain_outcome(record, rules) for record in some]
     assert malformed == [(n, why) for n, (what, why) in enumerate(outcomes) if what == "malformed"]
-    assert [aggregator.reason_to_skip(record) for record in some] == [
-        why if what == "skipped" else "" for what, why in outcomes
-    ]
+    for record, (what, why) in zip(some, outcomes, strict=True):
+        if what != "malformed":
+            assert aggregator.reason_to_skip(record) == (why if what == "skipped" else "")
     assert (batch.source, batch.begins, batch.ends) == ("s", "1", "2")
     assert states <= len(some)
     assert (len(aggregator), aggregator.counts) == (0, Counts())
@@ -111,17 +110,17 @@ def test_a_bucket_chosen_by_the_first_record_would_be_noticed(monkeypatch):
     some = [hit(second=second, latency_ms=second) for second in (10, 2_000, 80_000)]
 
     def is_lawful():
-        return batches(some)[0].states == plain_states(some) and all(
+        return merged(batches(some))[0] == plain_states(some) and all(
             merged(batches(order[:1], order[1:])) == merged(batches(some)) for order in permutations(some)
         )
 
     assert is_lawful()
-    quarter = Aggregator._quarter
+    quarter_hour = Aggregator._quarter_hour
 
     def of_the_first(self, moment):
-        return next(iter(self._quarters.values()), None) or quarter(self, moment)
+        return next(iter(self._quarter_hours.values()), None) or quarter_hour(self, moment)
 
-    monkeypatch.setattr(Aggregator, "_quarter", of_the_first)
+    monkeypatch.setattr(Aggregator, "_quarter_hour", of_the_first)
     assert not is_lawful()
 
 
@@ -140,7 +139,7 @@ def test_a_bucket_chosen_by_the_first_record_would_be_noticed(monkeypatch):
 def test_the_ends_of_time_are_times_like_others(timestamp):
     some = [hit(timestamp=timestamp), hit(), hit(timestamp=timestamp)]
     batch = batch_of(some)
-    assert batch.states == plain_states(some)
+    assert states_by_name(batch) == plain_states(some)
     assert batch.counts.counted == 3
 
 
@@ -187,8 +186,8 @@ def test_a_record_without_a_usable_time_is_malformed(timestamp, reason):
 )
 def test_a_time_is_cut_to_the_microsecond_and_decides_the_day(timestamp, same_as):
     batch = batch_of([hit(timestamp=timestamp)])
-    assert batch.states == batch_of([hit(timestamp=same_as)]).states
-    assert batch.newest_us() == plain_instant_us(same_as)
+    assert states_by_name(batch) == states_by_name(batch_of([hit(timestamp=same_as)]))
+    assert batch.newest_us == plain_instant_us(same_as)
 
 
 def test_records_that_are_no_hits_have_a_reason_each():
@@ -199,13 +198,57 @@ def test_records_that_are_no_hits_have_a_reason_each():
         hit(graphql_stats=GraphQLStats(True), mcp_stats=MCPStats(True)),
         hit(mcp_stats=MCPStats(True)),
         hit(mcp_stats=MCPStats(True), **nobody),
-        hit(**nobody),
-        hit(timestamp="", **nobody),
     ]
     aggregator = Aggregator()
     assert aggregator.add(some) == []
-    assert aggregator.counts == Counts(read=7, skipped={"tcp": 2, "graphql": 1, "mcp": 2, "no_consumer": 2})
-    assert aggregator.close().states == {}
+    assert aggregator.counts == Counts(read=5, skipped={"tcp": 2, "graphql": 1, "mcp": 2})
+    assert states_by_name(aggregator.close()) == {}
+
+
+def test_the_time_is_looked_at_before_anything_else():
+    no_hits = [
+        hit(code=-1),
+        hit(graphql_stats=GraphQLStats(True)),
+        hit(mcp_stats=MCPStats(True)),
+        hit(org_id="i" * 600),
+    ]
+    for timestamp, reason in (
+        ("", "no timestamp"),
+        ("0001-01-01T00:00:00Z", "no timestamp"),
+        ("soon", "timestamp"),
+    ):
+        aggregator = Aggregator(Rules(tracked_only=True))
+        some = [replace(record, timestamp=timestamp) for record in no_hits]
+        assert aggregator.add(some) == [(number, reason) for number in range(4)]
+        assert aggregator.counts == Counts(read=4, malformed={reason: 4})
+
+
+def test_a_hit_without_key_and_client_counts_for_everyone_alone():
+    nobody = hit(api_key="", alias="Ann", api_name="API", latency_ms=5)
+    batch = batch_of([nobody, hit(api_key="", oauth_id=""), hit(latency_ms=7)])
+    assert batch.counts == Counts(read=3, counted=3)
+    assert batch.aliases == {}
+    assert {name: row.hits for name, row in rows_by_name(batch).items()} == {
+        (FIRST_DAY, ("org-1", "everyone", ""), ("api-1", "/get")): 3,
+        (FIRST_DAY, ("org-1", "everyone", ""), ALL): 3,
+        (FIRST_DAY, ("org-1", "key", "k1"), ("api-1", "/get")): 1,
+        (FIRST_DAY, ("org-1", "key", "k1"), ALL): 1,
+    }
+
+
+@pytest.mark.parametrize("codes", [(200,), (500,), (200, 500), (301, 200, 404)])
+@pytest.mark.parametrize("timed", [0, 1, 2])
+def test_a_hit_without_a_latency_is_a_hit_and_no_zero(codes, timed):
+    some = [hit(code=code, latency=None, request_time=9) for code in codes]
+    some += [hit(code=codes[0], latency_ms=50 + number) for number in range(timed)]
+    for order in permutations(some, len(some)):
+        states = states_by_name(batch_of(order))
+        assert states == plain_states(order)
+        for state, _ in states.values():
+            assert (state.hits, state.timed_hits) == (len(some), timed)
+            assert sum(state.histogram.values()) == timed
+            assert (state.latency_ms is None) == (timed == 0)
+            assert state.min_latency_all_ms == (50 if timed else None)
 
 
 def test_rules_say_what_counts():
@@ -216,13 +259,10 @@ def test_rules_say_what_counts():
     assert aggregator.counts == Counts(read=4, counted=1, skipped={"graphql": 1, "untracked": 2})
 
 
-def test_a_record_with_a_key_and_a_client_counts_for_both_and_shares_nothing():
+def test_a_record_with_a_key_and_a_client_counts_for_both_and_once_for_everyone():
     batch = batch_of([hit(oauth_id="c1", alias="Ann"), hit(alias="Ann")])
-    day = batch.states[Bucket(Width.DAY, FIRST_DAY)]
-    assert {series[1:3]: stats.hits for series, stats in day.items()} == {
-        (Kind.KEY, "k1"): 2,
-        (Kind.OAUTH, "c1"): 1,
-    }
+    hits = {name[1][1:]: row.hits for name, row in rows_by_name(batch).items() if name[2] is not ALL}
+    assert hits == {("key", "k1"): 2, ("oauth", "c1"): 1, ("everyone", ""): 2}
     assert set(batch.aliases) == {("org-1", Kind.KEY, "k1"), ("org-1", Kind.OAUTH, "c1")}
 
 
@@ -245,15 +285,15 @@ def test_names_with_tabs_stand_for_themselves_alone():
         )
     ]
     for order in permutations(some, 3):
-        assert batch_of(order).states == plain_states(order)
+        assert states_by_name(batch_of(order)) == plain_states(order)
 
 
 def test_a_path_that_is_too_long_is_cut_and_stays_itself():
     paths = ["/" + "p" * 3000 + end for end in ("a", "b")] + ["/" + "ü" * 1500]
-    some = [hit(path=path) for path in paths] * 2
-    (day,) = [states for bucket, states in batch_of(some).states.items() if bucket.width is Width.DAY]
-    assert [stats.hits for stats in day.values()] == [2, 2, 2]
-    assert all(len(series[4].encode()) <= 2048 + 17 for series in day)
+    batch = batch_of([hit(path=path) for path in paths] * 2)
+    assert [row.hits for row in batch.rows] == [2, 2, 2]
+    assert len(batch.endpoints) == 3
+    assert all(len(path.encode()) <= 2048 + 17 for _, path in batch.endpoints)
 
 
 def test_an_id_that_is_too_long_is_malformed_and_named():
@@ -271,13 +311,35 @@ def test_the_size_is_the_states_and_not_the_records():
     assert len(aggregator) == 1
 
 
+def test_what_is_held_grows_with_states_names_and_cells_and_starts_anew(monkeypatch):
+    monkeypatch.setattr("tyk_endpoint_stats.core.aggregator.MAX_UNCOUNTED", 100)
+    aggregator = Aggregator()
+    held = [aggregator.held_bytes]
+    for more in (
+        [hit()],
+        [hit(path="/" + "p" * 2_000)],  # a long name
+        [hit(second=second) for second in range(0, 9_000, 900)],  # states
+        [hit(code=code, latency_ms=latency) for code in range(200, 210) for latency in range(20)],  # cells
+    ):
+        aggregator.add(more)
+        held.append(aggregator.held_bytes)
+    assert held[0] == 0
+    assert held[2] - held[1] > 2_000
+    assert held == sorted(set(held))
+    before = aggregator.held_bytes
+    aggregator.add([hit()] * 1_000)
+    assert aggregator.held_bytes == before, "hits alone take no memory"
+    aggregator.close()
+    assert (aggregator.held_bytes, len(aggregator)) == (0, 0)
+
+
 def test_late_records_go_to_their_own_days():
     days = (FIRST_DAY - 5 * 365, FIRST_DAY, FIRST_DAY + 2, FIRST_DAY - 1)
     some = [hit(day, second) for second in (0, 86_399) for day in days] * 2
     batch = batch_of(some)
-    assert batch.states == plain_states(some)
-    assert sorted(bucket.number for bucket in batch.states if bucket.width is Width.DAY) == sorted(days)
-    assert batch.newest_us() == ((FIRST_DAY + 2) * 86_400 + 86_399) * 1_000_000
+    assert states_by_name(batch) == plain_states(some)
+    assert sorted({row.day for row in batch.rows}) == sorted(days)
+    assert batch.newest_us == ((FIRST_DAY + 2) * 86_400 + 86_399) * 1_000_000
 
 
 def test_anything_with_the_attributes_of_a_record_will_do():
@@ -292,4 +354,4 @@ def test_anything_with_the_attributes_of_a_record_will_do():
     aggregator = Aggregator()
     assert aggregator.add([Other()], lambda seconds: datetime.fromtimestamp(seconds, UTC)) == []
     twin = Record("/x", 200, "k", "1970-01-01T00:00:05Z", request_time=1, latency=Latency(2, 1))
-    assert aggregator.close().states == batch_of([twin]).states
+    assert states_by_name(aggregator.close()) == states_by_name(batch_of([twin]))

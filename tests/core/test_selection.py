@@ -1,43 +1,70 @@
-"""Consumers, counts and batches as values."""
+"""Which rows answer which question: the whole table, and that a smaller kind would not do."""
+
+from itertools import product
 
 import pytest
 
-from tyk_endpoint_stats.core.batch import Batch, Consumer, Counts, Endpoint, Kind
-from tyk_endpoint_stats.core.counts import add_counts
-from tyk_endpoint_stats.testing import batch_of, hit
+from tyk_endpoint_stats.core.batch import Kind
+from tyk_endpoint_stats.core.buckets import Span, Width
+from tyk_endpoint_stats.core.selection import Dimension, RowKind, Selection, row_kind
+from tyk_endpoint_stats.errors import AnswerTooLarge
+
+EVER = (Span(Width.DAY, 0, 10),)
+C, E, B = Dimension.CONSUMER, Dimension.ENDPOINT, Dimension.BUCKET
+DAY, QUARTER_HOUR = Width.DAY, Width.QUARTER_HOUR
 
 
-def test_a_key_and_a_client_of_one_id_are_two_consumers():
-    assert Consumer.key("x") == Consumer(Kind.KEY, "x")
-    assert Consumer.oauth_client("x") == Consumer(Kind.OAUTH, "x")
-    assert Consumer.key("x") != Consumer.oauth_client("x")
-    assert len({Consumer.key("x"), Consumer.oauth_client("x"), Consumer.key("x")}) == 2
+@pytest.mark.parametrize(
+    ("by", "filters", "width", "kind"),
+    [
+        ((), {}, DAY, RowKind.EVERYTHING),
+        ((B,), {}, QUARTER_HOUR, RowKind.EVERYTHING),
+        ((), {"org_id": "o"}, DAY, RowKind.EVERYTHING),
+        ((E,), {}, DAY, RowKind.ENDPOINT),
+        ((E, B), {}, QUARTER_HOUR, RowKind.ENDPOINT),
+        ((), {"api_id": "a"}, DAY, RowKind.ENDPOINT),
+        ((B,), {"path": "/"}, QUARTER_HOUR, RowKind.ENDPOINT),
+        ((), {"path": ""}, DAY, RowKind.ENDPOINT),
+        ((C,), {}, DAY, RowKind.CONSUMER),
+        ((C, B), {"org_id": "o"}, DAY, RowKind.CONSUMER),
+        ((), {"kind": Kind.KEY}, DAY, RowKind.CONSUMER),
+        ((), {"consumer_id": ""}, DAY, RowKind.CONSUMER),
+        ((C,), {}, QUARTER_HOUR, RowKind.ENDPOINT_OF_CONSUMER),
+        ((), {"kind": Kind.OAUTH}, QUARTER_HOUR, RowKind.ENDPOINT_OF_CONSUMER),
+        ((C, E), {}, DAY, RowKind.ENDPOINT_OF_CONSUMER),
+        ((C,), {"api_id": "a"}, DAY, RowKind.ENDPOINT_OF_CONSUMER),
+        ((E,), {"consumer_id": "k"}, DAY, RowKind.ENDPOINT_OF_CONSUMER),
+        ((E,), {"kind": Kind.KEY}, QUARTER_HOUR, RowKind.ENDPOINT_OF_CONSUMER),
+        ((), {"kind": Kind.KEY, "path": "/"}, DAY, RowKind.ENDPOINT_OF_CONSUMER),
+    ],
+)
+def test_the_smallest_kind_of_rows_that_can_answer(by, filters, width, kind):
+    for distributions, max_groups in product((True, False), (None, 5)):
+        selection = Selection(EVER, frozenset(by), **filters, distributions=distributions, max_groups=max_groups)
+        assert row_kind(selection, width) is kind
 
 
-def test_values_can_not_be_changed_and_have_an_order():
-    with pytest.raises(AttributeError):
-        Consumer.key("x").id = "y"
-    assert sorted([Endpoint("b", "/"), Endpoint("a", "/z"), Endpoint("a", "/b")])[0] == Endpoint("a", "/b")
+def test_every_question_is_answered_from_rows_that_have_what_it_asks_for():
+    """All groupings and filters: what is kept apart or filtered by is in the rows."""
+    has_consumer = {RowKind.ENDPOINT_OF_CONSUMER, RowKind.CONSUMER}
+    has_endpoint = {RowKind.ENDPOINT_OF_CONSUMER, RowKind.ENDPOINT}
+    for c, e, kind, consumer_id, api_id, path, width in product(
+        (True, False), (True, False), (None, Kind.KEY), (None, "k"), (None, "a"), (None, "/"), Width
+    ):
+        by = frozenset(dimension for dimension, is_kept in ((C, c), (E, e)) if is_kept)
+        selection = Selection(EVER, by, kind=kind, consumer_id=consumer_id, api_id=api_id, path=path)
+        found = row_kind(selection, width)
+        needs_consumer, needs_endpoint = c or bool(kind or consumer_id), e or bool(api_id or path)
+        assert (found in has_consumer) == needs_consumer
+        if needs_endpoint:
+            assert found in has_endpoint
+        if width is QUARTER_HOUR:
+            assert found is not RowKind.CONSUMER, "a consumer's total has no quarter hours"
 
 
-def test_counts_merge_by_reason_and_leave_the_others_alone():
-    mine = Counts(5, 3, 1, {"tcp": 1}, {"timestamp": 1})
-    theirs = Counts(7, 4, 2, {"tcp": 1, "mcp": 1}, {"no timestamp": 1})
-    mine.merge(theirs)
-    assert mine == Counts(12, 7, 3, {"tcp": 2, "mcp": 1}, {"timestamp": 1, "no timestamp": 1})
-    mine.merge(mine)
-    assert mine.skipped == {"tcp": 4, "mcp": 2}
-    assert theirs == Counts(7, 4, 2, {"tcp": 1, "mcp": 1}, {"no timestamp": 1})
-
-
-def test_two_counts_share_no_reasons():
-    one, other = Counts(), Counts()
-    add_counts(one.skipped, {"tcp": 1})
-    assert other.skipped == {}
-
-
-def test_the_newest_hit_of_a_batch():
-    assert Batch().newest_us() is None
-    assert batch_of([hit(code=-1)]).newest_us() is None
-    assert batch_of([hit(5, 10), hit(-5, 20), hit(5, 9, api_key="k2")]).newest_us() == (5 * 86_400 + 10) * 1_000_000
-    assert batch_of([hit(-5, 20)]).newest_us() == (-5 * 86_400 + 20) * 1_000_000
+def test_one_group_too_many_is_refused():
+    Selection(EVER).check_groups(10**9)
+    selection = Selection(EVER, max_groups=1_000)
+    selection.check_groups(1_000)
+    with pytest.raises(AnswerTooLarge, match=r"1,000 rows"):
+        selection.check_groups(1_001)

@@ -14,14 +14,24 @@ from tyk_endpoint_stats.testing.plain import plain_state
 
 CODES = st.sampled_from((200, 204, 299, 300, 301, 399, 400, 404, 500, 600, 0, 100, 199, -7))
 DURATIONS = st.integers(0, 5_000) | st.sampled_from((10**12, 10**12 - 1, 2**40 - 10**12))
-HITS = st.tuples(CODES, DURATIONS, DURATIONS, DURATIONS, st.integers(-(10**15), 10**15))
+HITS = st.tuples(CODES, DURATIONS, DURATIONS | st.none(), DURATIONS, st.integers(-(10**15), 10**15))
 SOME_HITS = st.lists(HITS, max_size=12)
 
 
+def plain_of(hits):
+    """Hits as the plain twin has them."""
+    return [
+        Hit("o", Kind.KEY, "k", "a", "/", at_us, code, request_time, latency, upstream, "", "")
+        for code, request_time, latency, given_upstream, at_us in hits
+        for upstream in (None if latency is None else given_upstream,)
+    ]
+
+
 def state_of(hits, kind=EndpointStats):
+    """The merge of the states of single hits."""
     state = kind()
-    for hit in hits:
-        state.add(*hit)
+    for one in plain_of(hits):
+        state.merge(plain_state([one]))
     return state
 
 
@@ -34,11 +44,7 @@ def merged(*states):
 
 @given(SOME_HITS.filter(bool))
 def test_a_state_is_what_its_definition_says(hits):
-    twins = [
-        Hit("o", Kind.KEY, "k", "a", "/", at_us, code, request_time, latency, upstream, "", "")
-        for code, request_time, latency, upstream, at_us in hits
-    ]
-    assert state_of(hits) == plain_state(twins)
+    assert state_of(hits) == plain_state(plain_of(hits))
 
 
 @given(SOME_HITS, st.randoms(use_true_random=False))
@@ -54,7 +60,7 @@ def test_merging_is_commutative_and_leaves_the_other_state_alone(mine, theirs):
     assert merged(left, right) == merged(right, left) == state_of(mine + theirs)
     left.merge(right)
     assert right == before
-    left.add(200, 1, 1, 1, 1)
+    left.merge(state_of([(200, 1, 1, 1, 1)]))
     assert right == before, "nothing is shared"
 
 
@@ -145,12 +151,15 @@ def test_what_is_a_success_and_what_an_error(code, success, error):
 @given(SOME_HITS.filter(bool))
 def test_means_are_whole_or_the_nearest_float(hits):
     state = state_of(hits)
-    for total, mean in (
-        (state.total_request_time_ms, state.request_time_ms),
-        (state.total_latency_ms, state.latency_ms),
-        (state.total_upstream_latency_ms, state.upstream_latency_ms),
+    for total, hits, mean in (
+        (state.total_request_time_ms, state.hits, state.request_time_ms),
+        (state.total_latency_ms, state.timed_hits, state.latency_ms),
+        (state.total_upstream_latency_ms, state.timed_hits, state.upstream_latency_ms),
     ):
-        exact = Fraction(total, state.hits)
+        if not hits:
+            assert mean is None
+            continue
+        exact = Fraction(total, hits)
         assert isinstance(mean, int) == (exact.denominator == 1)
         assert mean == (exact if isinstance(mean, int) else float(exact))
 
@@ -159,7 +168,7 @@ def test_minima_are_over_the_hits_that_are_no_error_where_there_is_one():
     errors = [(503, 9, 0, 0, 1), (404, 9, 2, 1, 2)]
     state = state_of(errors)
     assert (state.min_latency_ms, state.min_upstream_latency_ms) == (0, 0)
-    state.add(301, 9, 40, 30, 3)
+    state.merge(state_of([(301, 9, 40, 30, 3)]))
     assert (state.min_latency_ms, state.min_upstream_latency_ms) == (40, 30)
     assert (state.min_latency_all_ms, state.max_latency_ms) == (0, 40)
 
@@ -170,3 +179,13 @@ def test_a_percentile_lies_between_the_extremes():
     without = state.copy()
     without.codes, without.histogram = {}, {}
     assert without.latency_percentile_ms(50) is None, "the store was asked to leave distributions out"
+
+
+def test_hits_without_a_latency_have_no_part_in_latencies():
+    state = state_of([(200, 4, None, 0, 1), (200, 8, 10, 6, 2), (500, 9, None, 0, 3)])
+    assert (state.hits, state.timed_hits, state.request_time_ms) == (3, 1, 7)
+    assert (state.latency_ms, state.upstream_latency_ms) == (10, 6)
+    assert (state.min_latency_ms, state.max_latency_ms, state.latency_percentile_ms(50)) == (10, 10, 10)
+    untimed = state_of([(200, 4, None, 0, 1)])
+    assert (untimed.request_time_ms, untimed.latency_ms, untimed.upstream_latency_ms) == (4, None, None)
+    assert (untimed.min_latency_ms, untimed.max_latency_ms, untimed.latency_percentile_ms(50)) == (None, None, None)

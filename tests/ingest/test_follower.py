@@ -65,7 +65,7 @@ def test_it_can_be_left_at_once(store, file):
 
 def test_a_store_that_can_not_merge_is_tried_again(store, file, monkeypatch):
     """The broken twin is a thread that ends with the first error: nothing would ever be counted."""
-    monkeypatch.setattr(follower, "_AGAIN_AFTER_S", 0.01)
+    monkeypatch.setattr(follower, "_STORE_AGAIN_AFTER_S", 0.01)
     problems, counted, real = [], threading.Event(), store.merge
 
     def merge(batch):

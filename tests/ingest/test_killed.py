@@ -20,7 +20,9 @@ RECORDS = 4_000
 # Batches are small, so that there are many moments to die at; a dot is written after every one.
 INGEST = """
 import sys
-from tyk_endpoint_stats import open_store, parallel
+from tyk_endpoint_stats import open_store
+from tyk_endpoint_stats.ingest import parallel
+from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.batch_builder import Limits
 from tyk_endpoint_stats.sources.files import open_files
 
@@ -39,7 +41,8 @@ with open_store(url) as store:
 
     store.merge = told
     sources = [source for file in files for source in open_files(f"file://{file}")]
-    for report, problem in parallel.ingest_all(store, sources, jobs=int(jobs), limits=Limits(states=150)):
+    options = IngestOptions(limits=Limits(states=150))
+    for report, problem in parallel.ingest_all(store, sources, options, jobs=int(jobs)):
         if problem:
             sys.exit(str(problem))
 """

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tyk_endpoint_stats import Record, read_records
+from tyk_endpoint_stats import Record, Rules, read_records
 from tyk_endpoint_stats.core.batch import Counts
+from tyk_endpoint_stats.core.record import GraphQLStats
 from tyk_endpoint_stats.errors import SourceError, StoreError
-from tyk_endpoint_stats.ingest.loop import IngestReport, Limits, ingest
+from tyk_endpoint_stats.ingest.batch_builder import Limits
+from tyk_endpoint_stats.ingest.loop import ingest
+from tyk_endpoint_stats.ingest.options import IngestOptions
+from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.sources import blocks
 from tyk_endpoint_stats.sources.contract import Chunk, Reading, Rejected, Source
 from tyk_endpoint_stats.stores.memory import MemoryStore
@@ -91,6 +95,8 @@ def test_reports_add_up():
     [
         (Limits(states=1), 25),
         (Limits(states=40), 5),
+        (Limits(held_bytes=1), 25),
+        (Limits(held_bytes=40 * 700), 5),
         (Limits(bytes=1), 25),
         (Limits(bytes=5_000), 5),
         (Limits(seconds=0), 25),
@@ -100,7 +106,7 @@ def test_reports_add_up():
 def test_a_batch_ends_at_the_first_limit_and_nothing_else_changes(file, limits, least_batches):
     with MemoryStore() as whole, Cache() as store:
         whole.ingest(read_records(file))
-        report = ingest(store, read_records(file), limits=limits, on_rejected=lambda rejected: None)
+        report = ingest(store, read_records(file), IngestOptions(limits=limits, on_rejected=lambda rejected: None))
         assert report.counts == WHOLE
         assert len(store.batches) == report.batches
         assert report.batches >= least_batches
@@ -115,7 +121,7 @@ def test_a_store_may_ask_for_fewer_states(file):
         assert ingest(store, read_records(file)).batches > 20
     with Cache() as store:
         store.max_states_a_batch = 10**9
-        assert ingest(store, read_records(file), limits=Limits(states=1)).batches > 20
+        assert ingest(store, read_records(file), IngestOptions(limits=Limits(states=1))).batches > 20
 
 
 def test_records_of_memory_count_every_time_and_are_taken_as_they_come():
@@ -131,7 +137,7 @@ def test_records_of_memory_count_every_time_and_are_taken_as_they_come():
         ingest(
             store,
             (hit(path=f"/{next(taken)}") for _ in range(3_000)),
-            on_progress=lambda *_: seen.append(next(taken)),
+            IngestOptions(on_progress=lambda *_: seen.append(next(taken))),
         )
         assert len(seen) == 3
 
@@ -140,7 +146,7 @@ def test_records_of_memory_that_can_not_be_read_are_named_by_their_number():
     some = [hit(), hit(timestamp=""), Record(path=5), hit(request_time=-1), None, hit(code=-1)]
     rejected = []
     with MemoryStore() as store:
-        report = store.ingest(iter(some), on_rejected=rejected.append)
+        report = store.ingest(iter(some), IngestOptions(on_rejected=rejected.extend))
     assert report.counts == Counts(
         6, 2, 1, {"tcp": 1}, {"no timestamp": 1, "path is no text": 1, "not a Record": 1}
     )
@@ -169,30 +175,57 @@ def test_a_url_with_a_password_is_not_in_the_error():
 def test_a_malformed_record_can_end_an_ingest_and_its_batch_is_not_merged(file):
     with Cache() as store:
         with pytest.raises(SourceError, match=rf"^{file}: line 1 \(byte 0\): malformed record: not one"):
-            store.ingest(read_records(file), fail_on_malformed=True)
+            store.ingest(read_records(file), IngestOptions(fail_on_malformed=True))
         assert store.batches == []
     data = file.read_bytes()
     file.write_bytes(data[data.index(b"\n") + 1 :])
     with Cache() as store:
         with pytest.raises(SourceError, match="line 150 "):
-            ingest(store, read_records(file), fail_on_malformed=True, limits=Limits(states=1))
+            ingest(store, read_records(file), IngestOptions(fail_on_malformed=True, limits=Limits(states=1)))
         assert 130 < hits_of(store) < 149, "what was merged before stays"
         assert store.ingest(read_records(file)).read + sum(one.counts.read for one in store.batches[:-1]) == 299
 
 
-def test_rejected_lines_are_told_when_their_batch_is_merged_and_not_before(file):
-    kept = []
+def test_rejected_lines_are_told_before_their_batch_is_merged_and_again_if_it_fails(file):
+    told = []
 
     def refuse(batch):
-        raise StoreError("full")
+        told.append("merge")
+        if refuses:
+            raise StoreError("full")
 
+    options = IngestOptions(on_rejected=lambda rejected: told.append([one.raw for one in rejected]))
     with Cache(refuse) as store:
+        refuses = True
         with pytest.raises(StoreError, match="full"):
-            store.ingest(read_records(file), on_rejected=kept.append)
-        assert kept == []
-        store.before_merge = None
-        store.ingest(read_records(file), on_rejected=kept.append)
-        assert [one.raw for one in kept] == [b"{half\n"] * 3
+            store.ingest(read_records(file), options)
+        refuses = False
+        store.ingest(read_records(file), options)
+        assert told == [[b"{half\n"] * 3, "merge"] * 2
+        told.clear()
+        store.ingest([hit()], options)
+        assert told == ["merge"], "of a batch without one nobody is told"
+
+
+def test_what_can_not_be_kept_is_not_merged(file):
+    def full(rejected):
+        raise OSError("no space left")
+
+    with Cache() as store:
+        with pytest.raises(OSError, match="no space"):
+            store.ingest(read_records(file), IngestOptions(on_rejected=full))
+        assert store.batches == []
+
+
+def test_rules_have_a_short_form():
+    skipped = [hit(graphql_stats=GraphQLStats(is_graphql=True))]
+    rules = Rules(include=frozenset({"graphql"}))
+    with MemoryStore() as store:
+        assert store.ingest(skipped).counts.counted == 0
+        assert store.ingest(skipped, rules=rules).counts.counted == 1
+        assert store.ingest(skipped, IngestOptions(rules=rules)).counts.counted == 1
+        stopped = IngestOptions(stop=lambda: True)
+        assert store.ingest(skipped, stopped, rules=rules).counts.counted == 0, "the other options stay"
 
 
 def test_a_merge_that_failed_is_made_up_for(file):
@@ -205,8 +238,8 @@ def test_a_merge_that_failed_is_made_up_for(file):
     with Cache(sometimes) as store, MemoryStore() as whole:
         for _ in range(2):
             with pytest.raises(StoreError):
-                ingest(store, read_records(file), limits=Limits(states=30))
-        ingest(store, read_records(file), limits=Limits(states=30))
+                ingest(store, read_records(file), IngestOptions(limits=Limits(states=30)))
+        ingest(store, read_records(file), IngestOptions(limits=Limits(states=30)))
         whole.ingest(read_records(file))
         assert snapshot(store) == snapshot(whole)
 
@@ -214,7 +247,7 @@ def test_a_merge_that_failed_is_made_up_for(file):
 def test_whoever_asks_to_stop_gets_what_was_read(file):
     answers = iter([False] * 7)
     with MemoryStore() as store:
-        report = ingest(store, read_records(file), stop=lambda: next(answers, True))
+        report = ingest(store, read_records(file), IngestOptions(stop=lambda: next(answers, True)))
         assert 0 < report.read < 300
         assert store.sources()[0].counts == report.counts
         rest = store.ingest(read_records(file))
@@ -225,22 +258,22 @@ def test_a_stop_ends_before_the_next_file(file, tmp_path):
     (tmp_path / "next").write_bytes(line("/next"))
     with MemoryStore() as store:
         answers = iter([False])
-        ingest(store, read_records([file, tmp_path / "next"]), stop=lambda: next(answers, True))
+        ingest(store, read_records([file, tmp_path / "next"]), IngestOptions(stop=lambda: next(answers, True)))
         assert len(store.sources()) == 1
-        assert ingest(store, read_records(file), stop=lambda: True).read == 0
+        assert ingest(store, read_records(file), IngestOptions(stop=lambda: True)).read == 0
 
 
 def test_progress_goes_up_to_the_whole(file):
     shares = []
     with MemoryStore() as store:
-        ingest(store, read_records(file), on_progress=lambda report, share: shares.append(share))
+        ingest(store, read_records(file), IngestOptions(on_progress=lambda report, share: shares.append(share)))
         assert shares == sorted(shares)
         assert 0 < shares[0] < 0.1
         assert shares[-1] == 1
         with file.open("ab") as out:
             out.write(line("/more"))
         shares.clear()
-        ingest(store, read_records(file), on_progress=lambda report, share: shares.append(share))
+        ingest(store, read_records(file), IngestOptions(on_progress=lambda report, share: shares.append(share)))
         assert shares == [1]
 
 
@@ -250,10 +283,10 @@ def test_another_writer_of_the_same_file_takes_nothing_away_and_adds_nothing(fil
     def other(batch):
         store.before_merge = None
         asked = count(1)
-        ingest(store, read_records(file), stop=lambda: next(asked) > chunks)
+        ingest(store, read_records(file), IngestOptions(stop=lambda: next(asked) > chunks))
 
     with Cache(other) as store, MemoryStore() as whole:
-        report = ingest(store, read_records(file), limits=Limits(states=50))
+        report = ingest(store, read_records(file), IngestOptions(limits=Limits(states=50)))
         whole.ingest(read_records(file))
         assert snapshot(store) == snapshot(whole)
         assert report.counts.read < 300
@@ -310,7 +343,7 @@ class Numbers(Source):
 def test_a_source_is_told_what_is_merged_and_is_closed():
     numbers = Numbers(5)
     with MemoryStore() as store:
-        ingest(store, numbers, limits=Limits(states=2))
+        ingest(store, numbers, IngestOptions(limits=Limits(states=2)))
         assert numbers.acknowledged == ["2", "4", "5"]
         ingest(store, numbers)
         assert numbers.acknowledged[3:] == ["5"], "also what somebody merged who could not say so any more"
@@ -345,7 +378,7 @@ def test_a_reading_that_breaks_keeps_what_was_merged_and_says_so_in_the_report()
     report = IngestReport("numbers")
     with MemoryStore() as store:
         with pytest.raises(SourceError, match="gone"):
-            ingest(store, Breaks(9), limits=Limits(states=1), report=report)
+            ingest(store, Breaks(9), IngestOptions(limits=Limits(states=1)), report=report)
         assert (report.batches, report.read) == (3, 3)
         ingest(store, Numbers(9))
         assert hits_of(store) == 9

@@ -10,10 +10,13 @@ import pytest
 from tyk_endpoint_stats.errors import SourceError, StoreError
 from tyk_endpoint_stats.ingest import parallel, worker_pool
 from tyk_endpoint_stats.ingest.batch_builder import Limits
+from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.parallel import ingest_all
 from tyk_endpoint_stats.sources.file import FileSource
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing.exam import snapshot
+
+SMALL = IngestOptions(limits=Limits(states=50))
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +53,7 @@ def files(tmp_path):
 def outcome(store, sources, jobs, **more):
     """What came of each source, without what differs between runs, and the store's whole content."""
     found = []
-    for report, problem in ingest_all(store, sources, jobs=jobs, **more):
+    for report, problem in ingest_all(store, sources, IngestOptions(**more), jobs=jobs):
         found.append((report.label, report.counts, report.named, problem and str(problem)))
     return found, snapshot(store)
 
@@ -60,7 +63,7 @@ def test_any_number_of_processes_gives_the_same(files):
     for jobs in (1, 2, 3):
         rejected = []
         with MemoryStore() as store:
-            outcomes.append((*outcome(store, files, jobs, on_rejected=rejected.append), rejected))
+            outcomes.append((*outcome(store, files, jobs, on_rejected=rejected.extend), rejected))
     # Who reads from its middle on does not know how many lines are before, so only places differ.
     for reports, content, rejected in outcomes[1:]:
         assert [one[:2] for one in reports] == [one[:2] for one in outcomes[0][0]]
@@ -140,7 +143,7 @@ def test_a_process_that_is_ended_from_outside_is_named_and_a_second_run_is_exact
             os.kill(process.pid, signal.SIGKILL)
 
     with Counted(2, kill_all) as store, MemoryStore() as whole:
-        ((_, problem),) = ingest_all(store, [FileSource(str(file))], jobs=2, limits=Limits(states=50))
+        ((_, problem),) = ingest_all(store, [FileSource(str(file))], SMALL, jobs=2)
         assert isinstance(problem, SourceError)
         assert "was ended from outside; run it again, or with --jobs 1" in str(problem)
         for _ in ingest_all(store, [FileSource(str(file))], jobs=2):

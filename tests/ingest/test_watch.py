@@ -9,7 +9,7 @@ from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.errors import SourceError, StoreError
 from tyk_endpoint_stats.ingest import follower
 from tyk_endpoint_stats.ingest.follower import Follower
-from tyk_endpoint_stats.ingest.loop import IngestReport
+from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.ingest.watch import Ingested, Watch
 from tyk_endpoint_stats.sources.files import open_files
 

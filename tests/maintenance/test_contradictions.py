@@ -9,41 +9,53 @@ from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.buckets import Bucket, Width
-from tyk_endpoint_stats.core.record import Record
+from tyk_endpoint_stats.core.day_row import state_of_row
+from tyk_endpoint_stats.core.packed import unpack_quarter_hours
+from tyk_endpoint_stats.core.record import Latency, Record
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.maintenance.contradictions import (
     contradictions_in_counts,
     contradictions_in_state,
     differing_fields,
 )
-from tyk_endpoint_stats.testing import batch_of, records
+from tyk_endpoint_stats.testing import batch_of, hit, records
 
 QUARTER = Bucket(Width.QUARTER_HOUR, 0)
 
 
-def state(*hits: tuple[int, int]) -> EndpointStats:
+def state(*hits: tuple[int, int | None]) -> EndpointStats:
     """Hits of (code, latency) in the first seconds of 1970."""
-    made = EndpointStats()
-    for second, (code, latency_ms) in enumerate(hits):
-        made.add(code, 7, latency_ms, latency_ms // 2, second * 1_000_000)
-    return made
+    given = [
+        hit(
+            0,
+            second,
+            code=code,
+            request_time=7,
+            latency=None if latency_ms is None else Latency(latency_ms, latency_ms // 2),
+        )
+        for second, (code, latency_ms) in enumerate(hits)
+    ]
+    return state_of_row(batch_of(given).rows[0])
 
 
 MIXED = state((200, 10), (500, 0), (301, 90), (-3, 12))
 ERRORS = state((500, 4), (404, 6))
 FINE = state((200, 100), (204, 50))
+UNTIMED = state((200, None), (500, None))
+HALF_TIMED = state((200, 8), (500, None), (204, None))
 
 
 @given(st.lists(records(), max_size=30))
 def test_no_state_that_records_led_to_is_impossible(given_records: Iterable[Record]) -> None:
     batch = batch_of(list(given_records))
     assert contradictions_in_counts(batch.counts) == []
-    for bucket, states in batch.states.items():
-        for stats in states.values():
-            assert contradictions_in_state(stats, bucket) == []
+    for row in (*batch.rows, *batch.totals):
+        assert contradictions_in_state(state_of_row(row), Bucket(Width.DAY, row.day)) == []
+        for number, stats in unpack_quarter_hours(row.quarter_hours, row.day).items():
+            assert contradictions_in_state(stats, Bucket(Width.QUARTER_HOUR, row.day * 96 + number)) == []
 
 
-@pytest.mark.parametrize("sound", [MIXED, ERRORS, FINE])
+@pytest.mark.parametrize("sound", [MIXED, ERRORS, FINE, UNTIMED, HALF_TIMED])
 def test_these_are_sound(sound: EndpointStats) -> None:
     assert contradictions_in_state(sound, QUARTER) == []
 
@@ -74,6 +86,14 @@ def test_these_are_sound(sound: EndpointStats) -> None:
         (state((200, 10)), {"total_latency_ms": 11, "max_latency_ms": 12}, "total_latency_ms is 11"),
         (state((200, 10)), {"last_hit_us": 1}, "of one hit"),
         (MIXED, {"total_latency_ms": 89}, "total_latency_ms is 89"),
+        (UNTIMED, {"histogram": {5: 1}}, "histogram counts 1 of 0"),
+        (UNTIMED, {"max_latency_ms": 5}, "max_latency_ms is there without a timed hit"),
+        (UNTIMED, {"total_upstream_latency_ms": 5}, "total_upstream_latency_ms is there without a timed hit"),
+        (UNTIMED, {"timed_hits": 1}, "is missing"),
+        (HALF_TIMED, {"timed_hits": 4}, "timed_hits is 4 of 3 hits"),
+        (HALF_TIMED, {"timed_hits": -1}, "timed_hits is -1 of 3 hits"),
+        (HALF_TIMED, {"total_latency_ms": 16, "max_latency_ms": 9}, "total_latency_ms is 16"),
+        (HALF_TIMED, {"histogram": {1: 3}}, "histogram counts 3 of 1"),
         (FINE, {"first_hit_us": None}, "first_hit_us is missing"),
         (FINE, {"first_hit_us": 2_000_000}, "after last_hit_us"),
         (FINE, {"last_hit_us": 900_000_000}, "outside of its quarter"),

@@ -7,16 +7,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tyk_endpoint_stats.core.difference import NoPart, difference
 
 import tyk_endpoint_stats.maintenance.copy as copying_module
 from tyk_endpoint_stats import Consumer
 from tyk_endpoint_stats.core.batch import Batch
+from tyk_endpoint_stats.core.day_row import DayRow, compacted_row, merged_rows, state_of_row
+from tyk_endpoint_stats.core.record import Latency
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.ingest.parallel import ingest_all
 from tyk_endpoint_stats.maintenance.copy import CopyReport, copy
+from tyk_endpoint_stats.maintenance.difference import NoPart, difference, row_difference
 from tyk_endpoint_stats.opening import open_sources
 from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.stores.memory import MemoryStore
@@ -27,17 +29,45 @@ from tyk_endpoint_stats.testing.copying import check_killed_copies, fill, held_b
 # --- what is missing
 
 
-@st.composite
-def states(draw: st.DrawFn) -> EndpointStats:
-    state = EndpointStats()
-    for code, latency, at in draw(
-        st.lists(st.tuples(st.sampled_from((200, 301, 404)), st.integers(0, 99), st.integers(-5, 5)), max_size=6)
-    ):
-        state.add(code, latency, latency, latency // 2, at)
-    return state
+ROWS = (
+    st.lists(
+        st.builds(
+            lambda code, latency, second: hit(0, second, code=code, request_time=3, latency=latency),
+            st.sampled_from((200, 301, 404)),
+            st.none() | st.builds(Latency, st.integers(0, 99), st.integers(0, 9)),
+            st.sampled_from((0, 1, 1_000, 50_000)),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+    .map(batch_of)
+    .map(lambda batch: batch.rows[0])
+)
+STATES = st.just(EndpointStats()) | ROWS.map(state_of_row)
 
 
-@given(states(), states())
+@given(ROWS, ROWS)
+def test_the_difference_of_rows_makes_the_part_whole(part: DayRow, rest: DayRow) -> None:
+    """Quarter hours too, where they were pruned in both."""
+    for some in ([part, rest], [one._replace(quarter_hours=b"") for one in (part, rest)]):
+        whole = merged_rows(some)
+        missing = row_difference(whole, some[0])
+        assert missing is not None
+        assert missing.hits == rest.hits
+        again = compacted_row(merged_rows([some[0], missing]))
+        assert state_of_row(again) == state_of_row(whole)
+        assert again.quarter_hours == compacted_row(whole).quarter_hours
+        assert row_difference(whole, again) is None
+
+
+def test_a_row_with_other_quarter_hours_is_no_part() -> None:
+    (part,), (whole,) = batch_of([hit(0, 5)]).rows, batch_of([hit(0, 5), hit(0, 6)]).rows
+    (elsewhere,) = batch_of([hit(0, 5_000)]).rows
+    with pytest.raises(NoPart):
+        row_difference(whole, part._replace(quarter_hours=elsewhere.quarter_hours))
+
+
+@given(STATES, STATES)
 def test_the_difference_makes_the_part_whole(part: EndpointStats, rest: EndpointStats) -> None:
     whole = part.copy()
     whole.merge(rest)
@@ -50,7 +80,7 @@ def test_the_difference_makes_the_part_whole(part: EndpointStats, rest: Endpoint
         assert part == whole
 
 
-@given(states(), states())
+@given(STATES, STATES)
 def test_what_is_no_part_has_no_difference(one: EndpointStats, other: EndpointStats) -> None:
     try:
         missing = difference(one, other)
@@ -64,10 +94,8 @@ def test_what_is_no_part_has_no_difference(one: EndpointStats, other: EndpointSt
 
 @pytest.mark.parametrize("field", ["hits", "total_latency_ms", "codes", "min_latency_all_ms", "last_hit_us"])
 def test_a_part_that_reaches_beyond_is_none(field: str) -> None:
-    whole, part = EndpointStats(), EndpointStats()
-    for state in (whole, part, whole):
-        state.add(200, 5, 5, 5, 5)
-    beyond = {"codes": {204: 1}, "min_latency_all_ms": 1}.get(field, 99)
+    whole, part = (state_of_row(batch_of([hit()] * times).rows[0]) for times in (2, 1))
+    beyond = {"codes": {204: 1}, "min_latency_all_ms": 1, "last_hit_us": 10**17}.get(field, 99)
     setattr(part, field, beyond)
     with pytest.raises(NoPart):
         difference(whole, part)
@@ -78,7 +106,7 @@ def test_a_part_that_reaches_beyond_is_none(field: str) -> None:
 
 def test_a_copy_that_does_not_compare_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin: brings whole states, whatever is there."""
-    monkeypatch.setattr(copying_module, "difference", lambda whole, part: whole if whole != part else None)
+    monkeypatch.setattr(copying_module, "row_difference", lambda whole, part: whole if whole != part else None)
     origin = MemoryStore()
     fill(origin)
     with pytest.raises((AssertionError, StoreError)):
@@ -108,9 +136,9 @@ class GrowsWhileRead(MemoryStore):
 
     def read(self, selection: Any) -> Any:
         answer = super().read(selection)
-        if self.left and selection.org_id is not None:
+        if self.left:
             self.left -= 1
-            fill(self, 7 - self.left - 1 + 0, 7 - self.left)
+            fill(self, 6 - self.left, 7 - self.left)
         return answer
 
 
@@ -165,7 +193,7 @@ def test_a_target_that_was_written_to_in_the_midst_is_refused() -> None:
     def intrude(report: CopyReport) -> None:
         target.merge(batch_of([hit(path="/elsewhere")]))
 
-    with pytest.raises(StoreError, match=r"has to be a new store|states that the store to copy from has not"):
+    with pytest.raises(StoreError, match=r"has to be a new store|what the store to copy from has not"):
         copy(origin, target, intrude)
 
 

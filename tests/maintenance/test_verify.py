@@ -1,7 +1,5 @@
 """``verify`` and ``status_of``: sound stores are sound, and each kind of damage is found."""
 
-import random
-import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -10,18 +8,16 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from msgspec import msgpack
 
-from tyk_endpoint_stats import open_store
-from tyk_endpoint_stats.core.batch import Counts
-from tyk_endpoint_stats.core.buckets import Bucket, Width
+from tyk_endpoint_stats import Consumer, open_store
+from tyk_endpoint_stats.core.batch import Batch, Counts
+from tyk_endpoint_stats.core.day_row import EVERY_ENDPOINT, DayRow
 from tyk_endpoint_stats.errors import UnusableStore
 from tyk_endpoint_stats.maintenance.status import status_of
 from tyk_endpoint_stats.maintenance.verify import MAX_PROBLEMS, verify
-from tyk_endpoint_stats.stores.contract import LookedThrough, ReadableStore, Store
+from tyk_endpoint_stats.stores.contract import ReadableStore, Retaining, Store
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore
-from tyk_endpoint_stats.stores.sqlite.schema import PLAIN_COLUMNS
 from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 
@@ -57,7 +53,7 @@ def problems(store: ReadableStore) -> list[str]:
 def test_a_sound_store_is_sound(store: Store) -> None:
     verdict = verify(store)
     assert verdict.problems == []
-    assert (verdict.sources, verdict.days, verdict.days_pruned, verdict.states) == (1, 3, 0, 24)
+    assert (verdict.sources, verdict.days, verdict.days_pruned, verdict.rows) == (1, 3, 0, 3 * (8 + 2 + 4 + 1))
 
 
 def test_an_empty_store_is_sound(tmp_path: Path) -> None:
@@ -79,41 +75,75 @@ def test_records_without_a_source_are_no_problem(store: Store) -> None:
     assert problems(store) == []
 
 
+def test_hits_of_nobody_and_without_a_latency_are_no_problem(store: Store) -> None:
+    store.merge(batch_of([hit(api_key="", latency=None), hit(latency=None), hit(code=500, latency=None)]))
+    assert problems(store) == []
+
+
+@pytest.mark.parametrize("rule", ["prune", "drop", "forget"])
+def test_what_was_taken_out_is_no_problem(store: Store, rule: str) -> None:
+    assert isinstance(store, Retaining)
+    if rule == "prune":
+        store.prune((FIRST_DAY + 3) * DAY_US)
+    elif rule == "drop":
+        store.drop((FIRST_DAY + 3) * DAY_US)
+    else:
+        store.forget(Consumer.key("k1"))
+    store.merge(batch_of([hit(FIRST_DAY), hit(FIRST_DAY + 9)]))  # late, and after it
+    assert problems(store) == []
+
+
+def rows_of(batch: Batch) -> Iterator[tuple[list[DayRow], int, DayRow]]:
+    for rows in (batch.rows, batch.totals):
+        for place, row in enumerate(rows):
+            yield rows, place, row
+
+
+def is_total_of(batch: Batch, row: DayRow, kind: str, every: bool) -> bool:
+    return batch.consumers[row.consumer][1] == kind and (row.endpoint == EVERY_ENDPOINT) == every
+
+
 @pytest.mark.parametrize(
-    ("first_day", "quarter", "says"),
+    ("kind", "every", "change", "says"),
     [
-        (FIRST_DAY, FIRST_DAY * 96 + 5, "quarters have it, the day has not"),
-        (FIRST_DAY + 1, (FIRST_DAY + 1) * 96 + 5, "quarters have it, the day has not"),
-        (-719_163, -719_163 * 96, "day -719163 after 1970-01-01"),
+        ("key", False, {"quarter_hours": b""}, "the day has it, no quarter hour has"),
+        ("everyone", False, {"quarter_hours": b""}, "the day has it, no quarter hour has"),
+        ("everyone", True, {"quarter_hours": b""}, "the day has it, no quarter hour has"),
+        ("key", False, {"hits": 5}, "hits is 5, by quarter hours 1"),
+        ("key", True, {"hits": 5}, "hits is 5, by rows of endpoints 1"),
+        ("everyone", True, {"total_latency_ms": 11}, "total_latency_ms is 11, by rows of endpoints 10"),
+        ("everyone", False, {"total_latency_ms": 9}, "everyone has fewer hits than the consumers of kind key"),
+        ("key", False, {"distribution": b"\x01\x01\x90"}, "a distribution that can't be read"),
+        ("key", False, {"quarter_hours": b"\x07"}, "a packed value of version 7"),
+        ("key", False, {"timed_hits": 2}, "timed_hits is 2 of 1 hits"),
+        ("key", False, {"first_hit_us": 10**17, "last_hit_us": 10**17}, "outside of its day"),
+        ("key", False, None, "the total has it, no row of an endpoint has"),
+        ("key", True, None, "rows of endpoints have it, the total has not"),
+        ("everyone", False, None, "the total has it, no row of an endpoint has"),
+        ("everyone", True, None, "rows of endpoints have it, the total has not"),
     ],
-    ids=["in a day", "between days", "before the year 1"],
 )
-def test_quarters_without_a_day_are_found(store: Store, first_day: int, quarter: int, says: str) -> None:
-    batch = batch_of([hit(path="/stray")])
-    (states,) = (states for bucket, states in batch.states.items() if bucket.width is Width.QUARTER_HOUR)
-    batch.states = {Bucket(Width.QUARTER_HOUR, quarter): states}
-    store.merge(batch)
-    assert any(says in problem and "'/stray'" in problem for problem in problems(store))
-
-
-def test_a_day_without_quarters_is_found(store: Store) -> None:
-    batch = batch_of([hit()])
-    batch.states = {bucket: states for bucket, states in batch.states.items() if bucket.width is Width.DAY}
-    store.merge(batch)
-    (problem,) = problems(store)
-    assert problem.startswith("day 2020-10-13, key ")
-    assert "by quarters" in problem or "no quarter has" in problem
-
-
-def test_a_hit_in_the_wrong_bucket_is_found(store: Store) -> None:
-    batch = batch_of([hit(path="/lost")])
-    for bucket, states in list(batch.states.items()):
-        batch.states = batch.states | {Bucket(bucket.width, bucket.number + 1): states}
-        del batch.states[bucket]
+def test_a_row_that_is_wrong_is_found(
+    store: Store, kind: str, every: bool, change: dict[str, object] | None, says: str
+) -> None:
+    batch = batch_of([hit(FIRST_DAY + 20, path="/stray", api_key="stray", org_id="stray")])
+    for rows, place, row in list(rows_of(batch)):
+        if is_total_of(batch, row, kind, every):
+            rows[place : place + 1] = [row._replace(**change)] if change else []
+            break
     store.merge(batch)
     found = problems(store)
-    assert any("outside of its quarter" in problem for problem in found)
-    assert any("outside of its day" in problem for problem in found) or len(found) > 1
+    assert any(says in problem for problem in found), found
+    assert all(problem.startswith("day 2020-11-02") for problem in found), "and nothing else"
+
+
+def test_a_hit_in_the_wrong_day_is_found(store: Store) -> None:
+    batch = batch_of([hit(path="/lost")])
+    for rows, place, row in list(rows_of(batch)):
+        rows[place] = row._replace(day=row.day + 1)
+    store.merge(batch)
+    found = problems(store)
+    assert any("'/lost': first_hit_us" in problem and "outside of its day" in problem for problem in found), found
 
 
 def test_records_that_left_no_hit_are_found(store: Store) -> None:
@@ -121,7 +151,7 @@ def test_records_that_left_no_hit_are_found(store: Store) -> None:
     batch = batch_of([], "file:c", None, "1")
     batch.counts = Counts(read=1000, counted=1000)
     store.merge(batch)
-    assert problems(store) == ["sources: 1,012 records were counted, but there are 24 hits"]
+    assert problems(store) == ["sources: 1,012 records were counted, but there are 12 hits"]
 
 
 def test_unaccounted_records_are_found(store: Store) -> None:
@@ -132,29 +162,15 @@ def test_unaccounted_records_are_found(store: Store) -> None:
     assert problem.startswith(r"source 'file:b\x1b': 7 records were read, but 1 counted")
 
 
-@pytest.mark.parametrize("states_at_once", [1, 50, 10**6])
-def test_however_many_are_read_at_once_all_quarters_are(
-    monkeypatch: pytest.MonkeyPatch, states_at_once: int
-) -> None:
-    monkeypatch.setattr("tyk_endpoint_stats.maintenance.verify._STATES_AT_ONCE", states_at_once)
-    with MemoryStore() as store:
-        fill(store)
-        assert problems(store) == []
-        batch = batch_of([hit(FIRST_DAY, 86_399, path="/stray")])
-        batch.states = {bucket: states for bucket, states in batch.states.items() if bucket.width is not Width.DAY}
-        store.merge(batch)
-        assert [problem.split(": ")[1] for problem in problems(store)] == ["quarters have it, the day has not"]
-
-
 def test_it_ends_after_many_problems(store: Store) -> None:
     batch = batch_of([hit(path=f"/{number}") for number in range(2 * MAX_PROBLEMS)])
-    batch.states = {bucket: states for bucket, states in batch.states.items() if bucket.width is Width.DAY}
+    batch.rows[:] = [row._replace(quarter_hours=b"") for row in batch.rows]
     store.merge(batch)
     assert len(problems(store)) == MAX_PROBLEMS
 
 
 def test_writers_may_go_on(store: Store) -> None:
-    """Also the twin: a look at days and quarters that is not repeated finds differences that are none."""
+    """Each day is looked at in one snapshot."""
     stopped = threading.Event()
 
     def write() -> None:
@@ -175,56 +191,37 @@ def test_writers_may_go_on(store: Store) -> None:
     assert problems(store) == []
 
 
+ONE = "WHERE consumer = 2 AND endpoint = 1 AND day = 18548"
+
+
 @pytest.mark.parametrize(
     ("sql", "says"),
     [
-        ("UPDATE days SET hits = hits + 1", "by quarters"),
+        ("UPDATE days SET hits = hits + 1", "by quarter hours"),
         ("UPDATE days SET success = success + 1 WHERE endpoint = 1", "success is"),
-        ("DELETE FROM quarters WHERE consumer = 1", "no quarter has"),
-        ("DELETE FROM days WHERE endpoint = 2 AND consumer = 1", "the day has not"),
-        ("DELETE FROM days; DELETE FROM quarters", "12 records were counted, but there are 0 hits"),
-        ("UPDATE quarters SET cells = x'c1' WHERE consumer = 1", "of quarters can't be unpacked"),
-        ("UPDATE quarters SET columns = x'90' WHERE consumer = 1", "of quarters have not the columns of states"),
-        ("UPDATE quarters SET hits = hits + 1", "have not the states and hits that they say"),
+        (f"UPDATE days SET quarter_hours = x'' {ONE}", "no quarter hour has"),
+        (f"UPDATE days SET quarter_hours = x'0100' {ONE}", "quarter hours that can't be read"),
         (
-            "UPDATE quarters SET endpoints = x'94910391110000'",
-            "of quarters have not the states and hits that they say",
+            f"UPDATE days SET quarter_hours = CAST(quarter_hours || quarter_hours AS BLOB) {ONE}",
+            "by quarter hours 2",
         ),
-        ("UPDATE quarters SET endpoints = x'9494010203049104005f'", "have not the states and hits that they say"),
-        (
-            "DELETE FROM days; UPDATE quarters SET states = 0, hits = 0, endpoints = x'949090005f',"
-            " columns = x'9f909090909090909090909090909090', cells = x'90'",
-            "have not the states and hits that they say",
-        ),
-        (
-            "UPDATE quarters SET endpoints = CAST(substr(endpoints, 1, length(endpoints) - 2) || x'5f5f' AS BLOB)",
-            "damaged in a way that no answer shows",
-        ),
-        ("UPDATE summed SET before_day = 99999 WHERE days = 4", "stretches are not what their days come to"),
-        ("DELETE FROM stretches_of_1 WHERE consumer = 1", "stretches are not what their days come to"),
-        (
-            "UPDATE stretches_of_1 SET columns = x'c1'",
-            "stretches are not what their days come to",
-        ),
-        (
-            "UPDATE stretches_of_1 SET columns = x'90'",
-            "stretches are not what their days come to",
-        ),
-        ("UPDATE stretches_of_1 SET endpoints = x'9491639101005f'", "stretches are not what their days come to"),
-        ("UPDATE days SET histogram = '[]'", "rows of days have no counts in histogram"),
-        ("UPDATE days SET codes = '{\"x\": 1}'", "rows of days have no counts in codes"),
-        ("UPDATE days SET codes = '{\"200\": 1.5}'", "rows of days have no counts in codes"),
-        ("UPDATE days SET codes = '{\"200\": null}'", "rows of days have no counts in codes"),
+        (f"UPDATE days SET distribution = x'01' {ONE}", "a packed value that was cut"),
+        (f"UPDATE days SET distribution = x'01029080' {ONE}", "a distribution that can't be read"),
+        (f"UPDATE days SET distribution = x'0103928080' {ONE}", "codes counts 0 of 1 hits"),
+        (f"DELETE FROM days {ONE}", "by rows of endpoints"),
+        ("DELETE FROM totals WHERE kind = 1", "rows of endpoints have it, the total has not"),
+        ("DELETE FROM totals WHERE kind = 2", "everyone has fewer hits"),
+        ("DELETE FROM totals WHERE kind = 3 AND day = 18548", "rows of endpoints have it, the total has not"),
+        ("UPDATE totals SET hits = hits + 1 WHERE kind = 3", "hits is 5, by quarter hours 4"),
+        ("DELETE FROM days; DELETE FROM totals", "12 records were counted, but there are 0 hits"),
         ("UPDATE sources SET skipped = ''", "1 rows of sources have no counts in skipped"),
         ('UPDATE sources SET malformed = \'{"json": "1"}\'', "1 rows of sources have no counts in malformed"),
         ("UPDATE sources SET counted = counted - 1", "records were read"),
-        ("DELETE FROM endpoints WHERE number = 2", "a row of days refers to a row of endpoints"),
-        (
-            "DELETE FROM endpoints WHERE number = 2; DELETE FROM days WHERE endpoint = 2",
-            "6 parts of quarters refer to endpoints that do not exist",
-        ),
-        ("UPDATE consumers SET kind = 'lamp' WHERE number = 1", "1 consumers are of no kind"),
-        ("INSERT INTO pruned VALUES (30000)", "6 parts of quarters are older than what was pruned"),
+        ("DELETE FROM consumers WHERE number = 2", "a row of days refers to a row of consumers"),
+        ("DELETE FROM endpoints WHERE number = 2", "6 rows of days are of an endpoint that does not exist"),
+        ("UPDATE totals SET kind = 4 WHERE kind = 3 AND day = 18548", "1 rows of totals are of no kind"),
+        ("UPDATE consumers SET kind = 'lamp' WHERE number = 2", "1 consumers are of no kind"),
+        ("UPDATE history SET pruned_before_day = 30000", "rows of days have quarter hours that are older than"),
         ("UPDATE days SET last_hit_us = first_hit_us - 1", "is after last_hit_us"),
     ],
 )
@@ -279,7 +276,7 @@ def test_the_file_is_looked_through_without_the_deadline_of_questions(
         fill(store)
         monkeypatch.setattr(module, "READ_TIMEOUT_S", 0.0)
         assert store.damage() == []
-        assert store.facts().day_states == 24
+        assert store.facts().day_rows == 24
 
 
 # --- status
@@ -287,7 +284,7 @@ def test_the_file_is_looked_through_without_the_deadline_of_questions(
 
 def test_the_status_says_what_a_store_holds(store: Store) -> None:
     status = status_of(store, "Asia/Kolkata")
-    assert (status.hits, status.days) == (24, 3)
+    assert (status.hits, status.days) == (12, 3)
     assert (status.first_day, status.last_day) == (date(2020, 10, 13), date(2020, 10, 17))
     assert str(status.first_hit) == "2020-10-13 05:30:00+05:30"
     assert str(status.last_hit) == "2020-10-18 05:29:59+05:30"
@@ -309,8 +306,8 @@ def test_sqlite_tells_its_size_and_what_was_pruned(tmp_path: Path) -> None:
         store.prune((FIRST_DAY + 1) * DAY_US)
         after = store.facts()
     assert (before.schema, before.consumers, before.endpoints) == ("1", 2, 4)
-    assert (before.day_states, before.quarter_states, before.pruned_before) == (24, 24, None)
-    assert (after.quarter_states, after.pruned_before) == (16, (FIRST_DAY + 1) * DAY_US)
+    assert (before.day_rows, before.total_rows, before.pruned_before) == (24, 21, None)
+    assert (after.day_rows, after.total_rows, after.pruned_before) == (24, 21, (FIRST_DAY + 1) * DAY_US)
     assert before.size_bytes == (tmp_path / "s.db").stat().st_size
 
 
@@ -323,84 +320,3 @@ def test_a_store_that_can_only_be_read_has_no_sources(store: Store) -> None:
     assert status_of(OnlyRead()).sources is None
     assert verify(OnlyRead()).sources == 0
     assert problems(OnlyRead()) == []
-
-
-# --- the store's own look through its days
-
-
-class AskedForAll(SQLiteStore):
-    """The plain twin: every day is asked for through the contract."""
-
-    def look_through(self) -> LookedThrough:
-        return LookedThrough()
-
-
-def damage_at_random(path: Path, chosen: random.Random) -> None:
-    """A value of a state, or a state, is not what it was: of a day, or of a quarter."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        if chosen.random() < 0.5:
-            rows = connection.execute("SELECT rowid, states, columns FROM quarters").fetchall()
-            rowid, states, columns = chosen.choice(rows)
-            table = msgpack.decode(columns)
-            if chosen.random() < 0.3:
-                connection.execute("DELETE FROM quarters WHERE rowid = ?", (rowid,))
-                return
-            column = chosen.choice(
-                [number for number in range(len(table)) if number != 1]
-            )  # hits are in the row too
-            table[column][chosen.randrange(states)] += chosen.choice((-1, 1, 5, 96, 900_000_000))
-            connection.execute("UPDATE quarters SET columns = ? WHERE rowid = ?", (msgpack.encode(table), rowid))
-            return
-        bucket, consumer, endpoint = chosen.choice(
-            connection.execute("SELECT bucket, consumer, endpoint FROM days").fetchall()
-        )
-        which = f"bucket = {bucket} AND consumer = {consumer} AND endpoint = {endpoint}"
-        if chosen.random() < 0.2:
-            connection.execute(f"DELETE FROM days WHERE {which}")
-            return
-        column = chosen.choice(PLAIN_COLUMNS)
-        change = chosen.choice(
-            (f"{column} + 1", f"{column} - 1", f"ifnull({column}, -2) + 1", "0", "2000000000000000")
-        )
-        connection.execute(f"UPDATE days SET {column} = {change} WHERE {which}")
-
-
-@pytest.mark.parametrize("pruned", [False, True])
-def test_a_look_through_the_file_finds_what_questions_find(tmp_path: Path, pruned: bool, seed: int) -> None:
-    chosen = random.Random(seed)
-    found = 0
-    for number in range(40):
-        path = tmp_path / f"{number}.db"
-        with SQLiteStore(path) as store:
-            fill(store)
-            store.merge(batch_of([hit(FIRST_DAY + 2, 899, path="/899", code=500, oauth_id="c")]))
-            if pruned:
-                store.prune((FIRST_DAY + 1) * DAY_US)
-            assert store.look_through().suspects == set()
-        damage_at_random(path, chosen)
-        with SQLiteStore(path) as store, AskedForAll(path) as asked:
-            expected = verify(asked)
-            # What is kept beside days, and what no answer shows, can't be found by asking.
-            problems = [one for one in verify(store).problems if not re.search("no answer shows|stretch", one.what)]
-            assert problems == expected.problems
-            found += bool(expected.problems)
-    assert found > 30
-
-
-def test_what_no_answer_shows_is_found_in_the_file(tmp_path: Path) -> None:
-    """Two parts of a state that are wrong each, and come to what is right."""
-    path = tmp_path / "s.db"
-    with SQLiteStore(path) as store:
-        store.merge(batch_of([hit(), hit()]))
-        store.merge(batch_of([hit(), hit()]))
-        assert problems(store) == []
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for rowid, by in ((1, -1), (2, 1)):
-            (columns,) = connection.execute("SELECT columns FROM quarters WHERE rowid = ?", (rowid,)).fetchone()
-            table = msgpack.decode(columns)
-            table[5][0] += by  # the total of latencies
-            connection.execute("UPDATE quarters SET columns = ? WHERE rowid = ?", (msgpack.encode(table), rowid))
-    with SQLiteStore(path) as store, AskedForAll(path) as asked:
-        (problem,) = problems(store)
-        assert problem == "day 2020-10-13: states or quarters are damaged in a way that no answer shows"
-        assert problems(asked) == []

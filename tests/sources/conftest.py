@@ -8,7 +8,7 @@ import pytest
 from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.selection import Dimension, Selection
-from tyk_endpoint_stats.ingest.loop import IngestReport
+from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.sources.files import open_files
 from tyk_endpoint_stats.stores.contract import Store
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tyk_endpoint_stats import read_records
 from tyk_endpoint_stats.core.batch import Counts
+from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.sources.gzipped import MAGIC
 from tyk_endpoint_stats.stores.memory import MemoryStore
 
@@ -271,7 +272,7 @@ def test_a_rejected_line_is_named_and_kept_whole(kit, tmp_path):
     file.write_bytes(GOOD_LINE + bad[0] + GOOD_LINE + bad[1] + bad[2])
     kept = []
     with MemoryStore() as store:
-        report = store.ingest(read_records(file), on_rejected=kept.append)
+        report = store.ingest(read_records(file), IngestOptions(on_rejected=kept.extend))
     assert sorted(one.raw for one in kept) == sorted(bad)
     good = len(GOOD_LINE)
     assert {(one.where, one.reason) for one in kept} == {

@@ -11,6 +11,7 @@ import pytest
 from tyk_endpoint_stats import open_sources, read_records
 from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.errors import SourceError
+from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.sources import blocks
 from tyk_endpoint_stats.sources.blocks import MAX_LINE_BYTES, read_blocks
 from tyk_endpoint_stats.sources.file import FileSource, PlainStream, open_regular
@@ -228,7 +229,7 @@ def test_a_line_of_16_mib_is_a_line_and_a_longer_one_is_malformed(kit, tmp_path)
     rejected = []
     with MemoryStore() as store:
         file.write_bytes(fits + over + kit.make_line())
-        counts = store.ingest(FileSource(str(file)), on_rejected=rejected.append).counts
+        counts = store.ingest(FileSource(str(file)), IngestOptions(on_rejected=rejected.extend)).counts
         assert counts == Counts(3, 2, malformed={"line over 16 MiB": 1})
         (one,) = rejected
         assert one.where == f"line 2 (byte {len(fits)})"

@@ -9,6 +9,7 @@ import pytest
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.ingest.batch_builder import Limits
 from tyk_endpoint_stats.ingest.loop import ingest
+from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.sources.file import FileSource
 from tyk_endpoint_stats.sources.gzipped import GzipStream
 from tyk_endpoint_stats.stores.memory import MemoryStore
@@ -71,7 +72,7 @@ def test_a_reader_that_counts_before_the_checksum_would_be_found_out(kit, tmp_pa
     monkeypatch.setattr(GzipStream, "verify", lambda stream: None)
     with MemoryStore() as store:
         with pytest.raises(SourceError):
-            ingest(store, FileSource(str(file)), limits=Limits(states=1))
+            ingest(store, FileSource(str(file)), IngestOptions(limits=Limits(states=1)))
         assert kit.read_hits(store), "that is what the first pass is for"
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.ingest.batch_builder import Limits, Wanted, collect
-from tyk_endpoint_stats.ingest.loop import IngestReport, merge_collected
+from tyk_endpoint_stats.ingest.loop import merge_collected
+from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.sources import blocks
 from tyk_endpoint_stats.sources.blocks import WINDOW_BYTES
 from tyk_endpoint_stats.sources.pieces import cut

@@ -9,7 +9,9 @@ import pytest
 
 from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.errors import SourceError
-from tyk_endpoint_stats.ingest.loop import Limits, ingest
+from tyk_endpoint_stats.ingest.batch_builder import Limits
+from tyk_endpoint_stats.ingest.loop import ingest
+from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.sources import spool as spool_module
 from tyk_endpoint_stats.sources.spool import Spool
 from tyk_endpoint_stats.sources.stdin import StdinSource
@@ -109,7 +111,7 @@ def test_a_pipe_goes_on_where_another_writer_of_the_same_got_to(kit, piped, line
             return super().merge(batch)
 
     with Raced() as store:
-        report = ingest(store, piped(lines), limits=Limits(states=100))
+        report = ingest(store, piped(lines), IngestOptions(limits=Limits(states=100)))
         assert kit.read_hits(store) == {f"/{number}": 1 for number in range(2_000)}
         assert report.duplicate or report.batches
 
@@ -126,7 +128,7 @@ def test_what_is_merged_is_given_up(piped, lines, monkeypatch):
             return merged
 
     with Watched() as store:
-        ingest(store, source, limits=Limits(states=1))
+        ingest(store, source, IngestOptions(limits=Limits(states=1)))
         assert store.sources()[0].counts.counted == 6_000
     assert max(kept) < len(lines) * 3 // 10_000 / 2
 

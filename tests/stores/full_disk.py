@@ -13,7 +13,8 @@ from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.maintenance.verify import verify
-from tyk_endpoint_stats.stores.sqlite import SQLiteStore, writing
+from tyk_endpoint_stats.stores.sqlite import SQLiteStore
+from tyk_endpoint_stats.stores.sqlite import store as store_module
 from tyk_endpoint_stats.testing.generators import batch_of, hit
 
 DISK_BYTES, BALLAST_BYTES = 16 * 2**20, 14 * 2**20
@@ -114,7 +115,7 @@ def ingest_as_users_do(disk: Path) -> None:
 
 def commit_the_position_first() -> None:
     """The broken twin."""
-    advance = writing.advance_position
+    advance = store_module.advance
 
     def advance_and_commit(connection, made):
         moved = advance(connection, made)
@@ -122,7 +123,7 @@ def commit_the_position_first() -> None:
         connection.execute("BEGIN IMMEDIATE")
         return moved
 
-    writing.advance_position = advance_and_commit
+    store_module.advance = advance_and_commit
 
 
 if __name__ == "__main__":

@@ -3,10 +3,15 @@
 from pathlib import Path
 
 from tyk_endpoint_stats.stores.memory import MemoryStore
-from tyk_endpoint_stats.testing import CopyableConformance, VersionedConformance, WholeBatchReadsConformance
+from tyk_endpoint_stats.testing import (
+    CopyableConformance,
+    RetainingConformance,
+    VersionedConformance,
+    WholeBatchReadsConformance,
+)
 
 
-class TestMemoryStore(CopyableConformance, VersionedConformance, WholeBatchReadsConformance):
+class TestMemoryStore(CopyableConformance, RetainingConformance, VersionedConformance, WholeBatchReadsConformance):
     max_examples = 100
 
     def open_store(self, place: Path) -> MemoryStore:

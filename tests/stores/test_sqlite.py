@@ -17,9 +17,12 @@ from msgspec.structs import replace
 from tyk_endpoint_stats import Consumer, Record, open_store
 from tyk_endpoint_stats.core.batch import Batch, Kind
 from tyk_endpoint_stats.core.buckets import Span, Width
+from tyk_endpoint_stats.core.packed import count_pieces
+from tyk_endpoint_stats.core.record import Latency
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.errors import PluginError, StoreBusy, StoreClosed, UnusableStore
-from tyk_endpoint_stats.stores.sqlite import SQLiteStore, connections, files, open_sqlite, reading, schema
+from tyk_endpoint_stats.stores.rules import MAX_PIECES
+from tyk_endpoint_stats.stores.sqlite import SQLiteStore, connections, files, open_sqlite, reading
 from tyk_endpoint_stats.stores.sqlite import store as store_module
 
 RECORD = Record(
@@ -31,6 +34,7 @@ RECORD = Record(
     api_id="a",
     org_id="o",
     request_time=5,
+    latency=Latency(4, 3),
     alias="Ann",
 )
 DAY = date(2020, 10, 13)
@@ -161,7 +165,7 @@ def test_a_sqlite_that_can_damage_a_log_is_warned_of(
 def test_two_processes_may_make_the_same_store_at_once(path: Path) -> None:
     code = f"from tyk_endpoint_stats import open_store; open_store('sqlite:///{path}').close()"
     children = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
-    assert [child.wait(30) for child in children] == [0, 0, 0]
+    assert [child.wait(300) for child in children] == [0, 0, 0]
     SQLiteStore(path).close()
 
 
@@ -225,43 +229,40 @@ def selection(**filters: object) -> Selection:
     return Selection(spans, frozenset({Dimension.ENDPOINT}), **filters)  # type: ignore[arg-type]
 
 
-ONE_CONSUMERS = "SEARCH {0} USING INDEX {0}_of_consumer (consumer=? AND day>? AND day<?)"
-"""The parts of a table that lie in a range."""
-
-
 def plans(path: Path, asked: Selection) -> list[str]:
     """How SQLite goes about each of the statements that an answer takes."""
     with SQLiteStore(path) as store, store._reading() as connection:
         statements: list[str] = []
         connection.set_trace_callback(statements.append)
-        reading.answer(connection, asked)
+        reading.answer(connection, asked, None)
         connection.set_trace_callback(None)
         assert statements
         explained = [connection.execute(f"EXPLAIN QUERY PLAN {sql}") for sql in statements]
         return [row[3] for rows in explained for row in rows]
 
 
-def test_a_question_about_a_consumer_scans_no_table_of_states(path: Path) -> None:
-    plan = plans(path, selection(kind=Kind.KEY, consumer_id="k", org_id="o"))
-    assert not [step for step in plan if step.startswith("SCAN") and re.search("days|stretches|quarters", step)]
-    assert sum("SEARCH states USING PRIMARY KEY (bucket=? AND consumer=?)" in step for step in plan) == 1
-    assert sum(step == ONE_CONSUMERS.format("quarters") for step in plan) == 2
-
-
-def test_a_question_about_a_year_reads_stretches_that_were_summed_up(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("asked", "keys"),
+    [
+        (selection(kind=Kind.KEY, consumer_id="k", org_id="o"), "day=? AND consumer=?"),
+        (replace(selection(consumer_id="k"), group_by=frozenset()), "kind=? AND day=? AND consumer=?"),
+        (selection(), "kind=? AND day=? AND consumer=?"),
+        (replace(selection(), group_by=frozenset()), "kind=? AND day=? AND consumer=?"),
+        (replace(selection(), group_by=frozenset(Dimension)), "day=?"),
+    ],
+    ids=["a consumer", "a consumer's total", "endpoints", "everything", "all rows"],
+)
+def test_a_question_seeks_the_days_that_are_stored_and_scans_no_rows(
+    path: Path, asked: Selection, keys: str
+) -> None:
     with SQLiteStore(path) as store:
-        store.ingest([replace(RECORD, timestamp=f"{day}T07:52:20Z") for day in ("1970-01-02", "1971-06-01")])
-    plan = plans(path, selection(kind=Kind.KEY, consumer_id="k", distributions=False))
-    assert not [step for step in plan if step.startswith("SCAN") and re.search("days|stretches|quarters", step)]
-    assert {step for step in plan if re.search("days|stretches|quarters", step)} == {
-        ONE_CONSUMERS.format(table) for table in ("quarters", *map(schema.table_of, schema.LENGTHS))
-    }
-
-
-def test_a_question_about_everybody_reads_its_range_alone(path: Path) -> None:
-    plan = plans(path, selection())
-    assert sum("SEARCH states USING PRIMARY KEY (bucket>? AND bucket<?)" in step for step in plan) == 1
-    assert sum(step == ONE_CONSUMERS.format("quarters") for step in plan) == 2
+        store.ingest([replace(RECORD, timestamp=f"{day}T07:52:20Z") for day in ("1970-01-02", "1971-02-01")])
+    steps = plans(path, asked)
+    assert not [step for step in steps if re.match("SCAN (r|days|totals)\\b", step)], steps
+    sought = [step for step in steps if step.startswith("SEARCH r ")]
+    assert sought
+    assert any(f"USING PRIMARY KEY ({keys})" in step for step in sought), steps
+    assert all("USING PRIMARY KEY" in step and "day=?" in step for step in sought), steps
 
 
 def test_a_question_that_takes_too_long_is_ended(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,22 +293,22 @@ def test_a_reader_can_not_write(path: Path) -> None:
 def test_closing_waits_for_a_merge_that_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = SQLiteStore(path)
     inside, go_on = threading.Event(), threading.Event()
-    write = store_module.writing.write_names
+    write = store_module.write_names
 
     def slow(*arguments: object) -> None:
         inside.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         write(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(store_module.writing, "write_names", slow)
+    monkeypatch.setattr(store_module, "write_names", slow)
     merge = threading.Thread(target=store.ingest, args=([RECORD],))
     merge.start()
-    assert inside.wait(10)
+    assert inside.wait(60)
     close = threading.Thread(target=store.close)
     close.start()
     go_on.set()
-    merge.join(10)
-    close.join(10)
+    merge.join(60)
+    close.join(60)
     with pytest.raises(StoreClosed):
         store.position("x")
     with SQLiteStore(path) as again:
@@ -321,21 +322,47 @@ def test_the_view_shows_names_instead_of_numbers(path: Path) -> None:
     with open_store(f"sqlite:///{path}") as store:
         store.ingest([RECORD, RECORD])
     other = sqlite3.connect(path)  # with nothing of ours registered
-    rows = other.execute("SELECT day, consumer, alias, api_name, path, hits, codes FROM endpoint_days").fetchall()
+    rows = other.execute(
+        "SELECT day, consumer, alias, api_name, path, hits, latency_ms FROM endpoint_days"
+    ).fetchall()
     other.close()
-    assert rows == [("2020-10-13", "k", "Ann", "API", "/get", 2, '{"200":2}')]
+    assert rows == [("2020-10-13", "k", "Ann", "API", "/get", 2, 4.0)]
 
 
 def test_every_table_is_strict(path: Path) -> None:
     with SQLiteStore(path) as store, store._reading() as connection:
         tables = connection.execute("SELECT name, strict FROM pragma_table_list WHERE type = 'table'").fetchall()
     ours = {name: strict for name, strict in tables if not name.startswith(("sqlite_", "_sqlite"))}
-    states = {"days", "quarters", *map(schema.table_of, schema.LENGTHS)}
-    assert set(ours) == {"apis", "consumers", "endpoints", "pruned", "sources", "summed", "version", *states}
+    assert set(ours) == {"apis", "consumers", "days", "endpoints", "history", "sources", "totals"}
     assert all(ours.values())
 
 
-def test_the_columns_are_those_of_a_state(path: Path) -> None:
-    with SQLiteStore(path) as store, store._reading() as connection:
-        columns = [row[1] for row in connection.execute("PRAGMA table_info(days)")]
-    assert columns == ["bucket", "consumer", "endpoint", *schema.STATE_COLUMNS]
+def test_the_hits_of_everyone_are_in_the_view_of_nobody(path: Path) -> None:
+    with open_store(f"sqlite:///{path}") as store:
+        store.ingest([RECORD, replace(RECORD, api_key="")])
+    other = sqlite3.connect(path)
+    assert other.execute("SELECT sum(hits) FROM endpoint_days").fetchone() == (1,)
+    assert other.execute("SELECT kind, hits FROM totals ORDER BY kind").fetchall() == [(1, 1), (2, 2), (3, 2)]
+    other.close()
+
+
+def test_a_file_of_the_form_before_is_refused_and_says_what_to_do(path: Path) -> None:
+    SQLiteStore(path).close()
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE stretches_of_1 (x)")
+    other.close()
+    with pytest.raises(UnusableStore, match="ingest again"):
+        SQLiteStore(path)
+
+
+def test_packed_values_of_many_merges_are_written_back_in_one_piece(path: Path) -> None:
+    with SQLiteStore(path) as store:
+        seen = []
+        for _ in range(MAX_PIECES + 2):
+            store.ingest([RECORD])
+            with store._reading() as connection:
+                rows = connection.execute("SELECT pieces, distribution FROM days").fetchall()
+            seen += [pieces for pieces, _ in rows]
+            assert [count_pieces(packed) for _, packed in rows] == [pieces for pieces, _ in rows]
+        assert seen == [*range(1, MAX_PIECES + 1), 1, 2]
+        assert store.endpoints(Consumer.key("k"), DAY, DAY)[0].stats.codes == {200: MAX_PIECES + 2}

@@ -10,6 +10,7 @@ from tyk_endpoint_stats.testing import (
     Damage,
     DurableStoreConformance,
     InspectableConformance,
+    RetainingConformance,
     VersionedConformance,
     WholeBatchReadsConformance,
 )
@@ -33,6 +34,7 @@ class TestSQLiteStore(
     CopyableConformance,
     DurableStoreConformance,
     InspectableConformance,
+    RetainingConformance,
     VersionedConformance,
     WholeBatchReadsConformance,
 ):

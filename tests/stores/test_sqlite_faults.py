@@ -15,12 +15,11 @@ import pytest
 from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.batch import Batch, Counts
-from tyk_endpoint_stats.core.buckets import Bucket, Width
-from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PositionConflict, StoreError
 from tyk_endpoint_stats.maintenance.verify import verify
-from tyk_endpoint_stats.stores.sqlite import SQLiteStore, writing
+from tyk_endpoint_stats.stores.sqlite import SQLiteStore, names
 from tyk_endpoint_stats.stores.sqlite import store as store_module
+from tyk_endpoint_stats.testing import batch_of, hit
 
 SOURCE = "file:test"
 SMALL = 5
@@ -29,12 +28,11 @@ SMALL = 5
 
 def batch(number: int, size: int = 20, source: str = SOURCE) -> Batch:
     """Batch ``number`` of a source: each hits the same series once, so sums say how many were merged."""
-    quarter: dict[tuple[str, str, str, str, str], EndpointStats] = {}
-    for index in range(size):
-        stats = EndpointStats()
-        stats.add(200, 5, 5, 4, number % 900 * 1_000_000)
-        quarter["org", "key", f"k{index % 5}", "api", f"/{source}/{number % 3}/{index}"] = stats
-    made = Batch({Bucket(Width.QUARTER_HOUR, 0): quarter, Bucket(Width.DAY, 0): quarter}, source=source)
+    records = [
+        hit(0, number % 900, org_id="org", api_key=f"k{index % 5}", path=f"/{source}/{number % 3}/{index}")
+        for index in range(size)
+    ]
+    made = batch_of(records, source)
     made.counts = Counts(read=size, counted=size)
     made.begins = str(number) if number else None
     made.ends = str(number + 1)
@@ -42,20 +40,26 @@ def batch(number: int, size: int = 20, source: str = SOURCE) -> Batch:
 
 
 def merged_hits(path: Path) -> tuple[int, int, int, int]:
-    """Hits in quarters, hits in days, the position and the counted sum, read with nothing of ours."""
+    """Hits in totals, hits in days, the position and the counted sum, read with nothing of ours."""
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-        quarters = connection.execute("SELECT ifnull(sum(hits), 0) FROM quarters").fetchone()[0]
+        dangling = "SELECT count(*) FROM days WHERE endpoint NOT IN (SELECT number FROM endpoints)"
+        assert connection.execute(dangling).fetchone() == (0,)
+        totals, *more = [
+            connection.execute("SELECT ifnull(sum(hits), 0) FROM totals WHERE kind = ?", (kind,)).fetchone()[0]
+            for kind in (1, 2, 3)
+        ]
+        assert more == [totals, totals]
         days = connection.execute("SELECT ifnull(sum(hits), 0) FROM days").fetchone()[0]
         found = connection.execute("SELECT sum(position), sum(counted) FROM sources").fetchone()
     connection.close()
-    return quarters, days, int(found[0] or 0), int(found[1] or 0)
+    return totals, days, int(found[0] or 0), int(found[1] or 0)
 
 
 def assert_whole(path: Path, size: int = 20) -> int:
-    quarters, days, position, counted = merged_hits(path)
-    assert quarters == days == position * size == counted
+    totals, days, position, counted = merged_hits(path)
+    assert totals == days == position * size == counted
     with SQLiteStore(path) as store:
         assert verify(store).problems == []
     return position
@@ -97,7 +101,7 @@ def die_at_statement(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 @contextlib.contextmanager
 def position_in_a_transaction_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The broken twin: the position is committed before the states."""
-    advance = writing.advance_position
+    advance = store_module.advance
 
     def advance_and_commit(connection: sqlite3.Connection, made: Batch) -> bool:
         moved = advance(connection, made)
@@ -106,7 +110,7 @@ def position_in_a_transaction_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Ite
         return moved
 
     with monkeypatch.context() as patch:
-        patch.setattr(writing, "advance_position", advance_and_commit)
+        patch.setattr(store_module, "advance", advance_and_commit)
         yield
 
 
@@ -120,8 +124,8 @@ def kill_before_each_statement(path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         with monkeypatch.context() as patch:
             die_at_statement(patch, statement)
             status = in_child(lambda: SQLiteStore(store_path).merge(batch(1, SMALL)) and None)  # noqa: B023
-        quarters, days, position, counted = merged_hits(store_path)
-        whole = quarters == days == position * SMALL == counted
+        totals, days, position, counted = merged_hits(store_path)
+        whole = totals == days == position * SMALL == counted
         yield whole
         with SQLiteStore(store_path) as store:
             store.merge(batch(1, SMALL))
@@ -236,13 +240,13 @@ def test_eight_processes_count_exactly_and_nobody_waits_long(tmp_path: Path) -> 
 def test_eight_processes_catch_a_position_that_is_not_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    advance = writing.advance_position
+    advance = store_module.advance
 
     def advance_anyway(connection: sqlite3.Connection, made: Batch) -> bool:
         found = connection.execute("SELECT position FROM sources WHERE source = ?", (made.source,)).fetchone()
         return advance(connection, replace(made, begins=found[0] if found else None))
 
-    monkeypatch.setattr(writing, "advance_position", advance_anyway)
+    monkeypatch.setattr(store_module, "advance", advance_anyway)
     work_in_processes(tmp_path / "s.db", 8, 20)
     with pytest.raises(AssertionError):
         assert_whole(tmp_path / "s.db")
@@ -333,8 +337,8 @@ def file_size_limits(tmp_path: Path, steps: range) -> int:
         status = in_child(write)
         assert status in (0, 3)
         failures += status == 3
-        quarters, days, position, counted = merged_hits(path)
-        assert quarters == days == counted == (20 if position == 1 else 420)
+        totals, days, position, counted = merged_hits(path)
+        assert totals == days == counted == (20 if position == 1 else 420)
         with SQLiteStore(path) as store:
             store.merge(batch(1, size=400))
             assert verify(store).problems == []
@@ -359,21 +363,21 @@ def test_a_number_taken_in_a_transaction_that_rolled_back_is_not_used(
     with SQLiteStore(tmp_path / "s.db") as store:
         store.merge(batch(0))
         with monkeypatch.context() as patch:
-            patch.setattr(writing, "write_names", _fail)
+            patch.setattr(store_module, "write_names", _fail)
             with pytest.raises(RuntimeError, match="on purpose"):
                 store.merge(batch(1))
         assert store.merge(batch(1))
-    assert assert_whole(tmp_path / "s.db") == 2  # foreign_key_check finds dangling numbers
+    assert assert_whole(tmp_path / "s.db") == 2  # which looks for dangling numbers
 
 
 def test_that_test_catches_numbers_kept_before_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The broken twin of the one above."""
-    monkeypatch.setattr(writing.Numbers, "drop", _keep_without_drop)
+    monkeypatch.setattr(names.Numbers, "drop", _keep_without_drop)
     monkeypatch.setattr(store_module, "connect_writer", _without_foreign_keys(store_module.connect_writer))
     with SQLiteStore(tmp_path / "s.db") as store:
         store.merge(batch(0))
         with monkeypatch.context() as patch:
-            patch.setattr(writing, "write_names", _fail)
+            patch.setattr(store_module, "write_names", _fail)
             with pytest.raises(RuntimeError, match="on purpose"):
                 store.merge(batch(1))
         store.merge(batch(1))
@@ -381,7 +385,7 @@ def test_that_test_catches_numbers_kept_before_the_commit(tmp_path: Path, monkey
         merged_hits(tmp_path / "s.db")
 
 
-def _keep_without_drop(numbers: writing.Numbers) -> None:
+def _keep_without_drop(numbers: names.Numbers) -> None:
     numbers._known.update(numbers._new)
     numbers._new = {}
 

@@ -65,9 +65,9 @@ def test_a_file_of_twice_the_length_takes_no_more(tmp_path):
 def test_that_catches_batches_that_never_end(tmp_path):
     """The broken twin."""
     endless = (
-        "from msgspec.structs import replace\n"
-        "import tyk_endpoint_stats.ingest.loop as module\n"
-        "module.limits_for = lambda store, limits: replace(limits, states=10**9, seconds=1e9)\n"
+        "from tyk_endpoint_stats.ingest.options import IngestOptions, Limits, Wanted\n"
+        "endless = Limits(states=10**9, bytes=2**60, held_bytes=2**60, seconds=1e9)\n"
+        "IngestOptions.wanted = lambda options, states: Wanted(limits=endless)\n"
     )
     assert ingest_distinct_paths(tmp_path, 500_000, 1, endless) > 256
 

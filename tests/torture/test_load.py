@@ -19,7 +19,7 @@ CLIENTS, RECORDS_A_SECOND, FOR_S = 32, 2_000, 15.0
 FIRST = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
 
-def day_states():
+def day_rows():
     for day in range(DAYS):
         for consumer in range(CONSUMERS):
             for endpoint in range(ENDPOINTS):
@@ -94,8 +94,8 @@ def feed(program, ended):
 def test_questions_a_second_while_records_come_in(start, tmp_path):
     url = f"sqlite:///{tmp_path}/stats.db"
     with open_store(url) as store:
-        store.ingest(day_states())
-        assert store.facts().day_states == CONSUMERS * ENDPOINTS * DAYS
+        store.ingest(day_rows())
+        assert store.facts().day_rows == CONSUMERS * ENDPOINTS * DAYS
     server = start("serve", "--port", "0", "--store", url)
     writer = start("ingest", "--store", url, "--follow", "-", stdin=subprocess.PIPE)
     ended = threading.Event()
@@ -116,7 +116,7 @@ def test_questions_a_second_while_records_come_in(start, tmp_path):
     assert {client.rows for client in clients} == {ENDPOINTS}
     assert server.end() == 0
     with open_store(url) as store:
-        assert store.facts().day_states == CONSUMERS * ENDPOINTS * DAYS
+        assert store.facts().day_rows == CONSUMERS * ENDPOINTS * DAYS
         assert sum(source.counts.read for source in store.sources()) + len(store.sources()) > 0
     assert rate >= 250
     assert p99 < 0.25

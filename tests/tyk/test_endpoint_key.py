@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tyk_endpoint_stats.core.batch import Endpoint
-from tyk_endpoint_stats.tyk.endpoint_key import decode_endpoint_key, encode_endpoint_key, split_owner
+from tyk_endpoint_stats.tyk.endpoint_key import (
+    decode_api_endpoint_key,
+    decode_endpoint_key,
+    encode_endpoint_key,
+    split_owner,
+)
 
 STORES = json.loads((Path(__file__).parent.parent / "vectors" / "stores.json").read_bytes())
 
@@ -43,6 +48,27 @@ def test_what_is_no_key_is_an_error_that_does_not_show_it(key):
     with pytest.raises(ValueError, match=r"^~[0-9a-f]{8} is no endpoint key: ") as problem:
         decode_endpoint_key(key)
     assert key not in str(problem.value).partition(" is no endpoint key")[0]
+    assert "as-it-was-sent" not in str(problem.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [
+        (b"a:Default:/get", Endpoint("a", "/get")),
+        (b"a::/get", Endpoint("a", "/get")),
+        (b"::", Endpoint("", "")),
+        (b"a:v1:/x:/y:", Endpoint("a", "/x:/y:")),
+        (b"a:v1:/caf\xe9", Endpoint("a", "/caf\ufffd")),
+    ],
+)
+def test_keys_over_all_owners_have_the_version_between(text, endpoint):
+    assert decode_api_endpoint_key(text.hex()) == endpoint
+
+
+@pytest.mark.parametrize("key", ["6", "zz", "", b"a:/get".hex(), "a-key-as-it-was-sent"])
+def test_what_is_no_key_over_all_owners_is_an_error_that_does_not_show_it(key):
+    with pytest.raises(ValueError, match=r"^~[0-9a-f]{8} is no endpoint key: ") as problem:
+        decode_api_endpoint_key(key)
     assert "as-it-was-sent" not in str(problem.value)
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tyk_endpoint_stats.web.connection import Connection
+from tyk_endpoint_stats.web.connection import Connection, Limits
 from tyk_endpoint_stats.web.messages import json_response
 
 HEAD = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -180,3 +180,46 @@ def test_200_requests_in_a_row_over_one_connection_are_fast(store, settings, ser
             assert sock.recv(65_536).startswith(b"HTTP/1.1 200 ")
             took.append(time.perf_counter() - began)
     assert statistics.median(took) < 0.005
+
+
+def test_a_connection_waits_as_long_as_a_balancer_keeps_one():
+    """nginx, HAProxy and AWS keep one for 60 s: the side that sends requests must be the first to close."""
+    assert Limits().idle_s > 60
+    assert Limits().head_s == 5, "who begins a request has little time all the same"
+
+
+def test_one_that_has_been_idle_for_a_while_makes_room_for_another(store, settings, serve):
+    server = serve(store, settings, connections=8, idle_s=60, head_s=0.3, linger_s=0.1)
+    with ExitStack() as stack:
+        kept = [connect(stack, server) for _ in range(8)]
+        for sock in kept:
+            sock.sendall(HEAD)
+            assert sock.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        sock = connect(stack, server)
+        sock.sendall(HEAD)
+        assert everything(sock).startswith(b"HTTP/1.1 503 "), "none has been idle for head_s"
+        time.sleep(0.35)  # the span that is looked at
+        kept[0].sendall(HEAD)
+        assert kept[0].recv(65_536).startswith(b"HTTP/1.1 200 ")
+        others = [connect(stack, server) for _ in range(3)]
+        for sock in others:
+            sock.sendall(HEAD)
+            assert sock.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        gone = [sock for sock in kept if is_closed(sock)]
+        assert gone == kept[1:4], "the longest idle ones, each without a word"
+        assert server.connections == 8
+
+
+def is_closed(sock):
+    sock.setblocking(False)
+    try:
+        return sock.recv(1) == b""
+    except BlockingIOError:
+        return False
+
+
+def test_idle_ones_that_keep_their_place_would_be_caught(store, settings, serve, monkeypatch):
+    """The broken twin: a place is given back at the end of the idle time-out alone."""
+    monkeypatch.setattr(Connection, "idle_since", None)
+    with pytest.raises(AssertionError):
+        test_one_that_has_been_idle_for_a_while_makes_room_for_another(store, settings, serve)

@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from tyk_endpoint_stats.core.batch import Counts
-from tyk_endpoint_stats.ingest.loop import IngestReport
+from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.ingest.watch import Watch
 from tyk_endpoint_stats.web.metrics import Metrics
 from tyk_endpoint_stats.web.operations import Operations
@@ -112,6 +112,7 @@ def test_a_scrape_sees_the_answers_before_it_and_nobodys_name(
     assert found["tyk_endpoint_stats_answers_total", "200"] == 3
     assert found["tyk_endpoint_stats_answers_total", "401"] == 1
     assert found["tyk_endpoint_stats_connections",] >= 1
+    assert parsed(get(f"{server.url}/metrics", token)[2])["tyk_endpoint_stats_answers_total", "200"] >= 4, "anew"
     for name in ("a-secret-key", "a-path", "an-api", settings.tokens.find(token).org_id or "5e9d9544"):
         assert name not in text.decode()
     assert {metric.name for metric in REGISTRY.collect()} == before, "the library's own registry is its embedder's"

@@ -7,6 +7,7 @@ import pytest
 from msgspec import structs
 
 from tyk_endpoint_stats import Record, open_store
+from tyk_endpoint_stats.stores.contract import Versioned
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
 from tyk_endpoint_stats.web import response_cache
 from tyk_endpoint_stats.web.messages import Request, Response
@@ -128,8 +129,10 @@ def test_that_test_catches_the_version_of_afterwards(tmp_path: Any, monkeypatch:
     """The broken twin keeps an answer for the version that the store has when it is there."""
 
     class Afterwards(response_cache.Cache):  # type: ignore[type-arg]
-        def keep(self, version: int, *rest: Any) -> None:
-            super().keep(version + 1, *rest)
+        def keep(self, version: str, *rest: Any) -> None:
+            with open_store(f"sqlite:///{tmp_path}/s.db") as store:
+                assert isinstance(store, Versioned)
+                super().keep(store.version(), *rest)
 
     monkeypatch.setattr(response_cache, "Cache", Afterwards)
     assert hits_after_a_merge_meanwhile(tmp_path) == 1

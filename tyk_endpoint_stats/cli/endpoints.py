@@ -7,9 +7,12 @@ import click
 
 from tyk_endpoint_stats.cli.formats import format_option, write_rows
 from tyk_endpoint_stats.cli.options import day_option, store_option, timezone_option
+from tyk_endpoint_stats.core.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from tyk_endpoint_stats.questions.endpoints import EndpointRow
+    from tyk_endpoint_stats.stores.contract import ReadableStore
+    from tyk_endpoint_stats.tyk.session_token import RecordedKey
 
 __all__ = ["endpoints"]
 
@@ -51,7 +54,8 @@ _COLUMNS = (
     epilog="""\b
 Examples:
   tyk-endpoint-stats endpoints --key 7f3c3ca87376cabe --from 2020-10-13 --to 2020-10-14
-  tyk-endpoint-stats endpoints --raw-key --key - --from 2020-10-13 --to 2020-10-14 <key"""
+  tyk-endpoint-stats endpoints --raw-key --key - --from 2020-10-13 --to 2020-10-14 <key
+  tyk-endpoint-stats endpoints --raw-key --key partner-acme --org-id 64c1f0aa9b2e4d0001a7c3e5 …"""
 )
 @store_option
 @click.option("--key", metavar="KEY", help="An API key as the gateway records it: usually its hash.")
@@ -59,7 +63,8 @@ Examples:
     "--raw-key",
     is_flag=True,
     help="KEY is the key itself, which is hashed as the gateway does; with --key - it is read from stdin, where it "
-    "does not show in the process list.",
+    "does not show in the process list. With --org-id it may be an imported key, a basic-auth user's name or a "
+    "JWT's claim too: what the store knows of the hashes that the gateway may make of it is found.",
 )
 @click.option("--oauth-client", metavar="ID", help="An OAuth client's id.")
 @day_option("--from", "first", "The first day.", required=True)
@@ -96,9 +101,12 @@ def endpoints(
         from tyk_endpoint_stats.cli.hash_key import token_given
         from tyk_endpoint_stats.tyk.key_hash import key_hash
 
-        key = key_hash(token_given(key))
-    consumer = Consumer.key(key) if key is not None else Consumer.oauth_client(oauth_client or "")
+        raw = token_given(key)
+        key = key_hash(raw)
     with store_to_ask(store_url) as store:
+        if raw_key and org_id is not None:
+            key = _recorded_key(store, org_id, raw)
+        consumer = Consumer.key(key) if key is not None else Consumer.oauth_client(oauth_client or "")
         rows = store.endpoints(
             consumer, first, last, zone=timezone, org_id=org_id, api_id=api_id, distributions=form != "tyk"
         )
@@ -111,6 +119,38 @@ def endpoints(
     if not rows:
         who = "this key" if key is not None else "this OAuth client"
         click.echo(f"No requests of {who} from {first} to {last} ({timezone}).", err=True)
+
+
+def _recorded_key(store: "ReadableStore", org_id: str, raw: str) -> str:
+    """The id under which the store knows a key, which is said on stderr; one without hits if it knows none.
+
+    Raises:
+        ClickException: it knows several; which of them is meant, nobody can tell.
+    """
+    from tyk_endpoint_stats.questions.known_keys import known_keys
+    from tyk_endpoint_stats.tyk.session_token import recorded_keys
+
+    candidates = list(recorded_keys(org_id, raw))
+    found = known_keys(store, candidates, org_id)
+    if len(found) > 1:
+        raise click.ClickException(
+            f"this key is recorded under {len(found)} ids in that organisation; ask for each of them with --key:\n"
+            + "\n".join(f"  {_shown_id(each)}  {each.what}" for each in found)
+        )
+    if not found:
+        click.echo(
+            f"None of the {len(candidates)} ids under which the gateway may record this key ever called in this "
+            "organisation.",
+            err=True,
+        )
+        return candidates[0].id
+    click.echo(f"Recorded as {_shown_id(found[0])}: {found[0].what}", err=True)
+    return found[0].id
+
+
+def _shown_id(found: "RecordedKey") -> str:
+    """An id for a message, which may end up in a log: a key that was recorded as it is shows as a digest."""
+    return found.id if found.is_hash else fingerprint(found.id)
 
 
 def _members(row: "EndpointRow") -> dict[str, Any]:

@@ -16,13 +16,13 @@ from tyk_endpoint_stats.errors import SourceError
 
 if TYPE_CHECKING:
     from tyk_endpoint_stats.core.aggregator import Rules
-    from tyk_endpoint_stats.ingest.loop import IngestReport
+    from tyk_endpoint_stats.ingest.options import OnRejected
+    from tyk_endpoint_stats.ingest.report import IngestReport
     from tyk_endpoint_stats.sources.contract import Rejected, Source
     from tyk_endpoint_stats.stores.contract import Store
 
 __all__ = ["ingest"]
 
-OnRejected = Callable[["Rejected"], None]
 Find = Callable[[str], Sequence["Source"]]
 
 
@@ -39,7 +39,8 @@ Examples:
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    help="Processes that decode and aggregate; as many as there are cores by default.",
+    help="Processes that decode and aggregate; by default as many as there are processors that may be used: in a "
+    "container, those of its quota.",
 )
 @click.option("--follow", is_flag=True, help="Read on as the sources grow, until Ctrl-C or SIGTERM.")
 @click.option("--peek", is_flag=True, help="Count what waits in sources that reading empties, and take nothing.")
@@ -138,29 +139,29 @@ def _once(
     store: "Store",
     sources: Sequence["Source"],
     rules: "Rules",
-    on_rejected: OnRejected | None,
+    on_rejected: "OnRejected | None",
     fail_fast: bool,
     jobs: int | None,
 ) -> bool:
     """Ingest every source to its end; whether all went well."""
     from tyk_endpoint_stats.cli.ingest_report import Progress, report_lines
     from tyk_endpoint_stats.cli.stopping import stop_on_signal
+    from tyk_endpoint_stats.ingest.options import IngestOptions
     from tyk_endpoint_stats.ingest.parallel import ingest_all
+    from tyk_endpoint_stats.ingest.processors import usable_processors
 
     reports: list[IngestReport] = []
     all_well = True
     progress = Progress()
     with stop_on_signal() as stopped:
-        for report, found in ingest_all(
-            store,
-            sources,
-            jobs=jobs or os.cpu_count() or 1,
+        options = IngestOptions(
             rules=rules,
             fail_on_malformed=fail_fast,
             on_rejected=on_rejected,
             on_progress=progress.show,
             stop=stopped.is_set,
-        ):
+        )
+        for report, found in ingest_all(store, sources, options, jobs=jobs or usable_processors()):
             reports.append(report)
             if found is not None:
                 progress.clear()
@@ -181,39 +182,43 @@ def _follow(
     names: Sequence[str],
     find: Find,
     rules: "Rules",
-    on_rejected: OnRejected | None,
+    on_rejected: "OnRejected | None",
 ) -> None:
     from tyk_endpoint_stats.cli.ingest_report import minute_line, report_lines
     from tyk_endpoint_stats.cli.stopping import stop_on_signal
-    from tyk_endpoint_stats.ingest.following import follow
+    from tyk_endpoint_stats.ingest.follower import follow
+    from tyk_endpoint_stats.ingest.options import IngestOptions
 
     with stop_on_signal() as stopped:
         report = follow(
             store,
             names,
             find,
+            IngestOptions(rules=rules, on_rejected=on_rejected),
             wait=stopped.wait,
             on_report=lambda report: click.echo(minute_line(report), err=True),
             on_problem=lambda problem: click.echo(f"Waiting: {printable(problem)}", err=True),
-            rules=rules,
-            on_rejected=on_rejected,
         )
     for line in report_lines([report], on_rejected is not None):
         click.echo(line)
 
 
 @contextmanager
-def _rejects_file(path: Path | None) -> Iterator[OnRejected | None]:
+def _rejects_file(path: Path | None) -> Iterator["OnRejected | None"]:
     if path is None:
         yield None
         return
     with _named_problems(path):
         file = _appending(path)
 
-    def keep(rejected: "Rejected") -> None:
-        if raw := rejected.raw:  # of a line with several malformed records the first has it
-            with _named_problems(path):
-                file.write(raw if raw.endswith(b"\n") else raw + b"\n")
+    def keep(rejected: "Sequence[Rejected]") -> None:
+        # Of a line with several malformed records the first has its bytes.
+        raws = [each.raw for each in rejected if each.raw]
+        with _named_problems(path):
+            file.writelines(raw if raw.endswith(b"\n") else raw + b"\n" for raw in raws)
+            file.flush()
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # a terminal or a pipe has no disk
+                os.fsync(file.fileno())
 
     try:
         yield keep

@@ -8,17 +8,20 @@ import click
 from tyk_endpoint_stats.cli.escaping import printable
 from tyk_endpoint_stats.core.buckets import ALL_DAYS
 from tyk_endpoint_stats.core.selection import Selection
+from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.opening import open_readable_store, open_sources, open_store
 from tyk_endpoint_stats.plugin_manager import Plugins, load_plugins
 from tyk_endpoint_stats.sources.contract import Source
-from tyk_endpoint_stats.stores.contract import ReadableStore, Store
+from tyk_endpoint_stats.stores.contract import ReadableStore, Retaining, Store
 
 __all__ = [
     "LOG_WARNINGS",
     "is_new",
     "plugins_with_warnings",
+    "retaining",
     "source_finder",
     "store_to_ask",
+    "store_to_change",
     "store_to_fill",
     "store_to_serve",
     "warn",
@@ -51,6 +54,30 @@ def plugins_with_warnings() -> Plugins:
 def store_to_ask(url: str) -> ReadableStore:
     """A store that is there already, for one question."""
     return open_readable_store(url, existing=True, plugins=plugins_with_warnings())
+
+
+def store_to_change(url: str) -> Store:
+    """A store that is there already, to take something out of it.
+
+    Raises:
+        StoreError: it can only be asked.
+    """
+    store = store_to_ask(url)
+    if not isinstance(store, Store):
+        store.close()
+        raise StoreError("this store can only be asked questions; nothing can be taken out of it")
+    return store
+
+
+def retaining(store: Store) -> Retaining:
+    """The same store, as one that drops days and forgets consumers.
+
+    Raises:
+        StoreError: it can't.
+    """
+    if not isinstance(store, Retaining):
+        raise StoreError("this store can't drop days or forget consumers")
+    return store
 
 
 def store_to_serve(url: str, plugins: Plugins) -> ReadableStore:

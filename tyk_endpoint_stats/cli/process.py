@@ -22,24 +22,20 @@ _OF_OUTPUT = {EBADF, EDQUOT, EFBIG, EIO, ENOSPC}
 def run(program: Callable[[], object]) -> NoReturn:
     """Run a command line program, and end the process with its status.
 
-    - SIGTERM ends it, whatever it does: process 1 of a container ignores a signal that has no handler. What is open
-      is closed on the way; a second SIGTERM ends it at once. Commands that have something better to do with the
-      first one (``serve``, ``ingest``) see to that themselves.
+    - SIGTERM ends it, whatever it does, also as process 1 of a container, for which the kernel ignores a signal
+      that has no handler. A second one ends it at once. Commands that have something better to do with the first
+      one (``serve``, ``ingest``) see to that themselves.
     - Where stdout is full or closed, or its encoding lacks a character, nobody sees a traceback.
 
     Args:
         program: one of click's, in its standalone mode.
     """
     _prepare_streams()
-    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+    if os.getpid() == 1:  # elsewhere the default is better: it does not wait for the end of a long call into SQLite
         signal.signal(signal.SIGTERM, _end)
     status = _status_of(program)
     if not _flushed() and not status:
         status = 1
-    if status == 128 + signal.SIGTERM:
-        # For whoever waits: ended by the signal. As process 1 we go on, and say it by the status.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
     sys.exit(status)
 
 
@@ -59,6 +55,8 @@ def _sentence(problem: OSError) -> str:
     said = problem.strerror or str(problem)
     if isinstance(problem.filename, str):
         return f"{problem.filename}: {said}"
+    if isinstance(problem, FileNotFoundError):  # tempfile's: of all other files we know the name
+        return f"{said}; set TMPDIR to a folder that can be written to"
     return f"stdout can't be written to: {said}" if problem.errno in _OF_OUTPUT else said
 
 

@@ -20,6 +20,8 @@ COMMANDS = (
     "status",
     "verify",
     "copy",
+    "prune",
+    "forget",
     "report",
     "demo",
     "hash-key",

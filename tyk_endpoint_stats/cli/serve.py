@@ -142,6 +142,18 @@ def serve(
         raise click.UsageError(f"--public-url: {problem}") from problem
     traffic = _traffic(timezone) if demo else None
     plugins = plugins_with_warnings()
+
+    def invite() -> None:
+        click.echo(f"Serving on {printable(server.url)}, days in {timezone}. Ctrl-C stops.")
+        url = settings.public_url or ("http://localhost" if unix else server.url)
+        for line in examples(url, made, traffic, None if settings.public_url else unix):
+            click.echo(line)
+        if (made or open_browser) and (settings.public_url or not unix):
+            link = once_link(url, settings, traffic.grown() if traffic else None)
+            click.echo(f"\nOpen in a browser, once and within ten minutes:\n  {link}")
+            if open_browser:
+                click.launch(link)
+
     with _filled(traffic) if traffic else _store(store_url, plugins, bool(sources)) as store:
         follower = _follower(store, sources, plugins, rules, log_format, lambda: server.shutdown())
         try:
@@ -159,22 +171,13 @@ def serve(
                 f"can't listen at {printable(str(unix) if unix else f'{host} port {port}')}: "
                 f"{problem.strerror or problem}; try another {'--unix' if unix else '--port or --host'}"
             ) from problem
-        with server:
-            click.echo(f"Serving on {printable(server.url)}, days in {timezone}. Ctrl-C stops.")
-            url = settings.public_url or ("http://localhost" if unix else server.url)
-            for line in examples(url, made, traffic, None if settings.public_url else unix):
-                click.echo(line)
-            if (made or open_browser) and (settings.public_url or not unix):
-                link = once_link(url, settings, traffic.grown() if traffic else None)
-                click.echo(f"\nOpen in a browser, once and within ten minutes:\n  {link}")
-                if open_browser:
-                    click.launch(link)
-            with follower or nullcontext():
-                serve_until_signalled(
-                    server,
-                    on_hangup=lambda: read_tokens_again(server, tokens, token_file),
-                    notifier=Notifier(os.environ),
-                )
+        with server, follower or nullcontext():
+            serve_until_signalled(
+                server,
+                on_ready=invite,
+                on_hangup=lambda: read_tokens_again(server, tokens, token_file),
+                notifier=Notifier(os.environ),
+            )
         if follower is not None and follower.problem is not None:
             raise follower.problem
 
@@ -213,6 +216,7 @@ def _follower(
     from tyk_endpoint_stats.cli.opening import source_finder
     from tyk_endpoint_stats.cli.serve_log import on_problem, on_report
     from tyk_endpoint_stats.ingest.follower import Follower
+    from tyk_endpoint_stats.ingest.options import IngestOptions
     from tyk_endpoint_stats.stores.contract import Store
 
     if not names:
@@ -222,10 +226,10 @@ def _follower(
         store,
         names,
         source_finder(plugins),
+        IngestOptions(rules=rules),
         on_report=on_report(log_format),
         on_problem=on_problem(log_format),
         on_failure=stop_serving,
-        rules=rules,
     )
 
 

@@ -8,7 +8,7 @@ import click
 from tyk_endpoint_stats.cli.escaping import printable
 from tyk_endpoint_stats.cli.ingest_report import minute_line, sums
 from tyk_endpoint_stats.cli.opening import LOG_WARNINGS
-from tyk_endpoint_stats.ingest.loop import IngestReport
+from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.web.log_lines import FIELDS, JsonFormatter, LineFormatter
 
 __all__ = ["on_problem", "on_report", "set_up_log"]

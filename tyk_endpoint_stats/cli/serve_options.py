@@ -22,7 +22,7 @@ def _options() -> list[Callable[[Decorated], Decorated]]:
     return [
         click.option(
             "--stalled-after",
-            type=click.FloatRange(min=0, min_open=True),
+            type=click.FloatRange(min=2),
             default=120.0,
             show_default=True,
             metavar="SECONDS",

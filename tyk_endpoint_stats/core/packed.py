@@ -143,12 +143,9 @@ def pack_quarter_hours(states: Mapping[int, EndpointStats]) -> bytes:
         first, last = stats.first_hit_us, stats.last_hit_us
         assert first is not None
         assert last is not None
-        if stats.hits == 1 and len(stats.codes) == 1:
-            latency = -1 if stats.max_latency_ms is None else stats.max_latency_ms
-            upstream = -1 if stats.max_upstream_latency_ms is None else stats.max_upstream_latency_ms
-            (code,) = stats.codes
-            at_us = first % QUARTER_HOUR_US
-            hits.append(HitPiece(quarter_hour, at_us, latency, upstream, stats.total_request_time_ms, code))
+        hit = _hit_of(quarter_hour, stats, first)
+        if hit is not None:
+            hits.append(hit)
         else:
             pieces.append(
                 StatePiece(
@@ -252,6 +249,18 @@ def _merge_into(states: dict[int, EndpointStats], number: int, state: EndpointSt
         states[number] = state
     else:
         known.merge(state)
+
+
+def _hit_of(quarter_hour: int, stats: EndpointStats, at_us: int) -> HitPiece | None:
+    """The hit that a state is of; ``None``: of several, or of a difference, which has the extremes of all hits."""
+    if stats.hits != 1 or len(stats.codes) != 1:
+        return None
+    (code,) = stats.codes
+    latency = -1 if stats.max_latency_ms is None else stats.max_latency_ms
+    upstream = -1 if stats.max_upstream_latency_ms is None else stats.max_upstream_latency_ms
+    since_us = at_us % QUARTER_HOUR_US
+    hit = HitPiece(quarter_hour, since_us, latency, upstream, stats.total_request_time_ms, code)
+    return hit if _state_of_hit(hit, at_us - since_us) == stats else None
 
 
 def _state_of_hit(hit: HitPiece, start_us: int) -> EndpointStats:

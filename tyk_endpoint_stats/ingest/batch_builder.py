@@ -9,22 +9,28 @@ from tyk_endpoint_stats.core.aggregator import Aggregator, Rules
 from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.counts import add_counts
 from tyk_endpoint_stats.errors import SourceError
+from tyk_endpoint_stats.ingest.report import NAMED_REJECTS
 from tyk_endpoint_stats.sources.contract import Chunk, Reading, Rejected
 
-__all__ = ["NAMED_REJECTS", "Collected", "Limits", "Wanted", "collect"]
-
-NAMED_REJECTS = 5
-"""How many malformed records are named where nobody wants all of them; all of them are counted."""
-
+__all__ = ["Collected", "Limits", "Wanted", "collect"]
 
 REJECTED_OVERHEAD_BYTES = 200
 """What keeping a malformed record takes besides its bytes, which may be a single one."""
 
 
 class Limits(Struct, frozen=True):
-    """When a batch ends: at the first of these. Larger batches mean fewer merges; smaller ones less memory."""
+    """When a batch ends: at the first of these. Larger batches mean fewer merges; smaller ones less memory.
+
+    Attributes:
+        states: identities in quarter hours.
+        held_bytes: what the running batch takes in memory, with its names and cells: few states may have long ones.
+        bytes: read from the source, of which a retry has to read them again.
+        seconds: after which what was read is to be seen.
+        rejected_bytes: of malformed records that are kept until the merge.
+    """
 
     states: int = 50_000
+    held_bytes: int = 48 * 2**20
     bytes: int = 256 * 2**20
     seconds: float = 5.0
     rejected_bytes: int = 8 * 2**20
@@ -143,6 +149,7 @@ class _BatchBuilder:
         limits = self.wanted.limits
         return (
             len(self.aggregator) >= limits.states
+            or self.aggregator.held_bytes >= limits.held_bytes
             or self.bytes >= limits.bytes
             or self.rejected_bytes >= limits.rejected_bytes
             or time.monotonic() - self.began >= limits.seconds

@@ -1,23 +1,155 @@
-"""Following sources beside something else: one process that reads and answers."""
+"""Following sources: reading on as they grow, until somebody says stop; also in a thread, beside something else."""
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from threading import Event, Thread
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from tyk_endpoint_stats.core.aggregator import Rules
+from msgspec import Struct
+from msgspec.structs import replace
+
 from tyk_endpoint_stats.errors import SourceError, StoreError
-from tyk_endpoint_stats.ingest.following import STORE, follow
-from tyk_endpoint_stats.ingest.loop import IngestReport
+from tyk_endpoint_stats.ingest.loop import Mergeable, ingest
+from tyk_endpoint_stats.ingest.options import IngestOptions
+from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.ingest.watch import Watch
 from tyk_endpoint_stats.sources.contract import Source
-from tyk_endpoint_stats.stores.contract import Store
 
-__all__ = ["Follower"]
+__all__ = ["STORE", "Follower", "follow"]
 
-_AGAIN_AFTER_S = 5.0
+STORE = "the store"
+"""What a ``Watch`` is told of beside sources."""
+
+LINE_EVERY_S = 60.0
+_PAUSE_S = 1.0
+_TURN_S = 20.0
+"""One that grows faster than it can be read leaves the others their turn after this."""
+
+_SOURCE_AGAIN_AFTER_S = 60.0
+"""A source that failed and shows no change is tried again then: what was wrong may lie elsewhere."""
+
+_STORE_AGAIN_AFTER_S = 5.0
+
+
+class _Followed(Struct):
+    """A source, and when it last had nothing new."""
+
+    source: Source
+    stamp: tuple[int, ...] | None = None
+    again_at: float = 0.0
+
+    def is_quiet(self, stamp: tuple[int, ...] | None) -> bool:
+        """Whether reading it would bring nothing."""
+        return stamp is not None and stamp == self.stamp and time.monotonic() < self.again_at
+
+
+def follow(
+    store: Mergeable,
+    names: Sequence[str],
+    find: Callable[[str], Sequence[Source]],
+    options: IngestOptions = IngestOptions(),  # noqa: B008 - frozen
+    *,
+    wait: Callable[[float], bool],
+    on_report: Callable[[IngestReport], None],
+    on_problem: Callable[[str], None],
+    watch: Watch | None = None,
+) -> IngestReport:
+    """Ingest what is there, again and again, until told to stop; what was read by then is merged.
+
+    A source that can't be found or read is waited for: a log file may be made later, or be rotated just now.
+    Where all that is named has ended (a pipe that was closed) there is nothing to wait for.
+
+    Args:
+        store: where to.
+        names: of files, globs, URLs.
+        find: gives the sources of a name; asked before every pass, so that new files of a glob are found.
+        options: as for ``ingest``; ``stop`` is asked beside ``wait``.
+        wait: waits so many seconds, at most, and says whether to stop.
+        on_report: called once a minute with the sum so far.
+        on_problem: called with each new problem, once.
+        watch: told how it goes.
+
+    Returns:
+        The sum of all passes.
+
+    Raises:
+        StoreError: the store can't merge.
+    """
+    watch = watch or Watch()
+    total = IngestReport("all sources")
+    followed: dict[str, _Followed] = {}
+    problems: set[str] = set()
+    began = said = time.monotonic()
+
+    def say_what_is_wrong(problem: SourceError) -> None:
+        if str(problem) not in problems:
+            problems.add(str(problem))
+            on_problem(str(problem))
+
+    def report_when_due(*_: Any) -> None:
+        nonlocal said
+        watch.moved(total)
+        total.seconds = time.monotonic() - began
+        if time.monotonic() - said >= LINE_EVERY_S:
+            said = time.monotonic()
+            on_report(total)
+
+    def on_progress(report: IngestReport, share: float | None) -> None:
+        report_when_due()
+        if options.on_progress is not None:
+            options.on_progress(report, share)
+
+    def is_told_to_stop(wait_s: float) -> bool:
+        return wait(wait_s) or options.stop()
+
+    def read_on(each: _Followed) -> None:
+        stamp = each.source.stamp()
+        if each.is_quiet(stamp):
+            return
+        turn_ends = time.monotonic() + _TURN_S
+        is_over = False
+
+        def stop() -> bool:
+            nonlocal is_over
+            is_over = is_told_to_stop(0) or time.monotonic() >= turn_ends
+            return is_over
+
+        again_at = float("inf")
+        of_this_turn = replace(options, on_progress=on_progress, stop=stop)
+        try:
+            ingest(store, each.source, of_this_turn, report=total, await_more=False)
+            watch.worked(each.source.label)
+        except SourceError as problem:
+            watch.failed(each.source.label, "a source can't be read")
+            say_what_is_wrong(problem)
+            again_at = time.monotonic() + _SOURCE_AGAIN_AFTER_S
+        each.stamp, each.again_at = (None, 0.0) if is_over else (stamp, again_at)
+
+    while True:
+        found: dict[str, Source] = {}
+        is_all_there = True
+        for name in names:
+            try:
+                found |= {source.label: source for source in find(name)}
+            except SourceError as problem:
+                is_all_there = False
+                say_what_is_wrong(problem)
+        for label in followed.keys() - found.keys():
+            watch.worked(label)  # it is gone, and nobody misses what it would bring
+        # The same object for the same label: it remembers what it has found out about its bytes.
+        followed = {label: followed.get(label) or _Followed(source) for label, source in found.items()}
+        for each in followed.values():
+            read_on(each)
+            report_when_due()
+        watch.moved(total)
+        watch.worked(STORE)
+        if followed and is_all_there and all(each.source.ended for each in followed.values()):
+            return total
+        if is_told_to_stop(_PAUSE_S):
+            return total
 
 
 class Follower:
@@ -27,12 +159,12 @@ class Follower:
 
     Args:
         store: where to; it is not closed.
-        names: of files, globs, URLs; as for ``follow``, and so are the next arguments.
-        find: see there.
-        on_report: see there.
-        on_problem: see there; also called with what the store has to say.
+        names: of files, globs, URLs.
+        find: gives the sources of a name.
+        options: as for ``follow``.
+        on_report: called, in that thread, once a minute with the sum so far.
+        on_problem: called, in that thread, with each new problem of a source, and with what the store has to say.
         on_failure: called, in that thread, if it ends by a mistake in the program; ``problem`` says which.
-        rules: see there.
 
     Attributes:
         problem: what ended the thread, if that was a mistake.
@@ -44,14 +176,14 @@ class Follower:
 
     def __init__(
         self,
-        store: Store,
+        store: Mergeable,
         names: Sequence[str],
         find: Callable[[str], Sequence[Source]],
+        options: IngestOptions = IngestOptions(),  # noqa: B008 - frozen
         *,
         on_report: Callable[[IngestReport], None],
         on_problem: Callable[[str], None],
         on_failure: Callable[[], None],
-        rules: Rules = Rules(),  # noqa: B008 - frozen
     ) -> None:
         for name in names:
             with suppress(SourceError):  # it may be there later
@@ -66,10 +198,10 @@ class Follower:
             store,
             names,
             find,
+            options,
             wait=self._stopped.wait,
             on_report=on_report,
             on_problem=on_problem,
-            rules=rules,
             watch=self.watch,
         )
         self._thread = Thread(target=self._run, name="follow", daemon=True)
@@ -87,7 +219,7 @@ class Follower:
     def _run(self) -> None:
         try:
             while not self._has_ended():
-                self._stopped.wait(_AGAIN_AFTER_S)
+                self._stopped.wait(_STORE_AGAIN_AFTER_S)
             self.watch.ended(None)
         except Exception as problem:
             self.problem = problem

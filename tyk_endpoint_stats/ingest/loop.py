@@ -1,152 +1,43 @@
-"""Moving records from a source into a store: exactly once where the source is resumable.
+"""Moving records from a source into a store: exactly once where the source is resumable."""
 
-``read = counted + skipped + malformed + duplicate`` holds for every report.
-"""
-
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import Protocol
 
-from msgspec import Struct, field
-from msgspec.structs import replace
-
-from tyk_endpoint_stats.core.aggregator import Rules
-from tyk_endpoint_stats.core.batch import Counts
-from tyk_endpoint_stats.core.instants import Instant
-from tyk_endpoint_stats.core.lenient_record import MalformedRecord, mended
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.errors import PositionConflict
-from tyk_endpoint_stats.ingest.batch_builder import NAMED_REJECTS, Collected, Limits, Wanted, collect
+from tyk_endpoint_stats.ingest.batch_builder import Collected, collect
+from tyk_endpoint_stats.ingest.options import IngestOptions, OnRejected
+from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.maintenance.copy_mark import refuse_half_copied
-from tyk_endpoint_stats.sources.contract import Chunk, PositionLookup, Reading, Rejected, Source
+from tyk_endpoint_stats.sources.contract import Reading, Source
+from tyk_endpoint_stats.sources.in_memory import RecordsSource
 
-if TYPE_CHECKING:
-    from tyk_endpoint_stats.stores.contract import Store
-
-__all__ = ["IngestReport", "OnProgress", "RecordsSource", "ingest", "limits_for", "merge_collected"]
-
-_RECORDS_A_CHUNK = 1000
-
-OnProgress = Callable[["IngestReport", float | None], None]
-"""Called with the report so far, and which share of the source is behind it where that can be told."""
+__all__ = ["Mergeable", "ingest", "merge_collected"]
 
 
-class IngestReport(Struct):
-    """What one ``ingest`` did.
+class Mergeable(Protocol):
+    """What an ingest needs of a store; the store contract says what each promises.
 
     Attributes:
-        label: the source, as people know it.
-        counts: of the records this call read and merged.
-        duplicate: records read in batches that turned out to have been merged before.
-        batches: how many were merged.
-        bytes: how much of the source was read.
-        seconds: how long it took.
-        newest_us: the latest hit of all, ``None`` if nothing was counted.
-        named: the first malformed records, with place and cause.
-        max_endpoints_a_batch: the most distinct paths that one batch had.
+        max_states_a_batch: the batches end at so many states.
     """
 
-    label: str
-    counts: Counts = field(default_factory=Counts)
-    duplicate: int = 0
-    batches: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
-    newest_us: Instant | None = None
-    named: list[Rejected] = field(default_factory=list)
-    max_endpoints_a_batch: int = 0
+    max_states_a_batch: int
 
-    @property
-    def read(self) -> int:
-        """Records read: counted, skipped, malformed and duplicate ones."""
-        return self.counts.read + self.duplicate
+    def position(self, source: str, /) -> str | None:
+        """How far this source has been merged."""
 
-    def merge(self, other: "IngestReport") -> None:
-        """Take another report into this one."""
-        self.counts.merge(other.counts)
-        self.duplicate += other.duplicate
-        self.batches += other.batches
-        self.bytes += other.bytes
-        self.seconds += other.seconds
-        self.see(other.newest_us)
-        self.named += other.named[: NAMED_REJECTS - len(self.named)]
-        self.max_endpoints_a_batch = max(self.max_endpoints_a_batch, other.max_endpoints_a_batch)
-
-    def see(self, newest_us: Instant | None) -> None:
-        """Take note of a latest hit."""
-        if newest_us is not None and (self.newest_us is None or newest_us > self.newest_us):
-            self.newest_us = newest_us
-
-
-class RecordsSource(Source):
-    """Records that are already in memory or come from an iterator. Not resumable: every call counts them.
-
-    Raises:
-        TypeError: ``records`` is one text, or the name of a file.
-    """
-
-    def __init__(self, records: Iterable[Record], label: str = "records") -> None:
-        if isinstance(records, str | bytes | os.PathLike):
-            # Without what was given: it may be a URL with a password, or records with keys in them.
-            raise TypeError(
-                f"records are wanted, not a {type(records).__name__}; "
-                'of a file: store.ingest(read_records("analytics.jsonl")); of a URL: each of open_sources(url)'
-            )
-        self.label = label
-        self._records = records
-
-    def open(self, position: PositionLookup) -> Reading:
-        """Read the iterable from where it stands."""
-        return _RecordsReading(self._records)
-
-
-class _RecordsReading(Reading):
-    def __init__(self, records: Iterable[Record]) -> None:
-        self._records = records
-
-    def chunks(self) -> Iterator[Chunk]:
-        numbered = enumerate(self._records, 1)
-        while given := list(islice(numbered, _RECORDS_A_CHUNK)):
-            yield _records_chunk(given)
-
-
-class _RecordsChunk(Chunk):
-    numbers: Sequence[int] = ()
-
-    def locate(self, index: int) -> Rejected:
-        return Rejected(f"record {self.numbers[index]}", "", b"")
-
-
-def _records_chunk(given: Iterable[tuple[int, Record]]) -> Chunk:
-    records: list[Record] = []
-    numbers: list[int] = []
-    repaired: list[int] = []
-    rejected: list[Rejected] = []
-    for number, record in given:
-        try:
-            twin, changed = mended(record)
-        except MalformedRecord as problem:
-            rejected.append(Rejected(f"record {number}", problem.reason, b""))
-            continue
-        if changed:
-            repaired.append(len(records))
-        records.append(twin)
-        numbers.append(number)
-    return _RecordsChunk(records, repaired=repaired, rejected=rejected, numbers=numbers)
+    def merge(self, batch: Batch, /) -> bool:
+        """Add a batch, all of it or nothing; ``False``: it was merged before."""
 
 
 def ingest(
-    store: "Store",
+    store: Mergeable,
     source: Source | Iterable[Record],
+    options: IngestOptions = IngestOptions(),  # noqa: B008 - frozen
     *,
-    rules: Rules = Rules(),  # noqa: B008 - frozen
-    limits: Limits = Limits(),  # noqa: B008 - frozen
-    fail_on_malformed: bool = False,
-    on_rejected: Callable[[Rejected], None] | None = None,
-    on_progress: OnProgress | None = None,
-    stop: Callable[[], bool] = lambda: False,
     report: IngestReport | None = None,
     await_more: bool = True,
 ) -> IngestReport:
@@ -158,12 +49,7 @@ def ingest(
     Args:
         store: where to.
         source: a ``Source``, or any iterable of records.
-        rules: which records count.
-        limits: when a batch ends.
-        fail_on_malformed: stop at the first malformed record; the batch it is in is not merged.
-        on_rejected: called with each malformed record once its batch is merged.
-        on_progress: called after every chunk.
-        stop: asked after every chunk; once it says so, what was read is merged and nothing more is read.
+        options: which records count, when a batch ends, who is told of what.
         report: what to add to, for a caller who wants it after an error too; a new one by default.
         await_more: whether to wait for more of a pipe that somebody still writes to, or to return once nothing
             comes for a while.
@@ -176,33 +62,20 @@ def ingest(
     if not isinstance(source, Source):
         source = RecordsSource(source)
     refuse_half_copied(store.position)
-    wanted = Wanted(rules, limits_for(store, limits), fail_on_malformed, on_rejected is not None)
     report = report or IngestReport(source.label)
     began = time.monotonic()
     for part in source.parts():
         ended = False
-        while not ended and not stop():
+        while not ended and not options.stop():
             # Not at its end: another writer was met, and the store is asked again where the source stands.
-            reading = _read_once(store, part, wanted, report, began, on_rejected, on_progress, stop)
+            reading = _read_once(store, part, options, report, began)
             ended = reading is not None and not (reading.waits and await_more)
     report.seconds = time.monotonic() - began
     return report
 
 
-def limits_for(store: "Store", limits: Limits) -> Limits:
-    """The limits, and no more states a batch than the store asks for."""
-    return replace(limits, states=min(limits.states, store.max_states_a_batch))
-
-
 def _read_once(
-    store: "Store",
-    source: Source,
-    wanted: Wanted,
-    report: IngestReport,
-    began: float,
-    on_rejected: Callable[[Rejected], None] | None,
-    on_progress: OnProgress | None,
-    stop: Callable[[], bool],
+    store: Mergeable, source: Source, options: IngestOptions, report: IngestReport, began: float
 ) -> Reading | None:
     """Merge what one reading gives; the reading, or ``None`` where the store turned out to stand elsewhere."""
     with source.open(store.position) as reading:
@@ -213,12 +86,13 @@ def _read_once(
             done += size
             report.bytes += size
             report.seconds = time.monotonic() - began
-            if on_progress is not None:
-                on_progress(report, done / reading.total if reading.total else None)
+            if options.on_progress is not None:
+                options.on_progress(report, done / reading.total if reading.total else None)
 
         merged = reading.begins
-        for collected in collect(reading, source.label, wanted, on_chunk, stop):
-            if not merge_collected(store, collected, report, on_rejected):
+        wanted = options.wanted(store.max_states_a_batch)
+        for collected in collect(reading, source.label, wanted, on_chunk, options.stop):
+            if not merge_collected(store, collected, report, options.on_rejected):
                 return None
             merged = collected.batch.ends
             reading.acknowledge(merged)
@@ -228,13 +102,13 @@ def _read_once(
 
 
 def merge_collected(
-    store: "Store",
-    collected: Collected,
-    report: IngestReport,
-    on_rejected: Callable[[Rejected], None] | None = None,
+    store: Mergeable, collected: Collected, report: IngestReport, on_rejected: OnRejected | None = None
 ) -> bool:
     """Merge one batch and add it to the report; ``False``: the store stands elsewhere, ask it for the position."""
     batch = collected.batch
+    if on_rejected is not None and collected.rejected:
+        # Before the merge, behind which nobody reads these lines again: what is not kept by then may be lost.
+        on_rejected(collected.rejected)
     try:
         merged = store.merge(batch)
     except PositionConflict:
@@ -242,13 +116,5 @@ def merge_collected(
     if not merged:
         report.duplicate += batch.counts.read
         return False
-    report.batches += 1
-    report.counts.merge(batch.counts)
-    report.see(batch.newest_us)
-    report.max_endpoints_a_batch = max(report.max_endpoints_a_batch, len(batch.endpoints))
-    room = NAMED_REJECTS - len(report.named)
-    report.named += [Rejected(found.where, found.reason, b"") for found in collected.rejected[:room]]
-    if on_rejected is not None:
-        for found in collected.rejected:
-            on_rejected(found)
+    report.add_merged(batch, collected.rejected)
     return True

@@ -7,23 +7,18 @@ stands, in this process.
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.errors import SourceError
-from tyk_endpoint_stats.ingest.batch_builder import Collected, Limits, Wanted
-from tyk_endpoint_stats.ingest.loop import IngestReport, OnProgress, ingest, limits_for, merge_collected
+from tyk_endpoint_stats.ingest.loop import Mergeable, ingest, merge_collected
+from tyk_endpoint_stats.ingest.options import IngestOptions
+from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.ingest.worker_pool import WorkerPool
 from tyk_endpoint_stats.maintenance.copy_mark import refuse_half_copied
-from tyk_endpoint_stats.sources.contract import Rejected, Source
+from tyk_endpoint_stats.sources.contract import Source
 from tyk_endpoint_stats.sources.file import FileSource
-
-if TYPE_CHECKING:
-    from tyk_endpoint_stats.stores.contract import Store
 
 __all__ = ["ingest_all"]
 
@@ -37,16 +32,11 @@ _PIECES_A_JOB = 3  # so that the last ones end at nearly the same time; more wou
 
 
 def ingest_all(
-    store: "Store",
+    store: Mergeable,
     sources: Sequence[Source],
+    options: IngestOptions = IngestOptions(),  # noqa: B008 - frozen
     *,
     jobs: int = 1,
-    rules: Rules = Rules(),  # noqa: B008 - frozen
-    limits: Limits = Limits(),  # noqa: B008 - frozen
-    fail_on_malformed: bool = False,
-    on_rejected: Callable[[Rejected], None] | None = None,
-    on_progress: OnProgress | None = None,
-    stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[IngestReport, SourceError | None]]:
     """Ingest sources one after the other, decoding and aggregating files in ``jobs`` processes.
 
@@ -55,13 +45,9 @@ def ingest_all(
     Args:
         store: where to; only this process touches it.
         sources: in the order in which to merge them.
-        jobs: processes beside this one that read large files; 1: none, this one reads.
-        rules: as for ``ingest``, and so are the other arguments.
-        limits: see above.
-        fail_on_malformed: see above.
-        on_rejected: see above.
-        on_progress: see above.
-        stop: see above.
+        options: which records count, when a batch ends, who is told of what.
+        jobs: processes beside this one that read large files, while this one merges: 2 keep three processors
+            busy. 1: none, this one reads. A program that was frozen into one file reads by itself, too.
 
     Yields:
         What came of each source, and what ended it early.
@@ -72,20 +58,8 @@ def ingest_all(
     files = [source for source in sources if isinstance(source, FileSource)]
     piece_bytes = _piece_bytes(files, jobs)
     refuse_half_copied(store.position)
-    wanted = Wanted(rules, limits_for(store, limits), fail_on_malformed, on_rejected is not None)
-    alone = partial(
-        ingest,
-        store,
-        rules=rules,
-        limits=limits,
-        fail_on_malformed=fail_on_malformed,
-        on_rejected=on_rejected,
-        on_progress=on_progress,
-        stop=stop,
-    )
-    merge_one = partial(merge_collected, store, on_rejected=on_rejected)
     with (
-        WorkerPool(files, jobs, wanted, store.position, piece_bytes)
+        WorkerPool(files, jobs, options.wanted(store.max_states_a_batch), store.position, piece_bytes)
         if piece_bytes
         else nullcontext() as worker_pool
     ):
@@ -96,21 +70,23 @@ def ingest_all(
             try:
                 is_merged = False
                 if worker_pool is not None and isinstance(source, FileSource):
-                    is_merged = _merge_file(worker_pool, merge_one, report, began, on_progress, stop)
-                if not is_merged and not stop():
-                    alone(source, report=report)
+                    is_merged = _merge_file(worker_pool, store, options, report, began)
+                if not is_merged and not options.stop():
+                    ingest(store, source, options, report=report)
             except SourceError as found:
                 problem = found
             report.seconds = time.monotonic() - began
             yield report, problem
-            if stop():
+            if options.stop():
                 return
 
 
 def _piece_bytes(files: Sequence[FileSource], jobs: int) -> int:
     """How much a process reads at a time; 0: there is too little for more than one process."""
     sizes = [_size(file) for file in files]
-    if jobs < 2 or sum(sizes) < WORTH_BYTES or not sys.executable:
+    # A program that PyInstaller or the like made is its own sys.executable: it would start itself.
+    has_interpreter = bool(sys.executable) and not getattr(sys, "frozen", False)
+    if jobs < 2 or sum(sizes) < WORTH_BYTES or not has_interpreter:
         return 0
     return max(_LEAST_PIECE_BYTES, min(_MAX_PIECE_BYTES, sum(sizes) // (jobs * _PIECES_A_JOB)))
 
@@ -123,22 +99,17 @@ def _size(file: FileSource) -> int:
 
 
 def _merge_file(
-    worker_pool: WorkerPool,
-    merge_one: Callable[[Collected, IngestReport], bool],
-    report: IngestReport,
-    began: float,
-    on_progress: OnProgress | None,
-    stop: Callable[[], bool],
+    worker_pool: WorkerPool, store: Mergeable, options: IngestOptions, report: IngestReport, began: float
 ) -> bool:
     """Merge what the processes made of the next file; whether it fitted where the store stood, to its end."""
     fits = True
     for packed in worker_pool.batches():
-        if not fits or stop():
+        if not fits or options.stop():
             continue  # nothing more of this file can be merged, but it has to be taken off the worker_pool's hands
         collected = packed.collected()
-        fits = merge_one(collected, report)
+        fits = merge_collected(store, collected, report, options.on_rejected)
         report.bytes += collected.bytes
         report.seconds = time.monotonic() - began
-        if on_progress is not None:
-            on_progress(report, packed.share)
+        if options.on_progress is not None:
+            options.on_progress(report, packed.share)
     return fits

@@ -7,7 +7,7 @@ from threading import Lock
 from msgspec import Struct
 
 from tyk_endpoint_stats.core.instants import Instant
-from tyk_endpoint_stats.ingest.loop import IngestReport
+from tyk_endpoint_stats.ingest.report import IngestReport
 
 __all__ = ["Ingested", "Watch"]
 

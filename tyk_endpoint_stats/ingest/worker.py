@@ -4,20 +4,25 @@ It is started by ``worker_pool.py`` and talks with it over its stdin and stdout 
 msgpack or text. Nothing that it reads is ever run. It ends when its stdin does, so it can't outlive its parent.
 """
 
+import os
 import signal
 import sys
 from typing import BinaryIO
 
 from msgspec import msgpack
+from msgspec.structs import replace
 
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.ingest.batch_builder import Wanted, collect
 from tyk_endpoint_stats.sources.pieces import Piece
 
-__all__ = ["BATCH", "ENDED", "FAILED", "TASK", "main", "read_frame", "write_frame"]
+__all__ = ["BATCH", "ENDED", "FAILED", "PATH", "TASK", "main", "read_frame", "write_frame"]
 
 TASK = b"T"
-"""To the worker: first a ``Wanted``, then a ``Piece`` each."""
+"""To the worker: first a ``Wanted``, then a ``Piece`` each, behind the path of its file."""
+
+PATH = b"P"
+"""To the worker: the bytes of the path of the next piece's file, which may be no text that can be encoded."""
 
 BATCH = b"B"
 """From the worker: a ``Collected`` of the piece, in order."""
@@ -39,9 +44,14 @@ def main() -> None:
     if frame is None:
         return
     wanted = msgpack.decode(frame[1], type=Wanted)
+    path = ""
     decode_piece, encode = msgpack.Decoder(Piece).decode, msgpack.Encoder().encode
     while (frame := read_frame(stdin)) is not None:
-        piece = decode_piece(frame[1])
+        kind, data = frame
+        if kind == PATH:
+            path = os.fsdecode(data)
+            continue
+        piece = replace(decode_piece(data), path=path)
         try:
             with piece.open() as reading:
                 for collected in collect(reading, piece.path, wanted):

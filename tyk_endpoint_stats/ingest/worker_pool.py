@@ -1,35 +1,44 @@
 """Processes that read files side by side, and the order in which their batches come back."""
 
 import json
+import os
+import site
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from queue import Full, Queue
 from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
 from msgspec import Struct, field, msgpack
+from msgspec.structs import replace
 
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.ingest.batch_builder import Collected, Wanted
-from tyk_endpoint_stats.ingest.worker import BATCH, ENDED, FAILED, TASK, read_frame, write_frame
+from tyk_endpoint_stats.ingest.worker import BATCH, ENDED, FAILED, PATH, TASK, read_frame, write_frame
 from tyk_endpoint_stats.sources.contract import PositionLookup
 from tyk_endpoint_stats.sources.file import FileSource
 from tyk_endpoint_stats.sources.pieces import Piece, cut
 
-__all__ = ["Packed", "WorkerPool"]
+__all__ = ["Packed", "WorkerPool", "worker_command"]
 
 _WAITING_FRAMES = 1
 """Of a piece whose turn has not come; its process waits then."""
 
 _START = """
 import json, sys
-sys.path[:] = json.loads(sys.argv[1])
+package, *installed = json.loads(sys.argv[1])
+sys.path.append(package)
+import tyk_endpoint_stats
+sys.path[-1:] = installed
 from tyk_endpoint_stats.ingest.worker import main
 main()
 """
+"""What a worker runs: this package from where it lies, for all else Python's library, then what is installed."""
 
 Frame = tuple[bytes, bytes]
 _decode = msgpack.Decoder(Collected).decode
@@ -57,6 +66,22 @@ class _Task(Struct):
     frames: "Queue[Frame]" = field(default_factory=lambda: Queue(_WAITING_FRAMES))
 
 
+def worker_command() -> list[str]:
+    """The command line of a worker: nothing of the working folder or of ``PYTHON…`` variables is run by it.
+
+    Isolated, without ``site``: neither a ``json.py`` that somebody left in the working folder nor a
+    ``sitecustomize.py`` comes before Python's own library, and the parent's ``sys.path`` is not taken over, whose
+    first entry may be the working folder.
+    """
+    package = Path(__file__).absolute().parents[2]
+    own = str(Path(msgspec.__file__).absolute().parents[1])  # may be nowhere near the usual folders
+    folders = {*site.getsitepackages(), site.getusersitepackages()}
+    installed = [own, *(folder for folder in sys.path if folder in folders and folder != own)]
+    # The bytes of a file's name are to be the same text here and there.
+    options = ["-I", "-S", "-X", f"utf8={sys.flags.utf8_mode}"]
+    return [sys.executable, *options, "-c", _START, json.dumps([str(package), *installed])]
+
+
 class WorkerPool:
     """Reads files in ``jobs`` processes. A context manager; leaving it ends the processes.
 
@@ -80,10 +105,18 @@ class WorkerPool:
         self._ordered: Queue[_Task | Exception | None] = Queue(max(1, jobs - 1))
         self._closed = Event()
         self._working = jobs
-        self._processes = [self._start(wanted) for _ in range(jobs)]
-        self._threads = [Thread(target=self._run, args=(each,), daemon=True) for each in self._processes]
-        for thread in self._threads:
-            thread.start()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._threads: list[Thread] = []
+        try:
+            for _ in range(jobs):
+                self._processes.append(self._start(wanted))
+            for process in self._processes:
+                thread = Thread(target=self._run, args=(process,), daemon=True)
+                thread.start()
+                self._threads.append(thread)
+        except BaseException:
+            self.close()
+            raise
 
     def batches(self) -> Iterator[Packed]:
         """The batches of the next file, in order. To be asked for to their end.
@@ -115,6 +148,10 @@ class WorkerPool:
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes."""
         self._closed.set()
         for process in self._processes:
             process.kill()
@@ -149,11 +186,10 @@ class WorkerPool:
     @staticmethod
     def _start(wanted: Wanted) -> subprocess.Popen[bytes]:
         # Not multiprocessing: it would run the main module again, whose author may not expect that, and pickle.
-        process = subprocess.Popen(  # noqa: S603 - our own program, and no text from outside in it
-            [sys.executable, "-c", _START, json.dumps(sys.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        process = subprocess.Popen(worker_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
         assert process.stdin is not None
-        write_frame(process.stdin, TASK, msgpack.encode(wanted))  # type: ignore[arg-type]
+        with suppress(OSError):  # it has ended already: whoever gives it a piece finds out
+            write_frame(process.stdin, TASK, msgpack.encode(wanted))  # type: ignore[arg-type]
         return process
 
     def _run(self, process: subprocess.Popen[bytes]) -> None:
@@ -174,7 +210,9 @@ class WorkerPool:
         assert process.stdout is not None
         frame: Frame | None = (BATCH, b"")
         try:
-            write_frame(process.stdin, TASK, msgpack.encode(task.piece))  # type: ignore[arg-type]
+            # A name of a file is bytes: not every one of them is a text that can be encoded.
+            write_frame(process.stdin, PATH, os.fsencode(task.piece.path))  # type: ignore[arg-type]
+            write_frame(process.stdin, TASK, msgpack.encode(replace(task.piece, path="")))  # type: ignore[arg-type]
             while frame is not None and frame[0] == BATCH:
                 frame = read_frame(process.stdout)  # type: ignore[arg-type]
                 if frame is not None:

@@ -168,13 +168,49 @@ class Measures(Struct, frozen=True, kw_only=True):
         Args:
             members: which; ``None``: all. ``before`` is there where the row has one, and ``gone`` where it is.
         """
-        plain = {name: _plain(getattr(self, name)) for name in (self.members() if members is None else members)}
+        plain = {name: _plain(getattr(self, name)) for name in (*self.IDS, *self.NAMES)} | self._numbers()
+        if members is not None:
+            plain = {name: plain[name] for name in members}
         if self.before is not None:
-            before = self.before
-            plain["before"] = {name: _plain(getattr(before, name)) for name in BEFORE_MEMBERS}
+            before = self.before._numbers()
+            plain["before"] = {name: before[name] for name in BEFORE_MEMBERS}
             if self.gone:
                 plain["gone"] = True
         return plain
+
+    def _numbers(self) -> dict[str, Any]:
+        """``MEASURES``, plain, all at once: by way of the properties it takes twice as long."""
+        stats, zone = self.stats, self.zone
+        hits, error, codes = stats.hits, stats.error, stats.codes
+        known = bool(codes) or not hits
+        classes = [0] * 10
+        for code, count in codes.items():
+            if 200 <= code < 600:
+                classes[code // 100] += count
+        first, last = stats.first_hit_us, stats.last_hit_us
+        return {
+            "hits": hits,
+            "success": stats.success,
+            "error": error,
+            "error_rate": error / hits if hits else None,
+            "c2xx": classes[2] if known else None,
+            "c3xx": classes[3] if known else None,
+            "c4xx": classes[4] if known else None,
+            "c5xx": classes[5] if known else None,
+            "first_hit": None if first is None else rfc3339(to_datetime(first, zone)),
+            "last_hit": None if last is None else rfc3339(to_datetime(last, zone)),
+            "request_time": _whole(stats.request_time_ms),
+            "latency": _whole(stats.latency_ms),
+            "upstream_latency": _whole(stats.upstream_latency_ms),
+            "min_latency": stats.min_latency_ms,
+            "max_latency": stats.max_latency_ms,
+            "min_upstream_latency": stats.min_upstream_latency_ms,
+            "max_upstream_latency": stats.max_upstream_latency_ms,
+            "p50": self._percentile(50),
+            "p95": self._percentile(95),
+            "p99": self._percentile(99),
+            "codes": {str(code): codes[code] for code in sorted(codes)} if known else None,
+        }
 
     def __repr__(self) -> str:
         shown = [f"{name}={getattr(self, name)!r}" for name in self.IDS]
@@ -188,7 +224,7 @@ class Measures(Struct, frozen=True, kw_only=True):
         return sum(count for code, count in codes.items() if code // 100 == hundreds)
 
     def _percentile(self, percent: float) -> int | float | None:
-        value = self.stats.latency_percentile_ms(percent)
+        value = self.stats.latency_percentile_ms(percent) if self.stats.histogram else None
         # The histogram is good for about 1 %: more digits would pretend.
         return None if value is None else _whole(round(value, 1))
 
@@ -197,11 +233,7 @@ class Measures(Struct, frozen=True, kw_only=True):
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return rfc3339(value)
-    if isinstance(value, dict):
-        return {str(code): count for code, count in value.items()}
-    return value
+    return rfc3339(value) if isinstance(value, datetime) else value
 
 
 def _whole(number: int | float | None) -> int | float | None:

@@ -24,7 +24,7 @@ class Meta(Struct, frozen=True, kw_only=True):
         counted_to: the latest hit: how far its records have been counted.
         pruned_before: edges of earlier days can only be whole UTC days; ``None``: any edge can be asked for, or the
             store does not say.
-        organisations: those that have hits; ``None``: the store does not say.
+        organisations: those that named an API or a consumer; ``None``: the store does not say.
         zone: in which the times are.
         grain: the shortest piece of time that is kept apart.
     """
@@ -45,6 +45,8 @@ class Meta(Struct, frozen=True, kw_only=True):
 class _Outline(Protocol):
     @property
     def api_names(self) -> Mapping[tuple[str, str], object]: ...
+    @property
+    def aliases(self) -> Mapping[tuple[str, str, str], object]: ...
     @property
     def pruned_before(self) -> Instant | None: ...
 
@@ -73,7 +75,9 @@ def meta(store: Readable, *, zone: str | tzinfo = UTC, org_id: str | None = None
     def moment(instant: Instant | None) -> datetime | None:
         return None if instant is None else to_datetime(instant, zone)
 
-    organisations = None if outline is None else sorted({organisation for organisation, _ in outline.api_names})
+    organisations = None
+    if outline is not None:
+        organisations = sorted({org for org, *_ in (*outline.api_names, *outline.aliases)})
     return Meta(
         first_hit=moment(stats.first_hit_us),
         counted_to=moment(stats.last_hit_us),

@@ -6,11 +6,12 @@ What is not abstract here is convenience over them, and the same for every store
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.core.batch import Batch, Consumer, ConsumerKey, Counts, NameSeen
@@ -19,9 +20,11 @@ from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.ingest.batch_builder import Limits
-from tyk_endpoint_stats.ingest.loop import IngestReport, ingest
+from tyk_endpoint_stats.ingest.loop import ingest
+from tyk_endpoint_stats.ingest.options import IngestOptions
+from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.questions.methods import Questions
-from tyk_endpoint_stats.sources.contract import Rejected, Source
+from tyk_endpoint_stats.sources.contract import Source
 
 __all__ = [
     "Copyable",
@@ -178,13 +181,23 @@ class Store(ReadableStore):
     def ingest(
         self,
         source: Source | Iterable[Record],
+        options: IngestOptions = IngestOptions(),  # noqa: B008 - frozen
         *,
-        rules: Rules = Rules(),  # noqa: B008 - frozen
-        fail_on_malformed: bool = False,
-        on_rejected: Callable[[Rejected], None] | None = None,
+        rules: Rules | None = None,
     ) -> IngestReport:
-        """Read a source to its end into this store: ``ingest.ingest``, which has more knobs."""
-        return ingest(self, source, rules=rules, fail_on_malformed=fail_on_malformed, on_rejected=on_rejected)
+        """Read a source to its end into this store: ``ingest`` over it.
+
+        Args:
+            source: of ``read_records`` or ``open_sources``, or any iterable of records.
+            options: which records count, when a batch ends, who is told of what.
+            rules: which records count, for whoever wants nothing else of the options.
+
+        Raises:
+            TypeError: ``source`` is the name of one: see ``read_records`` and ``open_sources``.
+            SourceError: the source can't be read (on); what was merged before stays merged.
+            StoreError: the store can't merge.
+        """
+        return ingest(self, source, options if rules is None else replace(options, rules=rules))
 
 
 class WholeBatchReads:
@@ -241,7 +254,8 @@ class Retaining(ABC):
     def drop(self, before: Instant) -> int:
         """Drop the rows and totals of whole UTC days that end at or before ``before``.
 
-        Positions stay, so nothing is read again.
+        That prunes them as ``prune`` does: late records for that time are merged without quarter hours. Positions
+        stay, so nothing is read again.
 
         Returns:
             How many rows.

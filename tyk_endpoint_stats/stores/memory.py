@@ -6,13 +6,13 @@ Exactly once inside the process, thread-safe, gone at exit.
 import os
 from collections.abc import Iterator, Sequence
 from secrets import token_hex
-from threading import RLock
+from threading import Lock
 
 from tyk_endpoint_stats.core.batch import Batch, Consumer, ConsumerKey, Counts, EndpointKey, NameSeen
 from tyk_endpoint_stats.core.day_row import DayRow, compacted_row, merged_rows
 from tyk_endpoint_stats.core.fields import SUMS
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
-from tyk_endpoint_stats.core.packed import count_pieces
+from tyk_endpoint_stats.core.packed import PackedError, count_pieces
 from tyk_endpoint_stats.core.selection import Group, RowKind, Selection, row_kind
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreClosed, StoreError
@@ -26,6 +26,7 @@ from tyk_endpoint_stats.stores.contract import (
     Versioned,
     WholeBatchReads,
 )
+from tyk_endpoint_stats.stores.hold import Hold
 from tyk_endpoint_stats.stores.rules import (
     MAX_PIECES,
     MAX_SUM,
@@ -56,7 +57,7 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
     """Day rows in dicts, for tests, demos, and questions over a file that need no database."""
 
     def __init__(self) -> None:
-        self._lock = RLock()
+        self._lock = Lock()
         self._pid = os.getpid()
         self._closed = False
         self._days: dict[int, _Rows] = {}
@@ -70,20 +71,23 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
 
     def merge(self, batch: Batch) -> bool:
         """See the contract."""
-        with self._lock:
+        with Hold(self._lock):
             self._check_usable()
             stored, counts = self._positions.get(batch.source or "", (None, Counts()))
             if not take_batch(batch, stored):
                 return False
-            merged = self._merged(batch)  # may raise, so before anything changes
-            for day, rows in merged.items():
-                self._days.setdefault(day, {}).update(rows)
-            see_names(self._api_names, batch.api_names)
-            see_names(self._aliases, batch.aliases)
+            # All that can be interrupted comes first; then everything changes in one line.
+            days = self._days | {day: self._days.get(day, {}) | rows for day, rows in self._merged(batch).items()}
+            api_names, aliases, positions = dict(self._api_names), dict(self._aliases), dict(self._positions)
+            see_names(api_names, batch.api_names)
+            see_names(aliases, batch.aliases)
             if batch.source is not None:
-                counts.merge(batch.counts)
-                self._positions[batch.source] = (batch.ends, counts)
+                summed = Counts()
+                summed.merge(counts)
+                summed.merge(batch.counts)
+                positions[batch.source] = (batch.ends, summed)
             self._changed()
+            self._days, self._api_names, self._aliases, self._positions = days, api_names, aliases, positions
             return True
 
     def _merged(self, batch: Batch) -> dict[int, _Rows]:
@@ -105,19 +109,19 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
 
     def version(self) -> str:
         """See the contract."""
-        with self._lock:
+        with Hold(self._lock):
             self._check_usable()
             return self._version
 
     def position(self, source: str) -> str | None:
         """See the contract."""
-        with self._lock:
+        with Hold(self._lock):
             self._check_usable()
             return self._positions.get(source, (None, None))[0]
 
     def sources(self) -> Sequence[SourceProgress]:
         """See the contract."""
-        with self._lock:
+        with Hold(self._lock):
             self._check_usable()
             progress = []
             for source, (position, counts) in sorted(self._positions.items()):
@@ -128,7 +132,7 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
 
     def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
         """See the contract."""
-        with self._lock:
+        with Hold(self._lock):
             self._check_usable()
             refuse_pruned(
                 selection.spans,
@@ -159,7 +163,7 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
 
     def outline(self) -> Outline:
         """See the contract."""
-        with self._lock:
+        with Hold(self._lock):
             self._check_usable()
             before = self._pruned_before_day
             return Outline(
@@ -171,7 +175,7 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
 
     def day(self, number: int) -> Batch:
         """See the contract."""
-        with self._lock:
+        with Hold(self._lock):
             self._check_usable()
             rows = self._days.get(number, {})
             consumers = list({consumer: None for consumer, _ in rows})
@@ -181,16 +185,18 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
             places = {consumer: place for place, consumer in enumerate(consumers)}
             batch = Batch(consumers, endpoints)
             for (consumer, endpoint), row in rows.items():
-                one = compacted_row(row)._replace(consumer=places[consumer], endpoint=numbers[endpoint])
-                batch.add_row(one)
+                try:
+                    one = compacted_row(row)
+                except PackedError as problem:
+                    raise StoreError(f"a row is damaged: {problem}; run verify") from problem
+                batch.add_row(one._replace(consumer=places[consumer], endpoint=numbers[endpoint]))
             return batch
 
     def prune(self, before: Instant) -> Pruned:
         """See the contract. Positions are kept: what a source is can't be told from here."""
-        with self._lock:
+        with Hold(self._lock):
             self._check_usable()
-            day, known = before // DAY_US, self._pruned_before_day
-            self._pruned_before_day = day if known is None else max(day, known)
+            day = self._pruned_to(before)
             pruned = 0
             for of_day, rows in self._days.items():
                 if of_day < day:
@@ -202,11 +208,17 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
 
     def drop(self, before: Instant) -> int:
         """See the contract."""
-        with self._lock:
+        with Hold(self._lock):
             self._check_usable()
-            gone = [day for day in self._days if day < before // DAY_US]
+            end = self._pruned_to(before)
+            gone = [day for day in self._days if day < end]
             self._changed()
             return sum(len(self._days.pop(day)) for day in gone)
+
+    def _pruned_to(self, before: Instant) -> int:
+        day, known = before // DAY_US, self._pruned_before_day
+        self._pruned_before_day = day if known is None else max(day, known)
+        return day
 
     def forget(self, consumer: Consumer, org_id: str | None = None) -> int:
         """See the contract."""
@@ -214,7 +226,7 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
         def is_forgotten(key: ConsumerKey) -> bool:
             return key[1:] == (consumer.kind, consumer.id) and org_id in (None, key[0])
 
-        with self._lock:
+        with Hold(self._lock):
             self._check_usable()
             forgotten = 0
             for rows in self._days.values():
@@ -229,7 +241,7 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
 
     def close(self) -> None:
         """See the contract."""
-        with self._lock:
+        with Hold(self._lock):
             self._closed = True
 
     def _check_usable(self) -> None:

@@ -31,6 +31,7 @@ pytest.register_assert_rewrite(
             "positions",
             "pruning",
             "reading",
+            "retaining",
             "sources",
         )
     )
@@ -41,6 +42,7 @@ from tyk_endpoint_stats.testing.conformance import (  # noqa: E402 - asserts are
     DurableStoreConformance,
     InspectableConformance,
     ReadableStoreConformance,
+    RetainingConformance,
     StoreConformance,
     VersionedConformance,
     WholeBatchReadsConformance,
@@ -58,6 +60,7 @@ __all__ = [
     "InspectableConformance",
     "PeekableSourceConformance",
     "ReadableStoreConformance",
+    "RetainingConformance",
     "SourceConformance",
     "StoreConformance",
     "VersionedConformance",

@@ -2,16 +2,19 @@
 
 import tracemalloc
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, combinations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.errors import AnswerTooLarge
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.maintenance.copy import copy
+from tyk_endpoint_stats.stores.contract import Copyable, ReadableStore
+from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing.exam import (
     ALL_DAYS,
     EVERYTHING,
@@ -22,11 +25,12 @@ from tyk_endpoint_stats.testing.exam import (
     frozen,
 )
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit, records, selections
-from tyk_endpoint_stats.testing.plain import plain_hits
+from tyk_endpoint_stats.testing.plain import Hit, plain_hits
 from tyk_endpoint_stats.testing.reading import SOME_RECORDS
 
 __all__ = ["AnswersExam"]
 
+_EVERY_GROUPING = [Selection(ALL_DAYS, frozenset(by)) for size in range(4) for by in combinations(Dimension, size)]
 _BY_CONSUMER = frozenset({Dimension.CONSUMER})
 _BY_ENDPOINT = frozenset({Dimension.ENDPOINT})
 
@@ -50,8 +54,30 @@ class AnswersExam(StoreExam):
 
         history()
 
+    def test_totals_are_exact_at_any_moment(self, new_place: NewPlace) -> None:
+        """Of everyone, endpoints and consumers: after each merge, of late hits too, after a prune and in a copy."""
+
+        @settings(self.settings, max_examples=2 + self.max_examples // 4)
+        @given(st.lists(st.lists(records(), max_size=6), min_size=1, max_size=4), st.integers(0, 4))
+        def history(batches: list[list[Record]], pruned_days: int) -> None:
+            hits: list[Hit] = []
+            with self.open_store(new_place()) as store:
+                for number, batch in enumerate(batches):
+                    store.merge(batch_of(batch))
+                    hits += plain_hits(batch)
+                    check_answers(store, hits, _EVERY_GROUPING)
+                    if number == len(batches) // 2:
+                        store.prune((FIRST_DAY + pruned_days) * DAY_US)
+                        check_answers(store, hits, _EVERY_GROUPING)
+                if isinstance(store, Copyable):
+                    target = MemoryStore()
+                    copy(store, target)
+                    check_answers(target, hits, _EVERY_GROUPING)
+
+        history()
+
     def test_a_merge_leaves_the_batch_as_it_is(self, new_place: NewPlace) -> None:
-        """A batch's states may stand in two buckets at once; a store reads them and changes none."""
+        """A store reads a batch's rows and changes none."""
         batches = [batch_of(SOME_RECORDS), batch_of(SOME_RECORDS[:30])]
         before = [frozen(batch) for batch in batches]
         with self.open_store(new_place()) as store:

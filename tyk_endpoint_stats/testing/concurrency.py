@@ -12,6 +12,7 @@ from tyk_endpoint_stats.testing.exam import (
     ALL_DAYS,
     ALL_QUARTER_HOURS,
     EVERYTHING,
+    THREADS_END_S,
     NewPlace,
     StoreExam,
     answer_of,
@@ -151,7 +152,7 @@ class ConcurrencyExam(StoreExam):
 
         def close() -> None:
             for _ in range(6):
-                working.acquire(timeout=10)
+                working.acquire(timeout=THREADS_END_S)
             store.close()
 
         run_together(
@@ -194,35 +195,48 @@ class WholeBatchExam(StoreExam):
             assert isinstance(store, WholeBatchReads)
 
     def test_readers_see_whole_batches(self, new_place: NewPlace) -> None:
-        """Each batch adds one hit to many endpoints, days and quarters; one answer shows as many of each."""
+        """Each batch adds one hit to many endpoints, days and quarter hours; one answer shows as many of each.
+
+        Of a consumer, days are totals and quarter hours are not; of everyone there are two more kinds of rows.
+        """
         done = threading.Event()
         spans = (
             Span(Width.DAY, FIRST_DAY, FIRST_DAY + 2),
             Span(Width.QUARTER_HOUR, (FIRST_DAY + 2) * 96, (FIRST_DAY + 4) * 96),
         )
-        selection = Selection(spans, frozenset({Dimension.ENDPOINT, Dimension.BUCKET}), distributions=False)
+        groupings = [
+            by | {Dimension.BUCKET} for by in (set(), {Dimension.ENDPOINT}, {Dimension.CONSUMER}, set(Dimension))
+        ]
+        questions = [Selection(spans, frozenset(by), distributions=False) for by in groupings]
+        paths = 10
 
         with self.open_store(new_place()) as store:
 
             def write() -> None:
                 try:
                     for number in range(40):
-                        batch = [hit(FIRST_DAY + day, path=f"/{path}") for day in range(4) for path in range(10)]
+                        batch = [hit(FIRST_DAY + day, path=f"/{path}") for day in range(4) for path in range(paths)]
                         store.merge(batch_of(batch, "s", _at(number), str(number + 1)))
                 finally:
                     done.set()
 
+            def check_whole(selection: Selection, least: int) -> int:
+                before = int(store.position("s") or 0)
+                counts = {stats.hits for stats in answer_of(store, selection).values()}
+                after = int(store.position("s") or 0)
+                assert len(counts) <= 1, "a reader saw a part of a batch"
+                seen = max(counts, default=0)
+                if Dimension.ENDPOINT not in selection.group_by:
+                    seen, rest = divmod(seen, paths)
+                    assert rest == 0, "a reader saw a part of a batch"
+                assert max(least, before) <= seen <= after, "rows, totals and position are merged as one"
+                return seen
+
             def read() -> None:
-                last = 0
+                seen = 0
                 while not done.is_set():
-                    before = int(store.position("s") or 0)
-                    counts = [stats.hits for stats in answer_of(store, selection).values()]
-                    after = int(store.position("s") or 0)
-                    assert len(counts) in (0, 40)
-                    assert len(set(counts)) <= 1, "a reader saw a part of a batch"
-                    seen = counts[0] if counts else 0
-                    assert max(last, before) <= seen <= after, "states and position are merged as one"
-                    last = seen
+                    for selection in questions:
+                        seen = check_whole(selection, seen)
 
             run_together(write, read, read)
-            assert {stats.hits for stats in answer_of(store, selection).values()} == {40}
+            assert [check_whole(selection, 40) for selection in questions] == [40] * 4

@@ -9,6 +9,7 @@ from tyk_endpoint_stats.testing.limits import LimitsExam
 from tyk_endpoint_stats.testing.positions import PositionsExam
 from tyk_endpoint_stats.testing.pruning import PruningExam
 from tyk_endpoint_stats.testing.reading import ReadingExam
+from tyk_endpoint_stats.testing.retaining import RetainingExam
 from tyk_endpoint_stats.testing.versions import VersionExam
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "DurableStoreConformance",
     "InspectableConformance",
     "ReadableStoreConformance",
+    "RetainingConformance",
     "StoreConformance",
     "VersionedConformance",
     "WholeBatchReadsConformance",
@@ -81,6 +83,10 @@ class VersionedConformance(VersionExam, StoreConformance):
 
 class CopyableConformance(CopyingExam, StoreConformance):
     """The exam of stores that can be copied from (``stores.contract.Copyable``), and into, as any store can."""
+
+
+class RetainingConformance(RetainingExam, StoreConformance):
+    """The exam of stores that drop old days and forget consumers (``stores.contract.Retaining``)."""
 
 
 class InspectableConformance(InspectionExam, StoreConformance):

@@ -94,8 +94,13 @@ def _timestamps(days: int) -> SearchStrategy[str]:
     )
 
 
+def _latencies(durations: SearchStrategy[int]) -> SearchStrategy[Latency | None]:
+    timed = st.builds(Latency, durations, durations)
+    return timed | timed | timed | st.none()
+
+
 def records(*, days: int = 3) -> SearchStrategy[Record]:
-    """Records that are well formed; now and then one is skipped for its kind.
+    """Records that are well formed; now and then one has no latency, or is skipped for its kind.
 
     Args:
         days: they lie in so many UTC days from 2020-10-13 on, and a microsecond around their edges.
@@ -112,7 +117,7 @@ def records(*, days: int = 3) -> SearchStrategy[Record]:
         org_id=st.sampled_from(_ORGS),
         oauth_id=st.sampled_from(_CLIENTS),
         request_time=durations,
-        latency=st.builds(Latency, durations, durations),
+        latency=_latencies(durations),
         alias=st.sampled_from(_ALIASES),
         track_path=st.booleans(),
     )
@@ -156,7 +161,7 @@ def odd_records() -> SearchStrategy[Record]:
         org_id=st.sampled_from(_ORGS) | tabbed | long_ids,
         oauth_id=st.sampled_from(_CLIENTS) | tabbed | long_ids,
         request_time=durations,
-        latency=st.builds(Latency, durations, durations),
+        latency=_latencies(durations),
         alias=st.sampled_from(_ALIASES) | tabbed | long_names,
         track_path=st.booleans(),
         graphql_stats=st.builds(GraphQLStats, st.sampled_from((False, False, False, True))),

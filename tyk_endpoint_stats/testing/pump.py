@@ -70,6 +70,7 @@ def _place(at_us: int, selection: Selection) -> object:
 def _at_any_time(selection: Selection) -> Selection:
     return Selection(
         _EVER,
+        selection.group_by,
         org_id=selection.org_id,
         kind=selection.kind,
         consumer_id=selection.consumer_id,

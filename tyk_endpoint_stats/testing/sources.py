@@ -14,7 +14,9 @@ from tyk_endpoint_stats.core.record import GraphQLStats, Latency, MCPStats, Reco
 from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import SourceError, StoreError
 from tyk_endpoint_stats.ingest.batch_builder import Limits
-from tyk_endpoint_stats.ingest.loop import IngestReport, ingest
+from tyk_endpoint_stats.ingest.loop import ingest
+from tyk_endpoint_stats.ingest.options import IngestOptions
+from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.sources.contract import Peekable, Reading, Rejected, Source
 from tyk_endpoint_stats.stores.contract import Store
 from tyk_endpoint_stats.stores.memory import MemoryStore
@@ -160,8 +162,8 @@ class SourceConformance:
             source = self.open_source(place)
             with LosingStore(lose_at) as store:
                 with pytest.raises(StoreError, match="lost"):
-                    ingest(store, source, limits=A_BATCH_A_CHUNK)
-                ingest(store, source if is_same else self.open_source(place), limits=A_BATCH_A_CHUNK)
+                    ingest(store, source, IngestOptions(limits=A_BATCH_A_CHUNK))
+                ingest(store, source if is_same else self.open_source(place), IngestOptions(limits=A_BATCH_A_CHUNK))
                 check(store, given)
 
     def test_malformed_records_are_counted_and_keep_nobody_waiting(self, new_place: NewSourcePlace) -> None:
@@ -173,9 +175,9 @@ class SourceConformance:
         kept: list[Rejected] = []
         with MemoryStore() as store:
             with pytest.raises(SourceError, match="malformed"):
-                ingest(store, self.open_source(place), fail_on_malformed=True)
+                ingest(store, self.open_source(place), IngestOptions(fail_on_malformed=True))
             check(store, [])
-            report = ingest(store, self.open_source(place), on_rejected=kept.append)
+            report = ingest(store, self.open_source(place), IngestOptions(on_rejected=kept.extend))
             counts = report.counts
             assert sum(counts.malformed.values()) == len(kept) == malformed > 0
             assert counts.read == counts.counted + sum(counts.skipped.values()) + malformed
@@ -190,8 +192,8 @@ class SourceConformance:
         with MemoryStore() as store:
             one, other = self.open_source(place), self.open_source(place)
             run_together(
-                lambda: ingest(store, one, limits=A_BATCH_A_CHUNK),
-                lambda: ingest(store, other, limits=A_BATCH_A_CHUNK),
+                lambda: ingest(store, one, IngestOptions(limits=A_BATCH_A_CHUNK)),
+                lambda: ingest(store, other, IngestOptions(limits=A_BATCH_A_CHUNK)),
             )
             for _ in range(2):  # what the one has left because the other had it
                 ingest(store, self.open_source(place))
@@ -277,7 +279,9 @@ def stopped_after(store: Store, source: Source, chunks: int) -> IngestReport:
         if next(taken) + 1 == chunks:
             stopped.set()
 
-    return ingest(store, source, limits=A_BATCH_A_CHUNK, on_progress=on_progress, stop=stopped.is_set)
+    return ingest(
+        store, source, IngestOptions(limits=A_BATCH_A_CHUNK, on_progress=on_progress, stop=stopped.is_set)
+    )
 
 
 def first_reading(source: Source, store: Store) -> Reading:

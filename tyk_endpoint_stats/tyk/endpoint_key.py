@@ -1,7 +1,8 @@
 """The endpoint key: how Tyk Pump's aggregates write ``(api_id, path)`` as one name.
 
-Standard base64 of ``api_id + ":" + path`` without the ``=`` at its end (tyk-pump ``analytics/aggregate.go``).
-An encoding and no hash, so it can be read back; base64 has no dot, so ``owner.key`` splits at the last one.
+Beside an owner standard base64 of ``api_id + ":" + path`` without the ``=`` at its end (tyk-pump
+``analytics/aggregate.go``). An encoding and no hash, so it can be read back; base64 has no dot, so ``owner.key``
+splits at the last one. Over all owners (``apiendpoints``) it is hexadecimal, with the API's version in it.
 """
 
 from base64 import b64decode, b64encode
@@ -9,7 +10,7 @@ from base64 import b64decode, b64encode
 from tyk_endpoint_stats.core.batch import Endpoint
 from tyk_endpoint_stats.core.fingerprint import fingerprint
 
-__all__ = ["decode_endpoint_key", "encode_endpoint_key", "split_owner"]
+__all__ = ["decode_api_endpoint_key", "decode_endpoint_key", "encode_endpoint_key", "split_owner"]
 
 
 def encode_endpoint_key(endpoint: Endpoint) -> str:
@@ -32,6 +33,21 @@ def decode_endpoint_key(key: str) -> Endpoint:
     api_id, colon, path = text.partition(":")
     if not colon:
         raise ValueError(f"{fingerprint(key)} is no endpoint key: no colon in it ends the API's id")
+    return Endpoint(api_id, path)
+
+
+def decode_api_endpoint_key(key: str) -> Endpoint:
+    """The endpoint of a key of ``apiendpoints``: hexadecimal of ``api_id + ":" + version + ":" + path``.
+
+    The first colon ends the API's id, the second one its version; versions of one endpoint are one endpoint to us.
+
+    Raises:
+        ValueError: no hexadecimal digits, or fewer than two colons in it.
+    """
+    try:
+        api_id, _, path = bytes.fromhex(key).decode("utf-8", "replace").split(":", 2)
+    except ValueError as problem:
+        raise ValueError(f"{fingerprint(key)} is no endpoint key: no id, version and path in it") from problem
     return Endpoint(api_id, path)
 
 

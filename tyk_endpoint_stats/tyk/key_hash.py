@@ -1,16 +1,17 @@
 """The name under which Tyk records an API key: a hash of the token, where the gateway hashes keys.
 
-People know keys, the records know hashes. The token itself says which algorithm (TYK.md 5.1; Tyk Gateway
-``internal/crypto/hash.go`` and ``token.go``); ``hash_key_function`` only decides how new tokens are made.
+People know keys, the records know hashes. The token itself says which algorithm (Tyk Gateway
+``internal/crypto/hash.go`` and ``token.go``); ``hash_key_function`` only decides how new tokens are made:
+``session_token`` makes them.
 """
 
 import binascii
 import json
 from base64 import b64decode
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 
-__all__ = ["ALGORITHMS", "Algorithm", "algorithm_of", "hash_token", "key_hash"]
+__all__ = ["ALGORITHMS", "Algorithm", "algorithm_of", "hash_token", "key_hash", "members_of", "token_bytes"]
 
 Algorithm = Literal["murmur32", "murmur64", "murmur128", "sha256"]
 
@@ -29,23 +30,25 @@ def algorithm_of(token: str) -> Algorithm:
 
     A token that names one is base64, with its padding, of a JSON object: ``{"org": …, "id": …, "h": "murmur64"}``.
     """
+    named = members_of(token).get("h")
+    return next((each for each in ALGORITHMS if each == named), "murmur32")
+
+
+def members_of(token: str) -> dict[str, Any]:
+    """What a token says of itself: ``org``, ``id`` and ``h``; nothing for one that is no JSON object in base64."""
     if not token.startswith("ey"):
-        return "murmur32"
+        return {}
     try:
         # Go's decoder passes over line ends; nothing else but the alphabet is base64 to either.
         members = json.loads(b64decode(token.replace("\r", "").replace("\n", ""), validate=True))
-        named = members.get("h")
-    except (binascii.Error, ValueError, RecursionError, AttributeError):
-        return "murmur32"
-    return next((each for each in ALGORITHMS if each == named), "murmur32")
+    except (binascii.Error, ValueError, RecursionError):
+        return {}
+    return members if isinstance(members, dict) else {}
 
 
 def hash_token(token: str, algorithm: Algorithm) -> str:
     """The hash of a token's UTF-8 bytes by one of Tyk's algorithms: 8, 16, 32 or 64 hex digits."""
-    try:
-        data = token.encode("utf-8", "surrogateescape")  # bytes of a command line that are not UTF-8
-    except UnicodeEncodeError:
-        data = token.encode("utf-8", "surrogatepass")
+    data = token_bytes(token)
     match algorithm:
         case "sha256":
             return sha256(data).hexdigest()
@@ -55,6 +58,14 @@ def hash_token(token: str, algorithm: Algorithm) -> str:
             return f"{_murmur3_x64_128(data)[0]:016x}"
         case _:
             return f"{_tyk_murmur32(data):08x}"
+
+
+def token_bytes(token: str) -> bytes:
+    """A token's UTF-8 bytes; of a command line's text that is not UTF-8, the bytes that it came as."""
+    try:
+        return token.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return token.encode("utf-8", "surrogatepass")
 
 
 def _tyk_murmur32(data: bytes) -> int:

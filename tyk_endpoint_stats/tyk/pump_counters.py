@@ -1,8 +1,8 @@
-"""What Tyk Pump's aggregates count of one consumer at one endpoint, as one of our states.
+"""What Tyk Pump's aggregates count of one consumer at one endpoint (or of everyone), as one of our states.
 
 Pump keeps less than we do, and what it does not keep is left out rather than guessed:
 
-- no latency histogram, so percentiles read as ``None``;
+- no latency histogram, so percentiles read as ``None``; every hit has a latency, be it 0;
 - status codes of errors alone, so ``codes`` may come to less than ``hits``;
 - one minimum, of the hits below 400 and of an error that came first in a flush; it stands as the minimum over
   all hits, because the one over the non-error hits is not known;
@@ -70,6 +70,7 @@ class PumpCounter(Struct):
             hits=self.hits,
             success=self.success,
             error=self.error,
+            timed_hits=self.hits,
             total_request_time_ms=self.total_request_time_ms,
             total_latency_ms=self.total_latency_ms,
             total_upstream_latency_ms=self.total_upstream_latency_ms,

@@ -7,7 +7,6 @@ import socketserver
 import sys
 import threading
 import time
-from collections import deque
 from contextlib import ExitStack, suppress
 from functools import partial
 from operator import itemgetter
@@ -18,7 +17,7 @@ from msgspec import Struct
 
 from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.web import unix_socket
-from tyk_endpoint_stats.web.connection import Connection, Limits, wire_head
+from tyk_endpoint_stats.web.connection import Connection, Limits
 from tyk_endpoint_stats.web.log_lines import one_line
 from tyk_endpoint_stats.web.messages import Request, Response, busy_response
 from tyk_endpoint_stats.web.operations import METRICS_PATH, Operations, respond_about_process
@@ -27,13 +26,12 @@ from tyk_endpoint_stats.web.routes import OPEN_ROUTES, respond
 from tyk_endpoint_stats.web.send_budget import SendBudget
 from tyk_endpoint_stats.web.settings import Settings
 from tyk_endpoint_stats.web.targets import path_and_query
+from tyk_endpoint_stats.web.turned_away import TurnedAway
 
 __all__ = ["Server", "UnixAddress", "make_server"]
 
 _RESERVED_DESCRIPTORS = 96
 """Cache free for the store's connections, log files and the connections that are being turned away."""
-
-_TURNED_AWAY_AT_ONCE = 32
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +105,7 @@ class Server(socketserver.TCPServer):
         self._serving_thread: threading.Thread | None = None
         self._asking = threading.BoundedSemaphore(limits.questions)
         self._unsent = SendBudget(limits.unsent_bytes)
-        self._turned_away: deque[tuple[float, socket.socket]] = deque()
+        self._turned_away = TurnedAway(limits)
         self._said_at: dict[str, float] = {}
         self._unix: tuple[Path, int] | None = None
         self.request_queue_size = limits.backlog
@@ -209,8 +207,7 @@ class Server(socketserver.TCPServer):
         super().server_close()
         if self._unix is not None:
             unix_socket.remove(*self._unix)
-        while self._turned_away:
-            self._turned_away.popleft()[1].close()
+        self._turned_away.close()
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accept a connection; without descriptors wait a little, so that the loop does not spin."""
@@ -253,9 +250,7 @@ class Server(socketserver.TCPServer):
 
     def service_actions(self) -> None:
         """Called between two rounds of accepting: close what was turned away a while ago."""
-        now = time.monotonic()
-        while self._turned_away and self._turned_away[0][0] <= now:
-            self._close_turned_away()
+        self._turned_away.close_due()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """One line in the log, where the standard library prints a traceback."""
@@ -264,11 +259,14 @@ class Server(socketserver.TCPServer):
             _log.error("connection failed: %s", one_line(problem))
 
     def _respond_to(self, peer: str, request: Request, until_sent: ExitStack) -> Response:
-        response = self._kept.respond(
-            request,
-            ask=lambda asked: self._respond_in_turn(asked, until_sent),
-            give=lambda kept: self._if_there_is_room(kept, until_sent),
-        )
+        if _is_about_process(request):  # never from what was kept of the store's answers
+            response = self.respond(request)
+        else:
+            response = self._kept.respond(
+                request,
+                ask=lambda asked: self._respond_in_turn(asked, until_sent),
+                give=lambda kept: self._if_there_is_room(kept, until_sent),
+            )
         if response.status == 401 and self._may_say(f"401 {peer}"):
             _log.warning("wrong or missing token from %s", peer)
         return response
@@ -289,8 +287,7 @@ class Server(socketserver.TCPServer):
 
     def _needs_no_turn(self, request: Request) -> bool:
         """Whether the store is hardly asked: a client without a valid token need not wait to hear so."""
-        path = path_and_query(request.target)[0]
-        if path in OPEN_ROUTES or path == METRICS_PATH:
+        if path_and_query(request.target)[0] in OPEN_ROUTES:
             return True
         return self.settings.tokens.find(request.headers.get("authorization")) is None
 
@@ -316,25 +313,12 @@ class Server(socketserver.TCPServer):
             self._changed.notify_all()
 
     def _turn_away(self, sock: socket.socket) -> None:
-        """Send a short answer without waiting, and close a second later: a reset might overtake it."""
+        """Answer without a thread."""
         if self._operations.metrics is not None:
             self._operations.metrics.turned_away()
         if self._may_say("full"):
             _log.warning("%d connections are open, others are turned away", self.most_connections)
-        with suppress(OSError):
-            sock.setblocking(False)
-            response = busy_response()
-            sock.send(wire_head(response, close=True) + response.body)
-            sock.shutdown(socket.SHUT_WR)
-        self._turned_away.append((time.monotonic() + self.limits.linger_s, sock))
-        if len(self._turned_away) > _TURNED_AWAY_AT_ONCE:
-            self._close_turned_away()
-
-    def _close_turned_away(self) -> None:
-        _, sock = self._turned_away.popleft()
-        with suppress(OSError):
-            sock.recv(self.limits.linger_bytes)
-        sock.close()
+        self._turned_away.add(sock)
 
     def _may_say(self, what: str) -> bool:
         """Whether it is a second since this was said last."""
@@ -346,6 +330,10 @@ class Server(socketserver.TCPServer):
                 self._said_at.clear()
             self._said_at[what] = now
             return True
+
+
+def _is_about_process(request: Request) -> bool:
+    return path_and_query(request.target)[0] == METRICS_PATH
 
 
 def _fitting_descriptors(connections: int) -> int:

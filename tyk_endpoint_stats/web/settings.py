@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
-from secrets import token_hex
 
 from msgspec import Struct, field
 
@@ -31,7 +30,6 @@ class Settings(Struct, frozen=True, kw_only=True):
         ui: whether there are pages below ``/ui``.
         sign_in: what signing in with a browser must remember.
         now: the clock: what `today` and the last 30 days are.
-        nonce: a part of every entity tag: versions of a store may begin anew with the process that serves it.
 
     Raises:
         ValueError: ``page_size`` or ``max_rows`` is below 1, or ``public_url`` is none.
@@ -46,7 +44,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     ui: bool = True
     sign_in: SignIn = field(default_factory=SignIn)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    nonce: str = field(default_factory=lambda: token_hex(8))
 
     @property
     def is_https(self) -> bool:

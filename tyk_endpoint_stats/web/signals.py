@@ -24,6 +24,7 @@ _HANGUP = getattr(signal, "SIGHUP", None)  # not on Windows
 def serve_until_signalled(
     server: Server,
     *,
+    on_ready: Callable[[], None] = lambda: None,
     on_hangup: Callable[[], None] | None = None,
     notifier: Notifier = Notifier({}),  # noqa: B008 - says nothing
 ) -> int | None:
@@ -34,6 +35,7 @@ def serve_until_signalled(
 
     Args:
         server: it is shut down at the end.
+        on_ready: called in this thread once requests are answered and signals are handled.
         on_hangup: called in this thread at a SIGHUP, while serving goes on; it must not raise. ``None``: SIGHUP is
             left as it is.
         notifier: told about start, reading again and end, and that the process lives.
@@ -68,6 +70,7 @@ def serve_until_signalled(
         serving = threading.Thread(target=serve, name="accept", daemon=True)
         try:
             serving.start()
+            on_ready()
             notifier.ready()
             while True:
                 came = _next_signal(reader, notifier)

@@ -32,6 +32,8 @@ MAX_TOP = 50
 
 _WHOLE = re.compile("[0-9]{1,6}")
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_INSTANT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt].+")
+_OFFSET = re.compile("(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$")
 _LOST_PLUS = re.compile(" (?=[0-9]{2}:[0-9]{2}($|\\.\\.))")
 
 Read = TypeVar("Read")
@@ -150,12 +152,12 @@ def _position(cursor: str, sort: str) -> Position:
 def _period(values: dict[str, str], now: datetime, zone: tzinfo) -> Period:
     texts = {name: _LOST_PLUS.sub("+", values[name]) for name in ("from", "to") if name in values}
     for name, text in texts.items():
-        if not (_DAY.fullmatch(text) or "T" in text.upper() or (name, text) == ("from", "all")):
+        if not (_DAY.fullmatch(text) or _INSTANT.fullmatch(text) or (name, text) == ("from", "all")):
             raise BadTarget(f"{name} must be a day such as 2026-10-31, or an instant with an offset", name)
-    if texts.get("from") != "all" and len({"T" in text.upper() for text in texts.values()}) == 2:
+    if texts.get("from") != "all" and len({len(text) > len("2026-10-31") for text in texts.values()}) == 2:
         raise BadTarget("from and to must both be days or both be instants", "to")
     for name, text in texts.items():
-        if "T" in text.upper() and not re.search("(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})$", text):
+        if _INSTANT.fullmatch(text) and not _OFFSET.search(text):
             raise BadTarget(f"{name} is an instant without an offset", name)
         _named(name, lambda one: Period.parse(one, now, zone), text)
     return _named("from", lambda first: Period.between(first, texts.get("to"), now, zone), texts.get("from"))

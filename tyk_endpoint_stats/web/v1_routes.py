@@ -6,7 +6,7 @@ from io import StringIO
 from typing import Any
 from urllib.parse import urlencode
 
-from tyk_endpoint_stats.errors import AnswerTooLarge
+from tyk_endpoint_stats.errors import AnswerTooLarge, InvalidQuestion
 from tyk_endpoint_stats.questions.answer import Readable
 from tyk_endpoint_stats.questions.apis import ApiRow, apis
 from tyk_endpoint_stats.questions.consumers import ConsumerRow, consumers
@@ -33,7 +33,7 @@ from tyk_endpoint_stats.web.representations import (
     represented,
 )
 from tyk_endpoint_stats.web.route import Call, Parameter, Route
-from tyk_endpoint_stats.web.targets import query_pairs
+from tyk_endpoint_stats.web.targets import BadTarget, query_pairs
 from tyk_endpoint_stats.web.tyk_json import ascii_json
 from tyk_endpoint_stats.web.v1_document import meta_operation, v1_operation
 from tyk_endpoint_stats.web.v1_parameters import (
@@ -102,7 +102,12 @@ def _answer_of(name: str, row_type: type[Measures], ask: Ask) -> Callable[[Call]
         tag = _tag(call, query.format, query.period, query.before)
         if tag is not None and is_current(call.request, tag):
             return not_modified(tag)
-        rows = ask(call.store, query, call.settings.max_rows)
+        try:
+            rows = ask(call.store, query, call.settings.max_rows)
+        except InvalidQuestion as problem:
+            if query.after is None:
+                raise
+            raise BadTarget(f"cursor: {problem}", "cursor") from None
         extra: Headers = ()
         if query.format == "json":
             following = _next(call, query, rows)
@@ -125,7 +130,7 @@ def _answer_of(name: str, row_type: type[Measures], ask: Ask) -> Callable[[Call]
 
 def _meta(call: Call) -> Response:
     zone = read_zone(read_values(call), call.settings)
-    tag = _tag(call, "json")
+    tag = _tag(call, "json", Period(0, 0, zone))
     if tag is not None and is_current(call.request, tag):
         return not_modified(tag)
     found = meta(call.store, zone=zone, org_id=call.org_id).to_dict()
@@ -135,9 +140,9 @@ def _meta(call: Call) -> Response:
 
 def _tag(call: Call, form: str, *periods: Period | None) -> str | None:
     """Of a period that moves with the clock the tag moves, too."""
-    when = [period and (period.start, period.end) for period in periods]
+    when = [period and (period.start, period.end, str(period.zone)) for period in periods]
     gzip = accepts_gzip(call.request)
-    return entity_tag(call.store, call.settings.nonce, call.org_id, call.request.target, form, gzip, when)
+    return entity_tag(call.store, call.org_id, call.request.target, form, gzip, when)
 
 
 def _json(call: Call, query: V1Query, rows: Rows[Any], following: str | None) -> bytes:

@@ -20,7 +20,8 @@ from tyk_endpoint_stats_mongodb.raw_source import RawCollection, RawCollections,
 from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import PluginError, SourceError
-from tyk_endpoint_stats.ingest.loop import IngestReport, ingest
+from tyk_endpoint_stats.ingest.loop import ingest
+from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.opening import open_sources, open_store
 from tyk_endpoint_stats.stores.contract import Store
 from tyk_endpoint_stats.stores.memory import MemoryStore

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from tyk_endpoint_stats.core.batch import Endpoint, Kind
+from tyk_endpoint_stats.core.batch import EVERYONE, Endpoint, Kind
 from tyk_endpoint_stats.testing import Hit
 from tyk_endpoint_stats.testing.pump import in_pumps_order
 from tyk_endpoint_stats.tyk.endpoint_key import encode_endpoint_key
@@ -46,22 +46,28 @@ def insert(url: str, table: str, rows: Iterable[Row]) -> None:
 
 
 def rows_of(hits: Iterable[Hit], length_s: int = 3600) -> list[Row]:
-    """The rows of endpoints, of keys and of APIs."""
+    """The rows of endpoints, of keys, of APIs and of all."""
     rows: dict[Any, Row] = {}
     for hit in in_pumps_order(hits):
         bucket = hit.at_us // 1_000_000 // length_s * length_s
+        if hit.kind == EVERYONE:
+            key = f"{hit.api_id}:v{hit.at_us % 2}:{hit.path}".encode().hex()
+            _count(rows, hit, bucket, "apiendpoints", key)
+            if hit.api_id:
+                _count(rows, hit, bucket, "apiid", hit.api_id, hit.api_name)
+            _count(rows, hit, bucket, "", "total")
+            continue
         value = f"{hit.consumer_id}.{encode_endpoint_key(Endpoint(hit.api_id, hit.path))}"
-        _count(rows, hit, bucket, DIMENSIONS[hit.kind], value)
-        if hit.kind is Kind.KEY:
+        _count(rows, hit, bucket, DIMENSIONS[Kind(hit.kind)], value)
+        if hit.kind == Kind.KEY:
             _count(rows, hit, bucket, "apikeys", hit.consumer_id, hit.alias)
-        _count(rows, hit, bucket, "apiid", hit.api_id, hit.api_name)
-        _count(rows, hit, bucket, "", "total")
     return list(rows.values())
 
 
 def _count(
     rows: dict[tuple[Any, ...], Row], hit: Hit, bucket: int, dimension: str, value: str, name: str = ""
 ) -> None:
+    latency_ms, upstream_ms = hit.latency_ms or 0, hit.upstream_latency_ms or 0
     key = (hit.org_id, bucket, dimension, value)
     row = rows.setdefault(
         key,
@@ -81,8 +87,8 @@ def _count(
             "counter_total_upstream_latency": 0,
             "counter_max_latency": 0,
             "counter_max_upstream_latency": 0,
-            "counter_min_latency": hit.latency_ms,
-            "counter_min_upstream_latency": hit.upstream_latency_ms,
+            "counter_min_latency": latency_ms,
+            "counter_min_upstream_latency": upstream_ms,
             # Means that nobody may read: they are rounded in the real tables.
             "counter_request_time": 12345,
             "counter_latency": 12345,
@@ -97,12 +103,12 @@ def _count(
     row["counter_success"] += 200 <= hit.code < 300
     row["counter_error"] += hit.code >= 400
     row["counter_total_request_time"] += hit.request_time_ms
-    row["counter_total_latency"] += hit.latency_ms
-    row["counter_total_upstream_latency"] += hit.upstream_latency_ms
-    row["counter_max_latency"] = max(row["counter_max_latency"], hit.latency_ms)
-    row["counter_max_upstream_latency"] = max(row["counter_max_upstream_latency"], hit.upstream_latency_ms)
-    row["counter_min_latency"] = min(row["counter_min_latency"], hit.latency_ms)
-    row["counter_min_upstream_latency"] = min(row["counter_min_upstream_latency"], hit.upstream_latency_ms)
+    row["counter_total_latency"] += latency_ms
+    row["counter_total_upstream_latency"] += upstream_ms
+    row["counter_max_latency"] = max(row["counter_max_latency"], latency_ms)
+    row["counter_max_upstream_latency"] = max(row["counter_max_upstream_latency"], upstream_ms)
+    row["counter_min_latency"] = min(row["counter_min_latency"], latency_ms)
+    row["counter_min_upstream_latency"] = min(row["counter_min_upstream_latency"], upstream_ms)
     row["counter_last_time"] = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=hit.at_us)
     row["counter_human_identifier"] = name or row["counter_human_identifier"]
     if hit.code in EXACT_CODES:

@@ -10,7 +10,7 @@ from postgres_servers import PostgresServer
 from pump_rows import create_table, insert
 from tyk_endpoint_stats_postgresql import raw
 
-from tyk_endpoint_stats.core.record import Record
+from tyk_endpoint_stats.core.record import NO_LATENCY, Record
 from tyk_endpoint_stats.opening import open_sources
 from tyk_endpoint_stats.sources.contract import Source
 
@@ -20,7 +20,8 @@ FROM_2020 = "late_days=36500"
 
 
 def raw_row(record: Record) -> dict[str, Any]:
-    """A record as Pump's SQL pump writes it."""
+    """A record as Pump's SQL pump writes it: without a latency it is 0, as in Go."""
+    latency = record.latency or NO_LATENCY
     return {
         "method": "GET",
         "path": record.path,
@@ -32,8 +33,8 @@ def raw_row(record: Record) -> dict[str, Any]:
         "orgid": record.org_id,
         "oauthid": record.oauth_id,
         "requesttime": record.request_time,
-        "latency_total": record.latency.total,
-        "latency_upstream": record.latency.upstream,
+        "latency_total": latency.total,
+        "latency_upstream": latency.upstream,
         "alias": record.alias,
         "trackpath": record.track_path,
         "graphql_stats_is_graph_ql": record.graphql_stats.is_graphql,

@@ -1,11 +1,11 @@
-"""Batches that sums tell apart, and a store's tables looked at with nothing of ours."""
+"""Batches that sums tell apart, and a store's tables looked at with SQL of our own."""
 
 from postgres_servers import PostgresServer
 from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 
-from tyk_endpoint_stats.core.batch import Batch, Counts
-from tyk_endpoint_stats.core.buckets import Bucket, Width
-from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.core.batch import Batch
+from tyk_endpoint_stats.core.packed import unpack_distribution, unpack_quarter_hours
+from tyk_endpoint_stats.testing import batch_of, hit
 
 __all__ = ["Schema", "batch"]
 
@@ -13,21 +13,13 @@ SIZE = 20
 
 
 def batch(number: int, source: str = "s", size: int = SIZE) -> Batch:
-    """Batch ``number`` of a source. All touch the same states, so sums say how many were merged."""
-    made = Batch(counts=Counts(read=size, counted=size), source=source)
-    made.begins = str(number) if number else None
-    made.ends = str(number + 1)
-    states = {}
-    for index in range(size):
-        stats = EndpointStats()
-        stats.add(200, 5, 5, 4, number * 1_000_000)
-        states["org", "key", f"k{index % 5}", "api", f"/{index}"] = stats
-    made.states = {Bucket(Width.QUARTER_HOUR, 0): states, Bucket(Width.DAY, 0): states}
-    return made
+    """Batch ``number`` of a source. All touch the same rows, so sums say how many were merged."""
+    records = [hit(0, number, api_key=f"k{index % 5}", path=f"/{index}") for index in range(size)]
+    return batch_of(records, source, str(number) if number else None, str(number + 1))
 
 
 class Schema:
-    """A store's tables, looked at with nothing of ours."""
+    """A store's tables, looked at with nothing of the store's."""
 
     def __init__(self, server: PostgresServer, name: str) -> None:
         self.server, self.name = server, name
@@ -36,15 +28,21 @@ class Schema:
         PostgreSQLStore(self.url).close()
 
     def is_whole(self) -> bool:
-        """Hits in quarters, in days, in codes and by position are the same."""
+        """Hits in days, in each kind of totals, in both packed values, by position and by counts are the same."""
         return len(set(self.sums())) == 1
 
-    def sums(self) -> tuple[int, int, int, int, int]:
-        (found,) = self.server.execute(
-            f"SELECT (SELECT coalesce(sum(hits), 0)::int FROM {self.name}.quarters),"
-            f" (SELECT coalesce(sum(hits), 0)::int FROM {self.name}.days),"
-            f" (SELECT coalesce(sum((codes->>'200')::int), 0)::int FROM {self.name}.days),"
-            f" (SELECT coalesce(sum(position::int), 0)::int * {SIZE} FROM {self.name}.sources),"
-            f" (SELECT coalesce(sum((counts::json->>'counted')::int), 0)::int FROM {self.name}.sources)"
+    def sums(self) -> tuple[int, ...]:
+        days = (
+            f"SELECT sum(hits)::int, string_agg(distribution, ''), string_agg(quarter_hours, '') FROM {self.name}"
         )
-        return tuple(found)
+        ((plain, distribution, split),) = self.server.execute(f"{days}.days")
+        totals = self.server.execute(f"SELECT kind, sum(hits)::int FROM {self.name}.totals GROUP BY kind")
+        by_kind = dict.fromkeys((1, 2, 3), 0) | dict(totals)
+        (found,) = self.server.execute(
+            f"SELECT coalesce(sum(position::int), 0)::int * {SIZE}, coalesce(sum(counted), 0)::int"
+            f" FROM {self.name}.sources"
+        )
+        codes, _ = unpack_distribution(distribution or b"")
+        quarter_hours = unpack_quarter_hours(split or b"", 0).values()
+        packed = (sum(codes.values()), sum(stats.hits for stats in quarter_hours))
+        return (plain or 0, *packed, *by_kind.values(), *found)

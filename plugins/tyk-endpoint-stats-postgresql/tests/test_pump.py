@@ -15,7 +15,7 @@ from pump_rows import EXACT_CODES, STORES, create_table, insert, rows_of
 from tyk_endpoint_stats_postgresql.pump import PumpReader
 from tyk_endpoint_stats_postgresql.pump_tables import Table
 
-from tyk_endpoint_stats.core.batch import Consumer
+from tyk_endpoint_stats.core.batch import Consumer, Endpoint
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
@@ -37,7 +37,8 @@ NOON = 1_602_590_400  # 2020-10-13T12:00:00Z
 
 class TestPumpReader(ReadableStoreConformance):
     max_examples = 10
-    # No PostgreSQL holds a NUL; Pump drops an empty organisation; the first colon ends an API's id.
+    # No PostgreSQL holds a NUL; Pump drops an empty organisation, and counts no API without an id; the first colon
+    # ends an API's id.
     ugly_texts = tuple(text for text in UGLY_TEXTS if text and "\0" not in text and ":" not in text)
 
     @pytest.fixture(autouse=True)
@@ -152,6 +153,41 @@ def test_an_owner_is_found_as_it_is_and_no_other_with_it(pump: Pump) -> None:
     assert found == [(3,)]
 
 
+def test_everyones_hits_are_read_where_pump_counts_them(pump: Pump) -> None:
+    """Those of an organisation or an API with untracked ones, those of an endpoint with all of its API's versions."""
+    endpoint = {"dimension": "apiendpoints"}
+    pump.insert(
+        [
+            row(hits=64, dimension="", dimension_value="total"),
+            row(hits=128, dimension="", dimension_value="total", org_id="another"),
+            row(hits=32, dimension="apiid", dimension_value="a"),
+            row(hits=8, dimension_value=b"a:v1:/x".hex(), **endpoint),
+            row(hits=4, dimension_value=b"a:v2:/x".hex(), **endpoint),
+            row(hits=2, dimension_value=b"a:v2:/y".hex(), **endpoint),
+            row(hits=1, dimension_value=b"b:v2:/x".hex(), **endpoint),
+            row("k1", hits=512),
+        ]
+    )
+    ever = (Span(Width.DAY, 0, 10**6),)
+    by_endpoint = frozenset({Dimension.ENDPOINT})
+
+    with open_readable_store(pump.url) as store:
+
+        def hits(**asked: Any) -> dict[Any, int]:
+            return {group.endpoint: stats.hits for group, stats in store.read(Selection(ever, **asked))}
+
+        assert hits() == {None: 192}
+        assert hits(org_id="o") == {None: 64}
+        assert hits(api_id="a") == {None: 32}
+        assert hits(path="/x") == {None: 13}
+        assert hits(api_id="a", path="/x") == {None: 12}
+        assert hits(api_id="a", group_by=by_endpoint) == {Endpoint("a", "/x"): 12, Endpoint("a", "/y"): 2}
+        assert hits(path="/nothing") == {}
+        pump.insert([row(dimension_value="zz", **endpoint)])
+        with pytest.raises(StoreError, match=r"~[0-9a-f]{8} is no endpoint key"):
+            hits(group_by=by_endpoint)
+
+
 def test_shards_and_the_table_for_all_time_are_one(pump: Pump) -> None:
     """Also a bucket that was written twice, and a shard named by Pump's zone, a day off."""
     pump.insert([row(hits=1), row(hits=2)])
@@ -203,7 +239,9 @@ def test_buckets_of_a_minute_are_told_by_an_option(pump: Pump) -> None:
     with open_readable_store(f"{pump.url}&aggregation_time=1") as store:
         assert hits_of(store, "k", zone="Asia/Kolkata") == 1
         selection = Selection(
-            (Span(Width.QUARTER_HOUR, FIRST_DAY * 96, FIRST_DAY * 96 + 96),), frozenset({Dimension.BUCKET})
+            (Span(Width.QUARTER_HOUR, FIRST_DAY * 96, FIRST_DAY * 96 + 96),),
+            frozenset({Dimension.BUCKET}),
+            consumer_id="k",
         )
         assert {group.bucket.number % 96: stats.hits for group, stats in store.read(selection) if group.bucket} == {
             73: 1,

@@ -21,6 +21,7 @@ from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import PluginError, SourceError
 from tyk_endpoint_stats.ingest.loop import ingest
+from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.opening import open_sources
 from tyk_endpoint_stats.sources.contract import Source
 from tyk_endpoint_stats.stores.memory import MemoryStore
@@ -165,7 +166,7 @@ def test_values_out_of_range_are_mended_or_rejected_with_their_row(table: Raw) -
     )
     rejected: list[Any] = []
     with MemoryStore() as store:
-        report = ingest(store, table.source(), on_rejected=rejected.append)
+        report = ingest(store, table.source(), IngestOptions(on_rejected=rejected.extend))
     assert (report.counts.counted, report.counts.repaired) == (1, 1)
     (one,) = rejected
     assert "tyk_analytics, a row of 2020-10-13 07:52:20+00" in one.where

@@ -11,43 +11,55 @@ from uuid import uuid4
 
 import pytest
 from postgres_servers import PostgresServer
+from tyk_endpoint_stats_postgresql import day_rows, reading
 from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 from tyk_endpoint_stats_postgresql.texts import digest, plain, stored
 
-from tyk_endpoint_stats.core.selection import Selection
+from tyk_endpoint_stats.core.batch import Consumer
+from tyk_endpoint_stats.core.buckets import Span, Width
+from tyk_endpoint_stats.core.fields import FIELDS
+from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.errors import PluginError, StoreError, UnusableStore
 from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.opening import open_readable_store, open_store
 from tyk_endpoint_stats.plugin_manager import load_plugins
+from tyk_endpoint_stats.stores.rules import MAX_PIECES
 from tyk_endpoint_stats.testing import (
     CopyableConformance,
     Damage,
     DurableStoreConformance,
     InspectableConformance,
+    VersionedConformance,
     WholeBatchReadsConformance,
     batch_of,
     hit,
+    plain_hits,
 )
-from tyk_endpoint_stats.testing.exam import ALL_DAYS
+from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTER_HOURS, EVERYTHING, check_answers
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 
 CONSUMER = f"consumer = '{digest('org-1', 'key', 'k1')}'"
-STATE = f"{CONSUMER} AND endpoint = '{digest('api-1', '/get')}' AND bucket = {FIRST_DAY}"
+ROW = f"{CONSUMER} AND endpoint = '{digest('api-1', '/get')}' AND day = {FIRST_DAY}"
 DAMAGES = {
-    Damage.CHANGED_DAY: f"UPDATE days SET hits = hits + 1 WHERE {STATE}",
-    Damage.LOST_DAY: f"DELETE FROM days WHERE {STATE}",
-    Damage.LOST_QUARTER: f"DELETE FROM quarters WHERE {CONSUMER} AND bucket = {FIRST_DAY * 96}",
-    Damage.LOST_QUARTERS: f"DELETE FROM quarters WHERE {CONSUMER}",
-    Damage.IMPOSSIBLE_STATE: f"UPDATE days SET last_hit_us = first_hit_us - 1 WHERE {STATE}",
-    Damage.LOST_STATES: "DELETE FROM days; DELETE FROM quarters",
-    Damage.UNACCOUNTED: "UPDATE sources SET counts = replace(counts, '\"counted\":24', '\"counted\":23')",
-    Damage.NO_CODES: f"UPDATE days SET codes = '[]' WHERE {STATE}",
+    Damage.CHANGED_ROW: f"UPDATE days SET hits = hits + 1 WHERE {ROW}",
+    Damage.LOST_ROW: f"DELETE FROM days WHERE {ROW}",
+    Damage.LOST_TOTAL: f"DELETE FROM totals WHERE {CONSUMER} AND day = {FIRST_DAY}",
+    Damage.LESS_OF_EVERYONE: "UPDATE totals SET hits = 0 WHERE kind = 2",
+    Damage.LOST_QUARTER_HOURS: f"UPDATE days SET quarter_hours = '' WHERE {ROW}",
+    Damage.IMPOSSIBLE_STATE: f"UPDATE days SET last_hit_us = first_hit_us - 1 WHERE {ROW}",
+    Damage.LOST_ROWS: "DELETE FROM days; DELETE FROM totals",
+    Damage.UNACCOUNTED: "UPDATE sources SET counted = counted - 1",
+    Damage.UNREADABLE: rf"UPDATE days SET distribution = '\x0900' WHERE {ROW}",
     Damage.NO_KIND: f"UPDATE consumers SET kind = 'lamp' WHERE {CONSUMER}",
 }
 
 
 class TestPostgreSQLStore(
-    CopyableConformance, DurableStoreConformance, InspectableConformance, WholeBatchReadsConformance
+    CopyableConformance,
+    DurableStoreConformance,
+    InspectableConformance,
+    VersionedConformance,
+    WholeBatchReadsConformance,
 ):
     max_examples = 5
 
@@ -99,7 +111,7 @@ def test_a_schema_with_other_tables_is_left_alone(url: str, server: PostgresServ
     server.execute(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.days (theirs text)")
     with pytest.raises(UnusableStore, match="holds other tables"):
         open_store(url)
-    server.execute(f"CREATE TABLE {schema}.store (theirs text)")
+    server.execute(f"CREATE TABLE {schema}.history (theirs text)")
     with pytest.raises(UnusableStore, match="holds other tables"):
         open_store(url)
     assert server.execute("SELECT count(*) FROM pg_class WHERE relnamespace = %s::regnamespace", (schema,)) == [
@@ -109,9 +121,25 @@ def test_a_schema_with_other_tables_is_left_alone(url: str, server: PostgresServ
 
 def test_a_store_of_a_newer_version_is_left_alone(url: str, server: PostgresServer) -> None:
     open_store(url).close()
-    server.execute(f"UPDATE {schema_of(url)}.store SET version = 99")
-    with pytest.raises(UnusableStore, match=r"99.*pip install --upgrade"):
+    server.execute(f"UPDATE {schema_of(url)}.history SET step = '0099_months'")
+    for existing in (False, True):
+        with pytest.raises(UnusableStore, match=r"0099_months.*pip install --upgrade"):
+            open_readable_store(url, existing=existing)
+
+
+def test_a_store_that_kept_other_rows_is_left_alone_and_what_to_do_is_said(
+    url: str, server: PostgresServer
+) -> None:
+    schema = schema_of(url)
+    server.execute(
+        f"CREATE SCHEMA {schema}; SET search_path = {schema}; CREATE TABLE store (version integer NOT NULL);"
+        "INSERT INTO store VALUES (1); CREATE TABLE quarters (consumer uuid); CREATE TABLE days (consumer uuid)"
+    )
+    with pytest.raises(UnusableStore, match=rf"ingest again into a new one .*DROP SCHEMA {schema} CASCADE"):
         open_store(url)
+    assert server.execute("SELECT count(*) FROM pg_class WHERE relnamespace = %s::regnamespace", (schema,)) == [
+        (3,)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +190,7 @@ def test_a_role_that_may_only_read_can_serve(url: str, server: PostgresServer) -
     )
     with open_store(url.replace("postgres@", "reader@")) as store:
         assert [stats.hits for _, stats in store.read(Selection(ALL_DAYS))] == [1]
-        assert store.facts().day_states == 1
+        assert store.facts().day_rows == 1
         assert verify(store).problems == []
         with pytest.raises(UnusableStore, match="permission denied"):
             store.merge(batch_of([hit()]))
@@ -174,10 +202,10 @@ def test_the_view_has_names_instead_of_keys(url: str, server: PostgresServer) ->
         store.merge(batch_of([hit(alias="Ann", api_name="One", latency_ms=7), hit(code=500, latency_ms=8)]))
     (found,) = server.execute(
         "SELECT day::text, org_id, kind, consumer, alias, api_name, path, hits, error, latency_ms, min_latency_ms,"
-        f" last_hit::text, codes FROM {schema_of(url)}.endpoint_days"
+        f" last_hit::text FROM {schema_of(url)}.endpoint_days"
     )
     assert found[:7] == ("2020-10-13", "org-1", "key", "k1", "Ann", "One", "/get")
-    assert found[7:] == (2, 1, Decimal("7.5"), 7, "2020-10-13 07:52:20+00", {"200": 1, "500": 1})
+    assert found[7:] == (2, 1, Decimal("7.5"), 7, "2020-10-13 07:52:20+00")
 
 
 def test_what_is_stored_keeps_the_order_of_texts_and_comes_back() -> None:
@@ -192,19 +220,99 @@ def test_digests_tell_apart_what_joins_to_the_same_text() -> None:
     assert len({digest(*each) for each in parts}) == len(parts)
 
 
-def test_the_answer_is_a_range_scan_of_the_primary_key(url: str, server: PostgresServer) -> None:
-    """Also where most of the table is other consumers'."""
+def plan_of(selection: Selection, url: str) -> str:
+    """How the server finds the rows of a selection."""
+    with PostgreSQLStore(url) as store, store._reading() as connection:
+        source, parameters = reading._source(connection, selection, selection.spans[0])
+        return "\n".join(line for (line,) in connection.execute(f"EXPLAIN SELECT sum(hits){source}", parameters))
+
+
+def test_answers_seek_in_the_primary_keys(url: str, server: PostgresServer) -> None:
+    """Also where most of a table is other consumers' and other days'."""
+    hits = [hit(FIRST_DAY + n % 30, api_key=f"k{n % 200}", path=f"/{n}") for n in range(6000)]
     with open_store(url) as store:
-        store.merge(
-            batch_of([hit(day=FIRST_DAY + n % 30, api_key=f"k{n % 200}", path=f"/{n}") for n in range(6000)])
-        )
+        store.merge(batch_of(hits))
     schema = schema_of(url)
-    server.execute(f"ANALYZE {schema}.days")
-    plan = server.execute(
-        f"EXPLAIN SELECT sum(hits) FROM {schema}.days"
-        " WHERE consumer = ANY(%s) AND bucket >= 18548 AND bucket < 18560",
-        ([digest("org-1", "key", "k7")],),
+    server.execute(f"ANALYZE {schema}.days; ANALYZE {schema}.totals; ANALYZE {schema}.consumers")
+    days = (Span(Width.DAY, FIRST_DAY, FIRST_DAY + 12),)
+    for selection, index in (
+        (Selection(days, frozenset({Dimension.ENDPOINT}), consumer_id="k7"), "days_pkey"),
+        (Selection(days, consumer_id="k7"), "totals_pkey"),
+        (Selection(days, frozenset({Dimension.BUCKET})), "totals_pkey"),
+    ):
+        plan = plan_of(selection, url)
+        assert index in plan, plan
+        assert "Seq Scan" not in plan, plan
+
+
+def test_a_row_of_many_merges_is_written_back_in_one_piece(url: str, server: PostgresServer) -> None:
+    """And answers what its records do, before and after it."""
+    rows = f"SELECT max(pieces) FROM {schema_of(url)}.{{}}"
+    merges = MAX_PIECES + 3
+    records = [hit(second=900 * n, code=200 + n % 3, latency_ms=n) for n in range(merges)]
+    questions = [Selection(spans, EVERYTHING) for spans in (ALL_DAYS, ALL_QUARTER_HOURS)]
+    questions += [Selection(spans) for spans in (ALL_DAYS, ALL_QUARTER_HOURS)]
+    with open_store(url) as store:
+        for number, record in enumerate(records, 1):
+            store.merge(batch_of([record]))
+            pieces = number if number <= MAX_PIECES else number - MAX_PIECES
+            assert server.execute(rows.format("days")) == server.execute(rows.format("totals")) == [(pieces,)]
+            if number >= MAX_PIECES - 1:
+                check_answers(store, plain_hits(records[:number]), questions)
+
+
+def test_a_merge_writes_back_no_more_than_its_share(
+    url: str, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest waits for the next one; none is forgotten."""
+    few = {table: sql.replace("LIMIT 2000", "LIMIT 3") for table, sql in day_rows._MERGES.items()}
+    monkeypatch.setattr(day_rows, "_MERGES", few)
+    too_long = f"SELECT count(*) FROM {schema_of(url)}.days WHERE pieces > {MAX_PIECES}"
+    batch = batch_of([hit(path=f"/{n}") for n in range(10)])
+    with open_store(url) as store:
+        for _ in range(MAX_PIECES):
+            store.merge(batch)
+        left = []
+        for _ in range(4):
+            store.merge(batch)
+            left += server.execute(too_long)
+        assert left == [(7,), (4,), (1,), (0,)]
+
+
+def test_rows_are_dropped_by_age_and_a_consumer_is_forgotten(url: str, server: PostgresServer) -> None:
+    """Everyone's totals keep what a forgotten consumer did."""
+    records = [
+        hit(FIRST_DAY + day, api_key=key, org_id=org_id, oauth_id="c", alias=key)
+        for day in range(3)
+        for key in ("k1", "k2")
+        for org_id in ("org-1", "org-2")
+    ]
+    by_consumer = Selection(ALL_DAYS, frozenset({Dimension.CONSUMER}))
+    with PostgreSQLStore(url) as store:
+        store.merge(batch_of(records, "s", None, "1"))
+        # Of each day and organisation: 3 rows, 3 totals of consumers, and 2 of everyone.
+        assert store.drop((FIRST_DAY + 1) * 86_400_000_000) == 2 * (3 + 3 + 2)
+        records = records[4:]
+        check_answers(store, plain_hits(records), [by_consumer, Selection(ALL_DAYS)])
+        assert store.forget(Consumer.key("k1"), "org-1") == 2 * 2
+        kept = [one for one in plain_hits(records) if (one.org_id, one.consumer_id) != ("org-1", "k1")]
+        check_answers(store, kept, [by_consumer, Selection(ALL_DAYS)])
+        assert store.forget(Consumer.key("k1")) == 2 * 2
+        check_answers(store, [one for one in kept if one.consumer_id != "k1"], [by_consumer, Selection(ALL_DAYS)])
+        assert store.forget(Consumer.oauth_client("k2")) == 0
+        assert store.damage() == []
+        assert {problem.where for problem in verify(store).problems} <= {"sources"}, "counts know of dropped rows"
+        assert store.position("s") == "1"
+    forgotten = f"SELECT count(*) FROM {schema_of(url)}.consumers WHERE 'k1' IN (id, alias)"
+    assert server.execute(forgotten) == [(0,)]
+
+
+def test_each_field_has_its_column_and_its_meaning(url: str, server: PostgresServer) -> None:
+    open_store(url).close()
+    described = server.execute(
+        "SELECT attname::text, attnotnull, col_description(attrelid, attnum) FROM pg_attribute"
+        f" WHERE attrelid = '{schema_of(url)}.days'::regclass AND attnum > 3 ORDER BY attnum"
     )
-    text = "\n".join(line for (line,) in plan)
-    assert "days_pkey" in text
-    assert "Seq Scan" not in text
+    fields = [(field.name, not field.optional, field.meaning) for field in FIELDS]
+    assert described[: len(FIELDS)] == fields
+    assert [name for name, *_ in described[len(FIELDS) :]] == ["pieces", "distribution", "quarter_hours"]

@@ -13,7 +13,7 @@ import pytest
 from children import in_child
 from postgres_servers import PostgresServer
 from store_tables import Schema, batch
-from tyk_endpoint_stats_postgresql import connections, writing
+from tyk_endpoint_stats_postgresql import connections, sources
 from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 
 from tyk_endpoint_stats.core.batch import Batch
@@ -22,17 +22,17 @@ from tyk_endpoint_stats.errors import PositionConflict, StoreError
 
 @contextmanager
 def position_in_a_transaction_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The broken twin: the position is committed before the states."""
-    advance = writing.advance_position
+    """The broken twin: the position is committed before the rows."""
+    advance = sources.advance
 
-    def advance_and_commit(connection: connections.Connection, made: Batch, merged_by: object) -> str | None:
-        stood_at = advance(connection, made, merged_by)
+    def advance_and_commit(connection: connections.Connection, made: Batch, merged_by: object) -> bool:
+        is_new = advance(connection, made, merged_by)
         connection.execute("COMMIT")
         connection.execute("BEGIN")
-        return stood_at
+        return is_new
 
     with monkeypatch.context() as patch:
-        patch.setattr(writing, "advance_position", advance_and_commit)
+        patch.setattr(sources, "advance", advance_and_commit)
         yield
 
 

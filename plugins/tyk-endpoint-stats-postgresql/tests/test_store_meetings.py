@@ -8,11 +8,13 @@ import psycopg
 import pytest
 from postgres_servers import PostgresServer
 from store_tables import Schema, batch
-from tyk_endpoint_stats_postgresql import connections, writing
+from tyk_endpoint_stats_postgresql import connections, names
 from tyk_endpoint_stats_postgresql import store as store_module
 from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 
 from tyk_endpoint_stats.errors import StoreBusy
+from tyk_endpoint_stats.maintenance.verify import verify
+from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.exam import run_together
 
 
@@ -33,7 +35,7 @@ def test_a_merge_that_waits_for_another_too_long_is_told_so(
 
 def meet(schema: Schema, monkeypatch: pytest.MonkeyPatch, *, one_backwards: bool) -> list[str]:
     """Two merges of the same consumers, each stopped behind its first row until the other has written one too."""
-    write_rows, in_order = writing._write_rows, sorted
+    write_rows, in_order = names._write, sorted
     both_wrote = threading.Barrier(2)
     backwards = threading.local()
     problems: list[str] = []
@@ -58,9 +60,9 @@ def meet(schema: Schema, monkeypatch: pytest.MonkeyPatch, *, one_backwards: bool
             problems.append(str(problem))
 
     with monkeypatch.context() as patch, PostgreSQLStore(schema.url) as one, PostgreSQLStore(schema.url) as other:
-        patch.setattr(writing, "_write_rows", one_by_one)
+        patch.setattr(names, "_write", one_by_one)
         patch.setattr(
-            writing,
+            names,
             "sorted",
             lambda rows, key=None: in_order(rows, key=key, reverse=backwards.value),
             raising=False,
@@ -78,7 +80,7 @@ def test_writers_that_meet_wait_and_never_in_a_circle(
     assert "deadlock detected" in problem
 
 
-def test_pruning_and_merging_side_by_side_leave_no_quarter_of_pruned_time(server: PostgresServer) -> None:
+def test_pruning_and_merging_side_by_side_leave_no_quarter_hour_of_pruned_time(server: PostgresServer) -> None:
     schema = Schema(server, "prunes")
     done = threading.Event()
 
@@ -96,5 +98,61 @@ def test_pruning_and_merging_side_by_side_leave_no_quarter_of_pruned_time(server
                 store.prune(86_400_000_000)
 
     run_together(merge, prune)
-    assert server.execute(f"SELECT count(*) FROM {schema.name}.quarters") == [(0,)]
+    for table in ("days", "totals"):
+        left = f"SELECT count(*) FROM {schema.name}.{table} WHERE quarter_hours <> ''"
+        assert server.execute(left) == [(0,)]
     assert server.execute(f"SELECT sum(hits)::int FROM {schema.name}.days") == [(300,)]
+
+
+def drop_while_merging(schema: Schema) -> list[str]:
+    """Drop all rows again and again while another merges; what ``verify`` finds afterwards."""
+    done = threading.Event()
+
+    def merge() -> None:
+        try:
+            with PostgreSQLStore(schema.url) as store:
+                for number in range(25):
+                    store.merge(batch(number))
+        finally:
+            done.set()
+
+    def drop() -> None:
+        with PostgreSQLStore(schema.url) as store:
+            while not done.is_set():
+                store.drop(86_400_000_000)
+
+    run_together(merge, drop)
+    with PostgreSQLStore(schema.url) as store:
+        return problems_of(store)
+
+
+def problems_of(store: PostgreSQLStore) -> list[str]:
+    """But for the counts of sources, which know of dropped rows."""
+    return [problem.what for problem in verify(store).problems if problem.where != "sources"]
+
+
+def test_dropping_and_merging_side_by_side_leave_totals_with_their_rows(server: PostgresServer) -> None:
+    assert drop_while_merging(Schema(server, "drops")) == []
+
+
+def test_without_the_lock_a_merge_between_two_deletes_loses_its_total(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broken twin: dropping shares the lock as merges do."""
+    schema = Schema(server, "drops_twin")
+    with PostgreSQLStore(schema.url) as merging, PostgreSQLStore(schema.url) as dropping:
+        merging.merge(batch(0))
+        execute = psycopg.Connection.execute
+
+        def execute_and_let_in(self: connections.Connection, query: str, *given: object) -> object:
+            done = execute(self, query.replace("lock(", "lock_shared("), *given)
+            if query.startswith("DELETE FROM days"):
+                with monkeypatch.context() as inner:
+                    inner.setattr(psycopg.Connection, "execute", execute)
+                    merging.merge(batch_of([hit(0, org_id="another", path="/new")]))
+            return done
+
+        with monkeypatch.context() as patch:
+            patch.setattr(psycopg.Connection, "execute", execute_and_let_in)
+            dropping.drop(86_400_000_000)
+        assert any("no row of totals" in what or "total has not" in what for what in problems_of(dropping))

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
+from tyk_endpoint_stats.core.packed import PackedError
 from tyk_endpoint_stats.errors import StoreBusy, StoreClosed, StoreError, UnusableStore
 from tyk_endpoint_stats_postgresql.urls import Place
 
@@ -71,6 +72,8 @@ def translated(place: Place) -> Iterator[None]:
     """The one seam at which the driver's errors become ours; the original stays as ``__cause__``."""
     try:
         yield
+    except PackedError as problem:
+        raise StoreError(f"{place.name}: a row is damaged: {problem}; run verify") from problem
     except psycopg.Error as problem:
         lines = place.without_secrets(str(problem)).strip().splitlines()
         message = f"{place.name}: {lines[0] if lines else type(problem).__name__}"

@@ -5,46 +5,46 @@ from collections.abc import Iterator
 from msgspec import DecodeError
 from psycopg import errors
 
+from tyk_endpoint_stats.core.batch import EVERYONE
 from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.stores.contract import StoreFacts
 from tyk_endpoint_stats_postgresql.connections import Connection
-from tyk_endpoint_stats_postgresql.schema import INDEXES
+from tyk_endpoint_stats_postgresql.history import read_history
+from tyk_endpoint_stats_postgresql.schema import EVERY_ENDPOINT, INDEXES
+from tyk_endpoint_stats_postgresql.sources import progress
 from tyk_endpoint_stats_postgresql.texts import digest, plain
-from tyk_endpoint_stats_postgresql.writing import counts_of
 
 __all__ = ["damage", "facts"]
 
 _ROWS_AT_ONCE = 10_000
-_STATES = ("days", "quarters")
 
 # Each finds rows that none of our statements writes, and that no answer would show or could be made from.
 _CHECKS = (
     (
-        "SELECT count(*) FROM consumers WHERE kind NOT IN ('key', 'oauth')",
+        f"SELECT count(*) FROM consumers WHERE kind NOT IN ('key', 'oauth', '{EVERYONE}')",
         "{:,} consumers are of no kind",
     ),
     (
-        "SELECT count(*) FROM quarters WHERE bucket < (SELECT max(before_day) * 96 FROM pruned)",
-        "{:,} rows of quarters are older than what was pruned",
+        "SELECT count(*) FROM days WHERE day < (SELECT pruned_before_day FROM history) AND quarter_hours <> ''",
+        "{:,} rows of days have quarter hours that are older than what was pruned",
     ),
     *(
         (
-            f"SELECT count(*) FROM {table} AS s WHERE NOT EXISTS"
-            f" (SELECT FROM {names} AS n WHERE n.{key} = s.{key})",
+            f"SELECT count(*) FROM {table} AS r WHERE {whichever}NOT EXISTS"
+            f" (SELECT FROM {names} AS n WHERE n.{key} = r.{key})",
             f"{{:,}} rows of {table} refer to a row of {names} that does not exist",
         )
-        for table in _STATES
-        for names, key in (("consumers", "consumer"), ("endpoints", "endpoint"))
-    ),
-    *(
-        (
-            f"SELECT count(*) FROM {table} WHERE jsonb_typeof({column}) <> 'object' OR jsonb_path_exists({column},"
-            """ '$.keyvalue() ? (!(@.key like_regex "^-?[0-9]+$") || @.value.type() != "number" """
-            "|| @.value % 1 != 0)')",
-            f"{{:,}} rows of {table} have no counts in {column}",
+        for table, names, key, whichever in (
+            ("days", "consumers", "consumer", ""),
+            ("days", "endpoints", "endpoint", ""),
+            ("totals", "consumers", "consumer", ""),
+            ("totals", "endpoints", "endpoint", f"endpoint <> '{EVERY_ENDPOINT}' AND "),
         )
-        for table in _STATES
-        for column in ("codes", "histogram")
+    ),
+    (
+        f"SELECT count(*) FROM totals JOIN consumers AS c USING (consumer) WHERE totals.kind <> CASE"
+        f" WHEN c.kind <> '{EVERYONE}' THEN 1 WHEN endpoint <> '{EVERY_ENDPOINT}' THEN 2 ELSE 3 END",
+        "{:,} rows of totals are not of the kind that they say",
     ),
 )
 _DIGESTS = (
@@ -61,17 +61,18 @@ def facts(connection: Connection) -> StoreFacts:
         value: int = connection.execute(sql).fetchall()[0][0]
         return value
 
-    before_day = one("SELECT max(before_day) FROM pruned")
+    history = read_history(connection)
+    before_day = history.pruned_before_day
     return StoreFacts(
-        schema=str(one("SELECT version FROM store")),
+        schema=history.step,
         size_bytes=one(
             "SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class"
             " WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')"
         ),
-        consumers=one("SELECT count(*) FROM consumers"),
+        consumers=one(f"SELECT count(*) FROM consumers WHERE kind <> '{EVERYONE}'"),
         endpoints=one("SELECT count(*) FROM endpoints"),
-        day_states=one("SELECT count(*) FROM days"),
-        quarter_states=one("SELECT count(*) FROM quarters"),
+        day_rows=one("SELECT count(*) FROM days"),
+        total_rows=one("SELECT count(*) FROM totals"),
         pruned_before=None if before_day is None else before_day * DAY_US,
     )
 
@@ -86,7 +87,10 @@ def damage(connection: Connection) -> list[str]:
         if count:
             found.append(text.format(count))
     found += _wrong_digests(connection)
-    found += _sources_without_counts(connection)
+    try:
+        progress(connection)
+    except DecodeError as problem:
+        found.append(f"a row of sources has no counts: {problem}")
     return found
 
 
@@ -105,7 +109,7 @@ def _damaged_indexes(connection: Connection) -> Iterator[str]:
         " AND has_function_privilege(p.oid, 'EXECUTE')"
     ).fetchall()
     for (check,) in checks[:1]:
-        for name in sorted(name for name in INDEXES & valid if not name.endswith("_bucket")):
+        for name in sorted(INDEXES & valid):
             try:
                 with connection.transaction():  # a savepoint
                     connection.execute(f"SELECT {check}(%s::regclass, true)", (name,))
@@ -114,7 +118,7 @@ def _damaged_indexes(connection: Connection) -> Iterator[str]:
 
 
 def _wrong_digests(connection: Connection) -> Iterator[str]:
-    """Rows whose key is not what their texts come to: whoever merges would make another one beside it."""
+    """Rows whose key is not the digest of their texts: whoever merges would make another one beside it."""
     for table, sql in _DIGESTS:
         wrong = 0
         with connection.cursor(name="look") as cursor:  # in the server, so that not all rows are in memory
@@ -122,15 +126,4 @@ def _wrong_digests(connection: Connection) -> Iterator[str]:
             for key, *texts in cursor.execute(sql):
                 wrong += key != digest(*map(plain, texts))
         if wrong:
-            yield f"{wrong:,} rows of {table} have not the key that their texts come to"
-
-
-def _sources_without_counts(connection: Connection) -> Iterator[str]:
-    wrong = 0
-    for (counts,) in connection.execute("SELECT counts FROM sources"):
-        try:
-            counts_of(counts)
-        except DecodeError:
-            wrong += 1
-    if wrong:
-        yield f"{wrong:,} rows of sources have no counts"
+            yield f"{wrong:,} rows of {table} have not the key of their texts"

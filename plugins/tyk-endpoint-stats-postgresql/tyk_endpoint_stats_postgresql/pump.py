@@ -9,7 +9,7 @@ from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PluginError, StoreClosed, StoreError, UnusableStore
 from tyk_endpoint_stats.stores.contract import ReadableStore
-from tyk_endpoint_stats.tyk.endpoint_key import decode_endpoint_key
+from tyk_endpoint_stats.tyk.endpoint_key import decode_api_endpoint_key, decode_endpoint_key
 from tyk_endpoint_stats.tyk.pump_buckets import HOUR_US, bucket_of, edge_inside, time_ranges
 from tyk_endpoint_stats.tyk.pump_counters import PumpCounter
 from tyk_endpoint_stats_postgresql.connections import Connection, Pool, connect, translated
@@ -41,8 +41,9 @@ def open_pump(url: str) -> "PumpReader":
 class PumpReader(ReadableStore):
     """Tyk Pump's table ``tyk_aggregated``, or its daily shards, as a store that can be asked. Thread-safe.
 
-    The numbers are Pump's, with what Pump did to them (TYK.md §8); what its rows do not say is absent, see
-    ``tyk.pump_counters``. A question that would divide one of its buckets raises ``EdgeInsideBucket``.
+    The numbers are Pump's, with what Pump did to them; what its rows do not say is absent, see
+    ``tyk.pump_counters``. Everyone's hits are read where Pump counts them: all of an organisation's or of an API's,
+    or those of its tracked endpoints. A question that would divide one of its buckets raises ``EdgeInsideBucket``.
 
     Args:
         url: with libpq's options, ``schema`` (where the tables are) and ``aggregation_time`` (minutes a bucket:
@@ -115,7 +116,7 @@ class PumpReader(ReadableStore):
         if row.key is None:
             return None
         try:
-            return decode_endpoint_key(row.key)
+            return (decode_api_endpoint_key if row.is_everyones else decode_endpoint_key)(row.key)
         except ValueError as problem:
             raise StoreError(f"{self._place.name}: a row of {TABLE} can't be read: {problem}") from problem
 

@@ -1,4 +1,8 @@
-"""A question about Tyk Pump's aggregates in SQL: rows ``owner.endpoint key`` of a bucket (TYK.md §7.3)."""
+"""A question about Tyk Pump's aggregates in SQL: which dimension has it, and the sums of its rows by bucket.
+
+Rows of consumers are called ``owner.endpoint key``. Everyone's are in three dimensions: ``apiendpoints``, of
+tracked hits alone like those of consumers; ``apiid`` and the total, of all hits.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
@@ -7,8 +11,9 @@ from typing import Any
 from msgspec import Struct
 
 from tyk_endpoint_stats.core.batch import Consumer, Kind
+from tyk_endpoint_stats.core.buckets import Width
 from tyk_endpoint_stats.core.instants import Instant
-from tyk_endpoint_stats.core.selection import Dimension, Selection
+from tyk_endpoint_stats.core.selection import Dimension, RowKind, Selection, row_kind
 from tyk_endpoint_stats.tyk.pump_buckets import TimeRange
 from tyk_endpoint_stats.tyk.pump_counters import PumpCounter, whole_number
 from tyk_endpoint_stats_postgresql.connections import Connection
@@ -41,6 +46,7 @@ class PumpRow(Struct):
     Attributes:
         consumer: ``None`` if they were not kept apart.
         key: the endpoint's, ``None`` if they were not kept apart.
+        is_everyones: whether the key is one of ``apiendpoints``.
         start_us: where the bucket begins, ``None`` if they were not kept apart.
         divided_us: a bucket that an edge of the question would divide, ``None`` if there is none.
         counter: the sums.
@@ -48,6 +54,7 @@ class PumpRow(Struct):
 
     consumer: Consumer | None
     key: str | None
+    is_everyones: bool
     start_us: Instant | None
     divided_us: Instant | None
     counter: PumpCounter
@@ -82,9 +89,11 @@ def read_rows(
     if not parts:
         return
     by = selection.group_by
+    is_everyones = _is_everyones(selection)
+    key = "NULL" if not _keeps_keys(selection) else "dimension_value" if is_everyones else _KEY
     columns = [
         f"dimension, {_OWNER}" if Dimension.CONSUMER in by else "NULL, NULL",
-        _KEY if _keeps_keys(selection) else "NULL",
+        key,
         '"timestamp"' if Dimension.BUCKET in by else "NULL",
     ]
     codes = _CODE_SUMS if selection.distributions else ""
@@ -94,12 +103,19 @@ def read_rows(
     )
     # From a cursor in the server: whoever has got enough takes no more.
     with connection.cursor("rows") as rows:
-        yield from map(_row, rows.execute(sql, part_parameters))
+        for row in rows.execute(sql, part_parameters):
+            yield _row(row, is_everyones)
+
+
+def _is_everyones(selection: Selection) -> bool:
+    return row_kind(selection, Width.QUARTER_HOUR) is not RowKind.ENDPOINT_OF_CONSUMER
 
 
 def _keeps_keys(selection: Selection) -> bool:
     """Whether the endpoints have to be told apart."""
-    return Dimension.ENDPOINT in selection.group_by or selection.api_id is not None or selection.path is not None
+    if Dimension.ENDPOINT in selection.group_by or selection.path is not None:
+        return True
+    return selection.api_id is not None and not _is_everyones(selection)
 
 
 def read_names(
@@ -138,6 +154,13 @@ def read_names(
 
 
 def _filters(selection: Selection) -> tuple[str, list[Any]]:
+    if _is_everyones(selection):
+        if _keeps_keys(selection):
+            return _where(("org_id", selection.org_id), ("dimension", "apiendpoints"))
+        if selection.api_id is not None:
+            api = (("dimension", "apiid"), ("dimension_value", selection.api_id))
+            return _where(("org_id", selection.org_id), *api)
+        return _where(("org_id", selection.org_id), ("dimension", ""), ("dimension_value", "total"))
     dimensions = list(_KINDS) if selection.kind is None else [_DIMENSIONS[selection.kind]]
     filters, parameters = _where(("org_id", selection.org_id))
     filters += " AND dimension = ANY(%s)"
@@ -172,7 +195,7 @@ def _utc_day(second: int) -> date:
     return date(1970, 1, 1) + timedelta(days=days)
 
 
-def _row(columns: tuple[Any, ...]) -> PumpRow:
+def _row(columns: tuple[Any, ...], is_everyones: bool) -> PumpRow:
     dimension, owner, key, start_s, divided_s, hits, success, error, *rest = columns
     request_time, latency, upstream, most, most_upstream, least, least_upstream, last_us, *codes = rest
     counter = PumpCounter(
@@ -192,6 +215,7 @@ def _row(columns: tuple[Any, ...]) -> PumpRow:
     return PumpRow(
         None if owner is None else Consumer(_KINDS[dimension], owner),
         key,
+        is_everyones,
         None if start_s is None else start_s * 1_000_000,
         None if divided_s is None else divided_s * 1_000_000,
         counter,

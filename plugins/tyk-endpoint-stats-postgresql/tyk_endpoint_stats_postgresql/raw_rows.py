@@ -1,4 +1,4 @@
-"""Rows of Tyk Pump's ``tyk_analytics`` as records (TYK.md §2 and §6)."""
+"""Rows of Tyk Pump's ``tyk_analytics`` as records."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any

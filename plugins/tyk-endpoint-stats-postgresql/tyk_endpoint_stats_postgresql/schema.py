@@ -1,96 +1,83 @@
-"""The tables. Consumers and endpoints have digests for keys, states are keyed by consumer, bucket, endpoint.
+"""The tables: consumers and endpoints have digests for keys, day rows are keyed by day, consumer, endpoint.
 
-Every table of states and the consumers have the consumer as the first part of their key, so that they can be
-distributed by it; endpoints, APIs and sources are small.
+``days`` has a row for each consumer, endpoint and UTC day; ``totals`` the same hits once more in three kinds of
+rows, which most questions read instead. The plain columns are for SQL; the two packed values behind them
+(``core/packed.py``) are appended to by the same statement that adds up the sums. Nothing has a sequence or a
+foreign key, and the consumer is a part of each key, so that the tables can be distributed by it.
 """
 
 import re
 from hashlib import blake2b
+from uuid import UUID, uuid4
 
 from psycopg import errors
 
+from tyk_endpoint_stats.core.fields import FIELDS
+from tyk_endpoint_stats.core.selection import RowKind
 from tyk_endpoint_stats.errors import PluginError, UnusableStore
 from tyk_endpoint_stats_postgresql.connections import Connection
 
 __all__ = [
     "DEFAULT_SCHEMA",
+    "EVERY_ENDPOINT",
     "INDEXES",
-    "MAXIMA",
-    "MINIMA",
-    "STATE_COLUMNS",
-    "SUMS",
+    "KINDS",
+    "ROW_COLUMNS",
+    "STEPS",
     "check_name",
-    "is_ready",
     "lock_key",
     "prepare",
+    "steps_taken",
 ]
 
 DEFAULT_SCHEMA = "tyk_endpoint_stats"
-VERSION = 1
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}", re.ASCII)
 
-SUMS = (
-    "hits",
-    "success",
-    "error",
-    "total_request_time_ms",
-    "total_latency_ms",
-    "total_upstream_latency_ms",
-)
-MAXIMA = ("max_latency_ms", "max_upstream_latency_ms", "last_hit_us")
-MINIMA = (
-    "min_latency_all_ms",
-    "min_upstream_latency_all_ms",
-    "min_latency_non_error_ms",
-    "min_upstream_latency_non_error_ms",
-    "first_hit_us",
-)
-STATE_COLUMNS = (
-    *SUMS,
-    "max_latency_ms",
-    "max_upstream_latency_ms",
-    "min_latency_all_ms",
-    "min_upstream_latency_all_ms",
-    "min_latency_non_error_ms",
-    "min_upstream_latency_non_error_ms",
-    "first_hit_us",
-    "last_hit_us",
-    "codes",
-    "histogram",
-)
-"""The columns of a state in the order of ``EndpointStats``' fields."""
+KINDS = {RowKind.CONSUMER: 1, RowKind.ENDPOINT: 2, RowKind.EVERYTHING: 3}
+"""What ``totals.kind`` says."""
 
-_STATE_TABLE = """
-CREATE TABLE {table} (
+EVERY_ENDPOINT = UUID(int=0)
+"""What ``totals.endpoint`` says where a row is of all of them."""
+
+ROW_COLUMNS = ("day", "consumer", "endpoint", *(field.name for field in FIELDS), "distribution", "quarter_hours")
+"""The columns of a day row in the order of ``DayRow``'s members."""
+
+_PACKED = {
+    "pieces": "how many merges the packed values are of",
+    "distribution": "packed: hits by status code, and timed hits by latency bin",
+    "quarter_hours": "packed: the row split into 15 minutes; empty: pruned, or a consumer's total",
+}
+_ROW = f"""
+    day integer NOT NULL,
     consumer uuid NOT NULL,
-    bucket integer NOT NULL,                    -- {bucket}
     endpoint uuid NOT NULL,
-    hits bigint NOT NULL,
-    success bigint NOT NULL,
-    error bigint NOT NULL,
-    total_request_time_ms bigint NOT NULL,
-    total_latency_ms bigint NOT NULL,
-    total_upstream_latency_ms bigint NOT NULL,
-    max_latency_ms bigint NOT NULL,
-    max_upstream_latency_ms bigint NOT NULL,
-    min_latency_all_ms bigint NOT NULL,
-    min_upstream_latency_all_ms bigint NOT NULL,
-    min_latency_non_error_ms bigint,            -- NULL: every hit was an error
-    min_upstream_latency_non_error_ms bigint,
-    first_hit_us bigint NOT NULL,               -- microseconds since 1970 UTC
-    last_hit_us bigint NOT NULL,
-    codes jsonb NOT NULL,                       -- {{"200": 5}}: hits by status code
-    histogram jsonb NOT NULL,                   -- {{"250": 5}}: hits by latency bin, OpenTelemetry's index + 2
-    PRIMARY KEY (consumer, bucket, endpoint)
-) WITH (fillfactor = 80);                       -- room to merge in place
-CREATE INDEX {table}_bucket ON {table} USING brin (bucket);
-"""
+    {", ".join(f"{field.name} bigint{'' if field.optional else ' NOT NULL'}" for field in FIELDS)},
+    pieces integer NOT NULL,
+    distribution bytea NOT NULL,
+    quarter_hours bytea NOT NULL,"""
 
-_TABLES = (
-    """
+_COMMENTS = {
+    "consumers.consumer": "a digest of org_id, kind and id",
+    "consumers.kind": "key, oauth, or everyone: all of the organisation",
+    "endpoints.endpoint": "a digest of api_id and path",
+    "totals.kind": "1: a consumer, every endpoint; 2: everyone, an endpoint; 3: everyone, every endpoint",
+    "totals.endpoint": f"{EVERY_ENDPOINT}: all of them",
+    "sources.digest": "of the source: names may be longer than an index takes",
+    "sources.merged_by": "the merge that set the position",
+    "sources.skipped": "records by reason",
+    "history.step": "the last step that made or changed these tables",
+    "history.changes": "how often the store was changed",
+    "history.token": "random, another one after each change",
+    "history.pruned_before_day": "quarter hours of earlier days are gone",
+    "days.day": "days since 1970-01-01T00:00Z",
+    **{f"days.{field.name}": field.meaning for field in FIELDS},
+    **{f"days.{name}": meaning for name, meaning in _PACKED.items()},
+}
+
+_DAY_ROWS = f"""
 CREATE TABLE consumers (
     consumer uuid PRIMARY KEY,
-    kind text NOT NULL,                         -- key or oauth
+    kind text NOT NULL,
     id text COLLATE "C" NOT NULL,
     org_id text COLLATE "C" NOT NULL,
     alias text COLLATE "C" NOT NULL DEFAULT '',
@@ -110,61 +97,63 @@ CREATE TABLE apis (
     name_seen_us bigint NOT NULL,
     PRIMARY KEY (api_id, org_id)
 );
+CREATE TABLE days ({_ROW}
+    PRIMARY KEY (day, consumer, endpoint)
+) WITH (fillfactor = 80); -- room to merge in place
+CREATE TABLE totals (
+    kind smallint NOT NULL,
+    {_ROW.lstrip()}
+    PRIMARY KEY (kind, day, consumer, endpoint)
+) WITH (fillfactor = 80);
 CREATE TABLE sources (
+    digest uuid PRIMARY KEY,
     source text COLLATE "C" NOT NULL,
-    digest uuid PRIMARY KEY,                    -- of the source: names may be longer than an index takes
     position text COLLATE "C",
-    merged_by uuid,                             -- the merge that set the position
-    counts text NOT NULL                        -- JSON: read, counted, repaired, skipped, malformed
+    merged_by uuid,
+    read bigint NOT NULL DEFAULT 0,
+    counted bigint NOT NULL DEFAULT 0,
+    repaired bigint NOT NULL DEFAULT 0,
+    skipped json NOT NULL DEFAULT '{{}}',
+    malformed json NOT NULL DEFAULT '{{}}'
 );
-CREATE TABLE pruned (
-    before_day integer NOT NULL                 -- days since 1970; quarters of earlier days are gone
+CREATE TABLE history (
+    step text NOT NULL,
+    changes bigint NOT NULL,
+    token uuid NOT NULL,
+    pruned_before_day integer
 );
-""",
-    _STATE_TABLE.format(table="quarters", bucket="quarter hours since 1970-01-01T00:00Z"),
-    _STATE_TABLE.format(table="days", bucket="days since 1970-01-01T00:00Z"),
-    # Twice as fast as one statement that unnests, groups and builds anew: most of what is merged is there already.
-    """
-CREATE FUNCTION merged_counts(mine jsonb, theirs jsonb) RETURNS jsonb
-LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
-DECLARE
-    number text;
-    counted text;
-BEGIN
-    FOR number, counted IN SELECT * FROM jsonb_each_text(theirs) LOOP
-        mine := jsonb_set(mine, ARRAY[number], to_jsonb(coalesce((mine->>number)::bigint, 0) + counted::bigint));
-    END LOOP;
-    RETURN mine;
-END
-$$;
-""",
-    """
 CREATE VIEW endpoint_days AS
 SELECT
-    date '1970-01-01' + d.bucket AS day,
+    date '1970-01-01' + d.day AS day,
     c.org_id, c.kind, c.id AS consumer, c.alias,
     e.api_id, coalesce(a.name, '') AS api_name, e.path,
     d.hits, d.success, d.error,
     1.0 * d.total_request_time_ms / d.hits AS request_time_ms,
-    1.0 * d.total_latency_ms / d.hits AS latency_ms,
-    1.0 * d.total_upstream_latency_ms / d.hits AS upstream_latency_ms,
+    1.0 * d.total_latency_ms / nullif(d.timed_hits, 0) AS latency_ms,
+    1.0 * d.total_upstream_latency_ms / nullif(d.timed_hits, 0) AS upstream_latency_ms,
     d.max_latency_ms, d.max_upstream_latency_ms,
     coalesce(d.min_latency_non_error_ms, d.min_latency_all_ms) AS min_latency_ms,
     coalesce(d.min_upstream_latency_non_error_ms, d.min_upstream_latency_all_ms) AS min_upstream_latency_ms,
-    timestamptz 'epoch' + d.last_hit_us * interval '1 microsecond' AS last_hit,
-    d.codes
+    timestamptz 'epoch' + d.last_hit_us * interval '1 microsecond' AS last_hit
 FROM days AS d
 JOIN consumers AS c USING (consumer)
 JOIN endpoints AS e USING (endpoint)
 LEFT JOIN apis AS a ON a.api_id = e.api_id AND a.org_id = c.org_id;
-""",
-    "CREATE TABLE store (version integer NOT NULL)",
+""" + "\n".join(
+    "COMMENT ON COLUMN {} IS '{}';".format(column, meaning.replace("'", "''"))
+    for column, meaning in _COMMENTS.items()
 )
+
+STEPS = (("0001_day_rows", _DAY_ROWS),)
+"""Name and SQL of each change of the tables, oldest first; what was released stays, a new one is put behind it.
+
+The first makes the columns that ``core/fields.py`` has today: a step for a new field has to say ``IF NOT EXISTS``.
+"""
 
 INDEXES = frozenset(
     {
-        *(f"{table}_pkey" for table in ("consumers", "endpoints", "apis", "sources", "quarters", "days")),
-        *("consumers_id", "endpoints_api_id", "quarters_bucket", "days_bucket"),
+        *(f"{table}_pkey" for table in ("consumers", "endpoints", "apis", "sources", "days", "totals")),
+        *("consumers_id", "endpoints_api_id"),
     }
 )
 
@@ -181,56 +170,67 @@ def check_name(schema: str) -> str:
 
 
 def lock_key(schema: str) -> int:
-    """The advisory lock of a store: merges share it, making and pruning have it alone."""
+    """The advisory lock of a store: merges share it; what changes the tables or takes rows away has it alone."""
     hashed = blake2b(f"tyk-endpoint-stats {schema}".encode(), digest_size=8)
     return int.from_bytes(hashed.digest(), signed=True)
 
 
-def is_ready(connection: Connection, schema: str, name: str) -> bool:
-    """Whether a store that this version knows is there.
-
-    Raises:
-        UnusableStore: the schema is somebody else's, or of a newer version; or the database is not UTF-8.
-    """
-    ours, others, encoding = connection.execute(
-        "SELECT to_regclass(%(store)s) IS NOT NULL,"
-        " EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace(%(schema)s)),"
-        " current_setting('server_encoding')",
-        {"store": f"{schema}.store", "schema": schema},
-    ).fetchall()[0]
-    if encoding != "UTF8":
-        raise UnusableStore(f"{name}: the database's encoding is {encoding}; make one with ENCODING 'UTF8'")
-    if not ours:
-        if others:
-            raise UnusableStore(
-                f"{name}: schema {schema} holds other tables; name one that does not exist yet: ?schema=NAME"
-            )
-        return False
-    try:
-        versions = connection.execute("SELECT version FROM store").fetchall()
-    except errors.UndefinedColumn as problem:
-        raise UnusableStore(f"{name}: schema {schema} holds other tables; name another: ?schema=NAME") from problem
-    if len(versions) != 1 or versions[0][0] > VERSION:
-        raise UnusableStore(
-            f"{name} has schema version {versions}, this version knows {VERSION}: "
-            "upgrade tyk-endpoint-stats-postgresql (pip install --upgrade tyk-endpoint-stats-postgresql)"
-        )
-    return True
-
-
 def prepare(connection: Connection, schema: str, name: str) -> None:
-    """Make sure that a store is there; all of it is made, or nothing.
+    """Make a store, or take the steps that its tables lack: all of them or none.
 
     Raises:
-        UnusableStore: as ``is_ready``.
+        UnusableStore: as ``steps_taken``.
     """
-    if is_ready(connection, schema, name):
+    if steps_taken(connection, schema, name) == len(STEPS):
         return
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock_key(schema),))
-        if is_ready(connection, schema, name):
-            return  # somebody else was faster
-        connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-        for statements in _TABLES:
+        taken = steps_taken(connection, schema, name)  # somebody else may have been faster
+        if not taken:
+            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+        for step, statements in STEPS[taken:]:
             connection.execute(statements)
-        connection.execute("INSERT INTO store VALUES (%s)", (VERSION,))
+            if not taken:
+                connection.execute("INSERT INTO history VALUES (%s, 0, %s, NULL)", (step, uuid4()))
+            taken += 1
+            connection.execute("UPDATE history SET step = %s", (step,))
+
+
+def steps_taken(connection: Connection, schema: str, name: str) -> int:
+    """How many of ``STEPS`` made what is there; 0: there is no store.
+
+    Raises:
+        UnusableStore: the schema is somebody else's, of a newer version, or of one that kept other rows; or the
+            database is not UTF-8.
+    """
+    ours, old, others, encoding = connection.execute(
+        "SELECT to_regclass(%(history)s) IS NOT NULL, to_regclass(%(quarters)s) IS NOT NULL,"
+        " EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace(%(schema)s)),"
+        " current_setting('server_encoding')",
+        {"history": f"{schema}.history", "quarters": f"{schema}.quarters", "schema": schema},
+    ).fetchall()[0]
+    if encoding != "UTF8":
+        raise UnusableStore(f"{name}: the database's encoding is {encoding}; make one with ENCODING 'UTF8'")
+    if old:
+        raise UnusableStore(
+            f"{name}: schema {schema} was made before version 0.2.0, which keeps days in another form: "
+            f"ingest again into a new one (?schema=NAME), then DROP SCHEMA {schema} CASCADE"
+        )
+    if not others:
+        return 0
+    theirs = UnusableStore(
+        f"{name}: schema {schema} holds other tables; name one that does not exist yet: ?schema=NAME"
+    )
+    if not ours:
+        raise theirs
+    try:
+        steps = [step for (step,) in connection.execute("SELECT step FROM history")]
+    except errors.UndefinedColumn as problem:
+        raise theirs from problem
+    known = [step for step, _ in STEPS]
+    if len(steps) != 1 or steps[0] not in known:
+        raise UnusableStore(
+            f"{name} has the tables of {', '.join(steps) or 'no step'}, this version knows up to {known[-1]}: "
+            "upgrade tyk-endpoint-stats-postgresql (pip install --upgrade tyk-endpoint-stats-postgresql)"
+        )
+    return known.index(steps[0]) + 1

@@ -5,27 +5,37 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID, uuid4
 
-from tyk_endpoint_stats.core.batch import Batch
-from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY
+from tyk_endpoint_stats.core.batch import Batch, Consumer
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.errors import PositionConflict, StoreClosed, StoreError, UnusableStore
+from tyk_endpoint_stats.errors import StoreClosed, StoreError, UnusableStore
 from tyk_endpoint_stats.stores.contract import (
     Copyable,
     Inspectable,
-    LookedThrough,
     Outline,
     Pruned,
+    Retaining,
     SourceProgress,
     Store,
     StoreFacts,
+    Versioned,
     WholeBatchReads,
 )
-from tyk_endpoint_stats_postgresql import inspection, reading, soundness, writing
+from tyk_endpoint_stats_postgresql import history, inspection, reading, sources
 from tyk_endpoint_stats_postgresql.connections import Connection, Pool, connect, translated
-from tyk_endpoint_stats_postgresql.schema import DEFAULT_SCHEMA, check_name, is_ready, lock_key, prepare
-from tyk_endpoint_stats_postgresql.texts import digest, plain
+from tyk_endpoint_stats_postgresql.day_rows import (
+    INCOMING,
+    batch_of_day,
+    drop_before,
+    forget_consumers,
+    merge_rows,
+    prune_before,
+    stored_days,
+)
+from tyk_endpoint_stats_postgresql.names import names_seen, where, write_names
+from tyk_endpoint_stats_postgresql.schema import DEFAULT_SCHEMA, STEPS, check_name, lock_key, prepare, steps_taken
+from tyk_endpoint_stats_postgresql.texts import digest
 from tyk_endpoint_stats_postgresql.urls import place_of
 
 __all__ = ["PostgreSQLStore", "open_existing_postgresql", "open_postgresql"]
@@ -59,11 +69,11 @@ def open_existing_postgresql(url: str) -> "PostgreSQLStore":
     return PostgreSQLStore(url, existing=True)
 
 
-class PostgreSQLStore(Copyable, Inspectable, WholeBatchReads, Store):
-    """States in one schema of a PostgreSQL database. Thread-safe; any number of processes may open the same.
+class PostgreSQLStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, Store):
+    """Day rows in one schema of a PostgreSQL database. Thread-safe; any number of processes may open the same.
 
     A merge is durable when it returns (``synchronous_commit``, whatever the database's default is). Merges of
-    different processes run side by side; where they meet in a state, one waits for the other.
+    different processes run side by side; where they meet in a row, one waits for the other.
 
     Args:
         url: ``postgresql://user:password@host:5432/database``, with libpq's options and ``schema``.
@@ -75,6 +85,7 @@ class PostgreSQLStore(Copyable, Inspectable, WholeBatchReads, Store):
         self._name = self._place.name
         self._schema = check_name(self._place.options.get("schema", DEFAULT_SCHEMA))
         self._lock_key = lock_key(self._schema)
+        self._step = STEPS[-1][0]
         self._pid = os.getpid()
         with translated(self._place):
             connection = self._connect(READ_TIMEOUT_S)
@@ -89,83 +100,102 @@ class PostgreSQLStore(Copyable, Inspectable, WholeBatchReads, Store):
         self._writers = Pool(self._connect_writer, 1, MERGE_TIMEOUT_S, self._name)
 
     def _find(self, connection: Connection, existing: bool) -> None:
-        if not existing:
-            prepare(connection, self._schema, self._name)
-        elif not is_ready(connection, self._schema, self._name):
+        if existing and not steps_taken(connection, self._schema, self._name):
             raise UnusableStore(
                 f"{self._name}: there is no store in schema {self._schema}; an ingest makes it: "
                 "tyk-endpoint-stats ingest --store URL FILE"
             )
+        prepare(connection, self._schema, self._name)
 
     def _connect(self, timeout_s: float) -> Connection:
         return connect(self._place, timeout_s, search_path=self._schema, synchronous_commit="on")
 
     def _connect_writer(self) -> Connection:
         connection = self._connect(MERGE_TIMEOUT_S)
-        connection.execute(writing.INCOMING)
+        connection.execute(INCOMING)
         return connection
 
     def merge(self, batch: Batch) -> bool:
         """See the contract."""
-        merged_by = uuid4()
+        consumers = {consumer: digest(*consumer) for consumer in batch.consumers}
+        endpoints = {endpoint: digest(*endpoint) for endpoint in batch.endpoints}
+        token = uuid4()
         committing = False
         try:
             with self._writing() as connection:
                 connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (self._lock_key,))
-                if batch.source is not None:
-                    stored = writing.advance_position(connection, batch, merged_by)
-                    if stored != batch.begins:
-                        connection.execute("ROLLBACK")
-                        if stored == batch.ends:
-                            return False
-                        raise PositionConflict(batch.source, batch.begins, stored)
-                writing.write_batch(connection, batch)
+                before_day = self._pruned_before_day(connection)
+                if not sources.advance(connection, batch, token):
+                    connection.execute("ROLLBACK")
+                    return False
+                write_names(connection, batch, consumers, endpoints)
+                merge_rows(connection, batch, consumers, endpoints, before_day)
+                history.change(connection, token)
                 committing = True
         except StoreError as problem:
-            # Nobody knows what became of a commit whose answer was lost, but the position does.
-            if committing and batch.source is not None and self._was_merged(batch.source, merged_by, problem):
+            # Nobody knows what became of a commit whose answer was lost, but the source's row does.
+            if committing and batch.source is not None and self._was_merged(batch.source, token, problem):
                 return True
             raise
         return True
 
-    def _was_merged(self, source: str, merged_by: UUID, problem: StoreError) -> bool:
+    def _was_merged(self, source: str, token: UUID, problem: StoreError) -> bool:
         try:
             with self._reading() as connection:
-                found = connection.execute(
-                    "SELECT merged_by FROM sources WHERE digest = %s", (digest(source),)
-                ).fetchone()
+                return sources.was_merged_by(connection, source, token)
         except StoreError:
             raise problem from problem.__cause__  # it can't be told now: the caller asks again
-        return found is not None and found[0] == merged_by
 
     def position(self, source: str) -> str | None:
         """See the contract."""
         with self._reading() as connection:
-            return writing.position_of(connection, source)
+            return sources.position_of(connection, source)
 
     def sources(self) -> Sequence[SourceProgress]:
         """See the contract."""
         with self._reading() as connection:
-            rows = connection.execute("SELECT source, position, counts FROM sources").fetchall()
-        return sorted(
-            (
-                SourceProgress(
-                    plain(source), None if position is None else plain(position), writing.counts_of(counts)
-                )
-                for source, position, counts in rows
-            ),
-            key=lambda progress: progress.source,
-        )
+            return sources.progress(connection)
 
     def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
         """See the contract."""
         with self._reading() as connection:
-            return reading.answer(connection, selection)
+            return reading.answer(connection, selection, history.read_history(connection).pruned_before_day)
+
+    def version(self) -> str:
+        """See the contract."""
+        with self._reading() as connection:
+            return history.read_history(connection).version
+
+    def prune(self, before: Instant) -> Pruned:
+        """See the contract. Positions are kept: whether a source can come back can't be told from here."""
+        day = before // DAY_US
+        with self._writing_alone() as connection:
+            connection.execute("UPDATE history SET pruned_before_day = greatest(pruned_before_day, %s)", (day,))
+            return Pruned(rows=prune_before(connection, day))
+
+    def drop(self, before: Instant) -> int:
+        """See the contract."""
+        with self._writing_alone() as connection:
+            return drop_before(connection, before // DAY_US)
+
+    def forget(self, consumer: Consumer, org_id: str | None = None) -> int:
+        """See the contract. The bytes may stay in the tables' files until they are vacuumed."""
+        which, texts = where(("kind", consumer.kind), ("id", consumer.id), ("org_id", org_id))
+        with self._writing_alone() as connection:
+            return forget_consumers(connection, which, texts)
 
     def outline(self) -> Outline:
         """See the contract."""
         with self._reading() as connection:
-            return reading.outline(connection)
+            before = history.read_history(connection).pruned_before_day
+            return Outline(
+                stored_days(connection), *names_seen(connection), None if before is None else before * DAY_US
+            )
+
+    def day(self, number: int) -> Batch:
+        """See the contract."""
+        with self._inspecting() as connection:
+            return batch_of_day(connection, number)
 
     def facts(self) -> StoreFacts:
         """See the contract."""
@@ -176,25 +206,6 @@ class PostgreSQLStore(Copyable, Inspectable, WholeBatchReads, Store):
         """See the contract. Where the extension amcheck is installed, indexes are looked through too."""
         with self._inspecting() as connection:
             return inspection.damage(connection)
-
-    def look_through(self) -> LookedThrough:
-        """See the contract."""
-        with self._inspecting() as connection:
-            return soundness.look_through(connection)
-
-    def prune(self, before: Instant) -> Pruned:
-        """See the contract. Positions are kept: whether a source can come back can't be told from here."""
-        before_day = before // DAY_US
-        with self._writing() as connection:
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (self._lock_key,))
-            (known,) = connection.execute("SELECT max(before_day) FROM pruned").fetchall()[0]
-            if known is None or known < before_day:
-                connection.execute("DELETE FROM pruned")
-                connection.execute("INSERT INTO pruned VALUES (%s)", (before_day,))
-            gone = connection.execute(
-                "DELETE FROM quarters WHERE bucket < %s", (before_day * QUARTER_HOURS_PER_DAY,)
-            )
-            return Pruned(quarter_states=gone.rowcount)
 
     def close(self) -> None:
         """See the contract."""
@@ -220,6 +231,28 @@ class PostgreSQLStore(Copyable, Inspectable, WholeBatchReads, Store):
         self._check_usable()
         with translated(self._place), self._writers.lend(_WRITE, MERGE_TIMEOUT_S) as connection:
             yield connection
+
+    @contextmanager
+    def _writing_alone(self) -> Iterator[Connection]:
+        """No merge goes on meanwhile: it would leave a total without its rows, or rows without their total."""
+        with self._writing() as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (self._lock_key,))
+            self._pruned_before_day(connection)
+            yield connection
+            history.change(connection, uuid4())
+
+    def _pruned_before_day(self, connection: Connection) -> int | None:
+        """For whoever writes, once the tables can't be changed any more.
+
+        Raises:
+            UnusableStore: a newer version has changed them since they were opened.
+        """
+        found = history.read_history(connection)
+        if found.step != self._step:
+            raise UnusableStore(
+                f"{self._name}: another version has changed the tables ({found.step}); open it again"
+            )
+        return found.pruned_before_day
 
     def _check_usable(self) -> None:
         if self._pid != os.getpid():

@@ -12,6 +12,7 @@ from tyk_endpoint_stats import open_sources, open_store
 from tyk_endpoint_stats.core.aggregator import Aggregator
 from tyk_endpoint_stats.ingest.batch_builder import Limits
 from tyk_endpoint_stats.ingest.loop import ingest
+from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.stores.contract import Store
 
 server.LEASE_MS = 300  # before reading.py takes it; the dead are followed soon, and now and then the living too
@@ -28,7 +29,7 @@ POP = 500
 def claim(redis_url: str, store: Store) -> None:
     (found,) = open_sources(redis_url)
     while True:
-        ingest(store, found, limits=Limits(seconds=0.01))
+        ingest(store, found, IngestOptions(limits=Limits(seconds=0.01)))
         time.sleep(0.01)
 
 

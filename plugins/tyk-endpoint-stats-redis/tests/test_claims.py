@@ -14,6 +14,7 @@ from tyk_endpoint_stats_redis.claims import Claim
 
 from tyk_endpoint_stats import open_store
 from tyk_endpoint_stats.errors import SourceError
+from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.testing import batch_of
 from tyk_endpoint_stats.testing.sources import stopped_after
 
@@ -152,7 +153,7 @@ def test_a_key_that_is_no_list_is_named_left_alone_and_keeps_nobody_waiting(serv
 def test_garbage_is_counted_by_reason_and_named_with_its_place(server, client, store):
     push(client, BASE, [*elements(2), b"\xc1 garbage", *elements(1), b"", *elements(1)])
     kept = []
-    report = store.ingest(opened(server), on_rejected=kept.append)
+    report = store.ingest(opened(server), IngestOptions(on_rejected=kept.extend))
     assert (report.read, report.counts.counted) == (6, 4)
     assert report.counts.malformed == {"not one msgpack value": 2}
     assert [(one.where, one.raw) for one in kept] == [
@@ -161,7 +162,7 @@ def test_garbage_is_counted_by_reason_and_named_with_its_place(server, client, s
     ]
     push(client, BASE, [b"\xc1"])
     with pytest.raises(SourceError, match="record 1: malformed"):
-        store.ingest(opened(server), fail_on_malformed=True)
+        store.ingest(opened(server), IngestOptions(fail_on_malformed=True))
     assert any(":claim:" in key for key in keys(client)), "what is not merged is kept"
 
 

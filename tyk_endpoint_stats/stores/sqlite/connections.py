@@ -4,25 +4,38 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from queue import Empty, LifoQueue
+from threading import Lock
+from typing import IO
 from urllib.parse import quote
 
 from tyk_endpoint_stats.core.packed import PackedError
 from tyk_endpoint_stats.errors import StoreBusy, StoreError, UnusableStore
+from tyk_endpoint_stats.stores.sqlite.places import Places
 
 try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["LOCKS_WORK", "ReaderPool", "connect_reader", "connect_writer", "translated", "write_lock"]
+__all__ = [
+    "LOCKS_WORK",
+    "FileStamp",
+    "JoinedBlobs",
+    "ReaderPool",
+    "connect_reader",
+    "connect_writer",
+    "stamp_of",
+    "translated",
+    "write_lock",
+]
 
 LOCKS_WORK = fcntl is not None
 BUSY_TIMEOUT_S = 30.0
 READERS = 8
 READER_WAIT_S = 5.0
+CLOSE_WAIT_S = 10.0
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _ADVICE = {
     sqlite3.SQLITE_FULL: "the disk is full: free some space and try again; nothing of this batch was counted",
@@ -78,9 +91,16 @@ def connect_writer(path: Path) -> sqlite3.Connection:
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
-    """A connection that can't write and never checkpoints."""
+    """A connection that can't write and never checkpoints.
+
+    Where its folder can't be written to and there is no log, nobody here can change the file, and SQLite could not make
+    the shared memory that it wants: then it is read as it is.
+    """
+    how = "mode=ro"
+    if not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
+        how = "immutable=1"
     connection = sqlite3.connect(
-        f"file:{quote(str(path.absolute()))}?mode=ro",
+        f"file:{quote(str(path.absolute()))}?{how}",
         uri=True,
         timeout=BUSY_TIMEOUT_S,
         isolation_level=None,
@@ -90,6 +110,10 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA {pragma}")
     connection.create_aggregate("joined_blobs", 1, JoinedBlobs)  # type: ignore[arg-type]
     return connection
+
+
+FileStamp = tuple[tuple[int, int, int, int], ...]
+"""Device, inode, size and time of change of the file and of its log."""
 
 
 class JoinedBlobs:
@@ -110,14 +134,17 @@ class JoinedBlobs:
 class ReaderPool:
     """At most ``READERS`` reading connections, each lent to one thread at a time.
 
-    Not one per thread: a threaded server makes a thread for each connection, and each would open a file.
+    Not one per thread: a threaded server makes a thread for each connection, and each would open a file. A connection
+    is lent again only while the file and its log are as it left them: what it remembers of them may be of another life
+    of the file otherwise.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._slots: LifoQueue[sqlite3.Connection | None] = LifoQueue()
-        for _ in range(READERS):
-            self._slots.put(None)
+        self._places = Places(READERS, f"all {READERS} reading connections are in use; try again")
+        self._lock = Lock()
+        self._idle: list[tuple[sqlite3.Connection, FileStamp]] = []
+        self._is_closed = False
 
     @contextmanager
     def lend(self) -> Iterator[sqlite3.Connection]:
@@ -126,55 +153,84 @@ class ReaderPool:
         Raises:
             StoreBusy: all of them were lent for ``READER_WAIT_S``.
         """
+        place = self._places.take(READER_WAIT_S)
+        connection = self._taken_out(stamp_of(self._path)) or connect_reader(self._path)
+        is_kept = False
         try:
-            connection = self._slots.get(timeout=READER_WAIT_S)
-        except Empty:
-            raise StoreBusy(f"all {READERS} reading connections are in use; try again") from None
-        healthy = False
-        try:
-            if connection is None:
-                connection = connect_reader(self._path)
             connection.execute("BEGIN")
+            stamp = stamp_of(self._path)
             yield connection
             connection.execute("COMMIT")
-            healthy = True
+            with self._lock:
+                if not self._is_closed:
+                    is_kept = True
+                    self._idle.append((connection, stamp))
         finally:
-            if not healthy and connection is not None:
+            if not is_kept:
                 connection.close()
-                connection = None
-            self._slots.put(connection)
+            self._places.give_back(place)
+
+    def _taken_out(self, stamp: FileStamp) -> sqlite3.Connection | None:
+        with self._lock:
+            while self._idle:
+                connection, its_stamp = self._idle.pop()
+                if its_stamp == stamp:
+                    return connection
+                connection.close()
+        return None
 
     def close(self) -> None:
         """Close every connection; those that are lent, as soon as they come back."""
-        for _ in range(READERS):
-            connection = self._slots.get()
-            if connection is not None:
-                connection.close()
+        with self._lock:
+            self._is_closed = True
+            while self._idle:
+                self._idle.pop()[0].close()
+        self._places.wait_until_free(CLOSE_WAIT_S)
+
+
+def stamp_of(path: Path) -> FileStamp:
+    """What changes whenever the file or its log does; of one that is missing, zeros."""
+    stamps = []
+    for name in (path, f"{path}-wal"):
+        try:
+            found = Path(name).stat()
+        except FileNotFoundError:
+            stamps.append((0, 0, 0, 0))
+        else:
+            stamps.append((found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
+    return tuple(stamps)
 
 
 @contextmanager
-def write_lock(path: Path, timeout_s: float) -> Iterator[None]:
+def write_lock(path: Path, timeout_s: float) -> Iterator[IO[bytes] | None]:
     """The lock file beside the database: one writer at a time among all our processes.
 
     SQLite's own lock would do for correctness of the data, but waiting for it is unfair, and SQLite before
-    3.51.3 can damage a WAL when one process commits while another checkpoints.
+    3.51.3 can damage a WAL when one process commits while another checkpoints. Its mode and owner are the database's,
+    so that whoever may write to that may take it.
+
+    Yields:
+        The lock file. It holds the version that was committed last, so that a lost log shows; ``None`` where there are
+        no locks.
 
     Raises:
         StoreBusy: not to be had within ``timeout_s``.
     """
     if not LOCKS_WORK:  # pragma: no cover - Windows
-        yield
+        yield None
         return
     try:
-        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # A file object and no bare descriptor: however this frame ends, it is closed with it, and the lock is free.
+        lock = Path(f"{path}.lock").open("ab")  # noqa: SIM115 - closed below, or with this frame
     except OSError as problem:
         raise UnusableStore(f"{path}.lock can't be opened: {problem.strerror}") from problem
-    try:
+    with lock:
+        _share(lock.fileno(), path)
         deadline = time.monotonic() + timeout_s
         pause_s = 0.0005
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except OSError as problem:
                 if time.monotonic() >= deadline:
@@ -183,6 +239,17 @@ def write_lock(path: Path, timeout_s: float) -> Iterator[None]:
                     ) from problem
             time.sleep(pause_s)
             pause_s = min(pause_s * 2, 0.01)
-        yield
-    finally:
-        os.close(descriptor)
+        yield lock
+
+
+def _share(descriptor: int, path: Path) -> None:
+    """Give the lock file the database's mode and owner, as SQLite does with its log."""
+    try:
+        ours, theirs = os.fstat(descriptor), path.stat()
+    except FileNotFoundError:
+        return  # the database is made under this lock
+    with suppress(OSError):  # another user's lock file, whose owner has seen to it
+        if (ours.st_uid, ours.st_gid) != (theirs.st_uid, theirs.st_gid):
+            os.fchown(descriptor, theirs.st_uid, theirs.st_gid)
+        if ours.st_mode != theirs.st_mode:
+            os.fchmod(descriptor, theirs.st_mode & 0o777)

@@ -23,8 +23,8 @@ __all__ = [
     "write_names",
 ]
 
-KNOWN_NUMBERS = 200_000
-"""So many are remembered; more are looked up again."""
+KNOWN_NUMBERS, KNOWN_CHARACTERS = 200_000, 2**24
+"""So many are remembered, and of so long names; more are looked up again."""
 
 CONSUMERS = (
     "INSERT INTO consumers (org_id, kind, id) VALUES (?, ?, ?)",
@@ -48,6 +48,7 @@ class Numbers:
     def __init__(self, sql: tuple[str, str]) -> None:
         self._insert, self._select = sql
         self._known: dict[tuple[str, ...], int] = {}
+        self._known_characters = 0
         self._new: dict[tuple[str, ...], int] = {}
 
     def of(self, connection: Connection, keys: Iterable[tuple[str, ...]]) -> list[int]:
@@ -64,8 +65,14 @@ class Numbers:
 
     def keep(self) -> None:
         """The transaction was committed."""
-        if len(self._known) + len(self._new) > KNOWN_NUMBERS:
+        characters = sum(len(name) for key in self._new for name in key)
+        if (
+            len(self._known) + len(self._new) > KNOWN_NUMBERS
+            or self._known_characters + characters > KNOWN_CHARACTERS
+        ):
             self._known.clear()
+            self._known_characters = 0
+        self._known_characters += characters
         self._known.update(self._new)
         self.drop()
 
@@ -76,6 +83,7 @@ class Numbers:
     def forget(self) -> None:
         """Somebody else has changed the file: what was known may be of another life of it."""
         self._known.clear()
+        self._known_characters = 0
         self._new = {}
 
 

@@ -8,13 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
-from threading import Lock
 
 from tyk_endpoint_stats.core.batch import Batch, Consumer
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.errors import StoreBusy, StoreClosed, UnusableStore
+from tyk_endpoint_stats.errors import StoreClosed, UnusableStore
 from tyk_endpoint_stats.stores.contract import (
     Copyable,
     Inspectable,
@@ -30,8 +29,10 @@ from tyk_endpoint_stats.stores.contract import (
 from tyk_endpoint_stats.stores.sqlite import inspection
 from tyk_endpoint_stats.stores.sqlite.connections import (
     LOCKS_WORK,
+    FileStamp,
     ReaderPool,
     connect_writer,
+    stamp_of,
     translated,
     write_lock,
 )
@@ -44,8 +45,9 @@ from tyk_endpoint_stats.stores.sqlite.day_rows import (
     prune_before,
     stored_days,
 )
-from tyk_endpoint_stats.stores.sqlite.files import path_of, prepare
+from tyk_endpoint_stats.stores.sqlite.files import identity_of, path_of, prepare, warnings_of
 from tyk_endpoint_stats.stores.sqlite.names import CONSUMERS, ENDPOINTS, Numbers, names_seen, where, write_names
+from tyk_endpoint_stats.stores.sqlite.places import Places
 from tyk_endpoint_stats.stores.sqlite.reading import answer
 from tyk_endpoint_stats.stores.sqlite.sources import advance, position_of, progress
 
@@ -94,19 +96,23 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         if sqlite3.sqlite_version_info < _OLDEST:
             raise UnusableStore(f"SQLite {sqlite3.sqlite_version} is too old; 3.37 or newer is needed")
-        self._path = Path(path)
+        # From here on the same file whatever the working folder becomes, and of a link what it leads to: a lock file
+        # beside the link would let a second writer in.
+        self._path = Path(path).resolve()
         self._name = str(path)
         self._pid = os.getpid()
         self._closed = False
-        self._write_mutex = Lock()
+        self._writers = Places(1, f"another thread has been writing to {path} for {MERGE_TIMEOUT_S:g} s; try again")
         self._writer: sqlite3.Connection | None = None
+        self._written_stamp: FileStamp = ()
         self._consumers = Numbers(CONSUMERS)
         self._endpoints = Numbers(ENDPOINTS)
         self._written_version = ""
         with translated(self._name):
-            prepare(self._path, MERGE_TIMEOUT_S)
+            self._may_write = prepare(self._path, MERGE_TIMEOUT_S)
+            self._identity = identity_of(self._path)
         self._readers = ReaderPool(self._path)
-        self.warnings = _version_warnings()
+        self.warnings = (*_version_warnings(), *warnings_of(self._path, self.version()))
 
     def merge(self, batch: Batch) -> bool:
         """See the contract."""
@@ -143,17 +149,13 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
 
     def prune(self, before: Instant) -> Pruned:
         """See the contract. Positions are kept: whether a file can come back can't be told from here."""
-        before_day = before // DAY_US
         with self._writing() as connection:
-            connection.execute(
-                "UPDATE history SET pruned_before_day = max(?1, ifnull(pruned_before_day, ?1))", (before_day,)
-            )
-            return Pruned(rows=prune_before(connection, before_day))
+            return Pruned(rows=prune_before(connection, _pruned_to(connection, before)))
 
     def drop(self, before: Instant) -> int:
         """See the contract."""
         with self._writing() as connection:
-            return drop_before(connection, before // DAY_US)
+            return drop_before(connection, _pruned_to(connection, before))
 
     def forget(self, consumer: Consumer, org_id: str | None = None) -> int:
         """See the contract. The bytes may stay in free pages of the file until it is vacuumed."""
@@ -189,11 +191,10 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
 
     def close(self) -> None:
         """See the contract."""
-        if self._pid != os.getpid():
+        if self._pid != os.getpid() or self._closed:
             return  # a forked child must not touch its parent's connections
-        with self._write_mutex:
-            if self._closed:
-                return
+        place = self._writers.take(MERGE_TIMEOUT_S)
+        try:
             self._closed = True
             self._readers.close()
             if self._writer is not None:
@@ -201,27 +202,31 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
                 with translated(self._name), write_lock(self._path, MERGE_TIMEOUT_S):
                     self._writer.close()
                 self._writer = None
+        finally:
+            self._writers.give_back(place)
 
     @contextmanager
     def _reading(self, timeout_s: float | None = None) -> Iterator[sqlite3.Connection]:
         self._check_usable()
-        with translated(self._name), self._readers.lend() as connection:
-            deadline = time.monotonic() + (READ_TIMEOUT_S if timeout_s is None else timeout_s)
-            connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
-            yield connection
+        with translated(self._name):
+            self._meet_file()
+            with self._readers.lend() as connection:
+                deadline = time.monotonic() + (READ_TIMEOUT_S if timeout_s is None else timeout_s)
+                connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
+                yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """The writing connection inside ``BEGIN IMMEDIATE`` … ``COMMIT``, alone among threads and processes."""
         self._check_usable()
-        if not self._write_mutex.acquire(timeout=MERGE_TIMEOUT_S):
-            raise StoreBusy(f"another thread has been writing to {self._name} for {MERGE_TIMEOUT_S:g} s; try again")
+        if not self._may_write:
+            raise UnusableStore(f"{self._name} can only be read: it, or its folder, can't be written to")
+        place = self._writers.take(MERGE_TIMEOUT_S)
         try:
             self._check_usable()
-            with translated(self._name), write_lock(self._path, MERGE_TIMEOUT_S):
-                connection = self._writer
-                if connection is None:
-                    connection = self._writer = connect_writer(self._path)
+            with translated(self._name), write_lock(self._path, MERGE_TIMEOUT_S) as lock:
+                self._meet_file()
+                connection = self._fresh_writer()
                 try:
                     # The first statement takes the write lock: reading first and upgrading fails at once.
                     connection.execute("BEGIN IMMEDIATE")
@@ -234,14 +239,47 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
                         written = _version(connection)
                         connection.execute("COMMIT")
                         self._written_version = written
+                        if lock is not None:
+                            lock.truncate(0)
+                            lock.write(written.encode())
+                            lock.flush()
                     self._consumers.keep()
                     self._endpoints.keep()
                 except BaseException as problem:
                     self._give_up(connection, problem)
                     raise
                 self._truncate_wal(connection)
+                self._written_stamp = stamp_of(self._path)[:1]
         finally:
-            self._write_mutex.release()
+            self._writers.give_back(place)
+
+    def _fresh_writer(self) -> sqlite3.Connection:
+        """The writing connection; a new one where the file is not as the last one left it, or an interruption came."""
+        connection = self._writer
+        if connection is not None and (
+            connection.in_transaction or self._written_stamp != stamp_of(self._path)[:1]
+        ):
+            self._writer = None
+            connection.close()
+            connection = None
+        if connection is None:
+            self._consumers.forget()
+            self._endpoints.forget()
+            connection = self._writer = connect_writer(self._path)
+        return connection
+
+    def _meet_file(self) -> None:
+        """Make sure that the file is the one that was opened; start afresh with one that was put in its place.
+
+        Raises:
+            UnusableStore: the file is gone, or what is there now is no store.
+        """
+        identity = identity_of(self._path)
+        if identity is None:
+            raise UnusableStore(f"{self._name} was deleted while it was open; open the store again")
+        if identity != self._identity:
+            self._may_write = prepare(self._path, MERGE_TIMEOUT_S, may_create=False)
+            self._identity = identity
 
     def _give_up(self, connection: sqlite3.Connection, problem: BaseException) -> None:
         self._consumers.drop()
@@ -276,6 +314,13 @@ def _version(connection: sqlite3.Connection) -> str:
 
 def _pruned_before_day(connection: sqlite3.Connection) -> int | None:
     day: int | None = connection.execute("SELECT pruned_before_day FROM history").fetchone()[0]
+    return day
+
+
+def _pruned_to(connection: sqlite3.Connection, before: Instant) -> int:
+    """Remember that earlier days were pruned; the first day that was not."""
+    day = before // DAY_US
+    connection.execute("UPDATE history SET pruned_before_day = max(?1, ifnull(pruned_before_day, ?1))", (day,))
     return day
 
 

@@ -1,9 +1,7 @@
-"""A pytest plugin (``-p tyk_endpoint_stats.testing.repeatable``): a run is like the run before it."""
+"""What holds for every run of tests, benchmarks and plugins: it is like the run before it."""
 
 import pytest
 from hypothesis import HealthCheck, settings
-
-__all__: list[str] = []
 
 # The same examples on every run, so that a change is to blame for a failure; the first test of a run builds
 # tables that take longer than the health check allows.
@@ -16,6 +14,24 @@ settings.load_profile("repeatable")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--seed`` for whatever is random in a test."""
     parser.addoption("--seed", type=int, default=1, help="what the fault tests' randomness starts from")
+
+
+_SERVERS = {"mongo", "postgres", "replica_set", "standalone", "server", "shared_server", "mongo_database"}
+_STARTERS = {"MongoServer", "PostgresServer", "RedisServer"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts a database's server, by its fixtures or by its own code."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        code = getattr(getattr(item, "function", None), "__code__", None)
+        if fixtures & _SERVERS & _of_databases(item) or (code and set(code.co_names) & _STARTERS):
+            item.add_marker(pytest.mark.server)
+
+
+def _of_databases(item: pytest.Item) -> set[str]:
+    """Those of them that are a database's: in the package's own tests ``server`` is one of HTTP."""
+    return _SERVERS if "plugins" in item.path.parts else _SERVERS - {"server"}
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -13,11 +13,12 @@ from random import Random
 
 import pytest
 
-from tyk_endpoint_stats import following, open_sources, open_store
+from tyk_endpoint_stats import open_sources, open_store
 from tyk_endpoint_stats.core.buckets import ALL_DAYS
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.demo.formats import CSV_HEADER
-from tyk_endpoint_stats.ingest.following import follow
+from tyk_endpoint_stats.ingest import follower
+from tyk_endpoint_stats.ingest.follower import follow
 from tyk_endpoint_stats.sources import place
 from tyk_endpoint_stats.sources.file import FileSource, PlainStream
 from tyk_endpoint_stats.sources.files import RecordFiles
@@ -197,7 +198,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 1000.0
-        monkeypatch.setattr(following.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(follower.time, "monotonic", lambda: self.now)
 
 
 def followed(store, names, wait, **options):
@@ -291,7 +292,7 @@ def test_one_line_a_minute_also_in_the_middle_of_a_large_file(tmp_path, store, m
         clock.now += 15  # every chunk takes this long
         return seconds > 0 and store.position("") is None and clock.now > 1000 + 60 * 20
 
-    monkeypatch.setattr(following, "_TURN_S", 1e9)
+    monkeypatch.setattr(follower, "_TURN_S", 1e9)
     report, said = followed(store, [str(tmp_path / "log")], wait)
     assert report.read == 30_000
     assert len(said["reports"]) >= 2
