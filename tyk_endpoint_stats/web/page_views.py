@@ -26,7 +26,7 @@ from tyk_endpoint_stats.web.page_parts import (
     worst_of,
 )
 from tyk_endpoint_stats.web.page_query import PageQuery, is_credential, shown_id
-from tyk_endpoint_stats.web.page_reading import Asked, callers_of, find_consumer, gather
+from tyk_endpoint_stats.web.page_reading import Asked, alias_of, callers_of, find_consumer, gather
 from tyk_endpoint_stats.web.page_states import framed, never_seen, nothing_found, unseen_endpoint
 from tyk_endpoint_stats.web.page_tables import (
     consumer_parameters,
@@ -71,7 +71,7 @@ def overview_page(asked: Asked) -> Answer:
     subject = f"from {plural(len(callers.seen), 'consumer')} to {plural(len(everything.seen), 'endpoint')}"
     subject += f" of {plural(len(_apis(everything)), 'API')}"
     _summarise(page, query, everything, timeline, subject, None)
-    page.figures = [*page.figures, *figures(everything.now, None, _breadth("Consumers", callers))[-1:]]
+    page.figures = [*page.figures, *figures(everything.now, everything.before, _breadth("Consumers", callers))[-1:]]
     lists = (
         change_list(query, "Endpoints that changed", everything, _to_endpoint(query)),
         change_list(query, "Consumers that changed", callers, _to_consumer(query)),
@@ -139,7 +139,8 @@ def consumer_page(asked: Asked) -> Answer:
     aliases: set[str] = set()
     folded, timeline, warnings = gather(asked, where, _BOTH, _endpoint_and_alias(aliases))
     parameters = consumer_parameters(consumer)
-    page = _consumer_head(asked, consumer, max(aliases, default=""), folded, warnings)
+    alias = max(aliases, default="") if folded.lines else alias_of(asked, consumer)
+    page = _consumer_head(asked, consumer, alias, folded, warnings)
     if not folded.now.hits and not folded.before.hits:
         page.state = nothing_found(asked, where, "consumer", f"No requests of this {_noun(consumer)}")
         return Answer(page if page.state is not None else never_seen(asked, consumer))
