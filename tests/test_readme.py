@@ -111,6 +111,21 @@ ON_SERVERS = {
 """These are tried by ``test_readme_servers.py``."""
 
 
+def rows_of_wrappers():
+    table = README[README.index("| records from | as |") :].split("\n\n")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    return {have: name.strip("`") for have, name in rows}
+
+
+@pytest.mark.parametrize("have", rows_of_wrappers())
+def test_a_row_of_the_table_of_wrappers_works(folder, have):
+    (sample,) = TOP.joinpath("tests", "field").glob(f"*/{rows_of_wrappers()[have]}")
+    shutil.copy(sample, folder)
+    report = shell(folder, f"tyk-endpoint-stats ingest {sample.name}")
+    assert re.search(r"counted +[1-9]", report)
+    assert re.search(r"malformed +0\n", report)
+
+
 def test_every_row_of_the_table_of_sources_is_tried():
     assert set(rows_of_sources()) == set(RUN) | ON_SERVERS
 
