@@ -268,6 +268,7 @@ def test_zstd_is_read_where_something_can_and_refused_by_name_elsewhere(kit, tmp
         (gzip.compress(bytes(257) + b"ustar" + bytes(300)), "a tar archive"),
         (b"\x04\x22\x4d\x18abc", "lz4-compressed; unpack it first"),
     ],
+    ids=["UTF-16", "zip", "tar", "tar in gzip", "lz4"],
 )
 def test_what_is_known_and_not_read_is_refused_by_its_name(tmp_path, data, message):
     file = tmp_path / "file"
