@@ -8,6 +8,7 @@ import lzma
 from random import Random
 
 import pytest
+import zstandard
 
 from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.buckets import ALL_DAYS
@@ -238,7 +239,6 @@ def test_a_packed_file_is_the_plain_one_and_refused_whole_where_it_is_not_sound(
 
 
 def test_zstd_is_read_where_something_can_and_refused_by_name_elsewhere(kit, tmp_path, monkeypatch):
-    zstandard = pytest.importorskip("zstandard")
     lines = b"".join(kit.make_line(f"/{number}") for number in range(3_000))
     packed = tmp_path / "log.zst"
     packed.write_bytes(zstandard.compress(lines) * 2)
