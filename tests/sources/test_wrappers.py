@@ -8,6 +8,7 @@ import lzma
 from random import Random
 
 import pytest
+import zstandard
 
 from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.buckets import ALL_DAYS
@@ -238,7 +239,6 @@ def test_a_packed_file_is_the_plain_one_and_refused_whole_where_it_is_not_sound(
 
 
 def test_zstd_is_read_where_something_can_and_refused_by_name_elsewhere(kit, tmp_path, monkeypatch):
-    zstandard = pytest.importorskip("zstandard")
     lines = b"".join(kit.make_line(f"/{number}") for number in range(3_000))
     packed = tmp_path / "log.zst"
     packed.write_bytes(zstandard.compress(lines) * 2)
@@ -268,6 +268,7 @@ def test_zstd_is_read_where_something_can_and_refused_by_name_elsewhere(kit, tmp
         (gzip.compress(bytes(257) + b"ustar" + bytes(300)), "a tar archive"),
         (b"\x04\x22\x4d\x18abc", "lz4-compressed; unpack it first"),
     ],
+    ids=["UTF-16", "zip", "tar", "tar in gzip", "lz4"],
 )
 def test_what_is_known_and_not_read_is_refused_by_its_name(tmp_path, data, message):
     file = tmp_path / "file"
