@@ -196,9 +196,10 @@ def test_a_record_is_read_from_its_json(tmp_path, record):
         assert read.mcp_stats.is_mcp == expected["mcp"]
         with open_store("memory://") as store:
             counts = store.ingest(read_records(file)).counts
-        reason = expected["skipped"]
-        assert counts.skipped == ({reason: 1} if reason else {})
-        assert counts.counted == (not reason)
+        skipped, malformed = expected["skipped"], expected.get("malformed")
+        assert counts.skipped == ({skipped: 1} if skipped else {})
+        assert counts.malformed == ({malformed: 1} if malformed else {})
+        assert counts.counted == (not skipped and not malformed)
 
 
 def test_the_stdout_pumps_line_and_the_array_of_mdcb_are_their_records(tmp_path):

@@ -207,7 +207,7 @@ ONE = "WHERE consumer = 2 AND endpoint = 1 AND day = 18548"
         ),
         (f"UPDATE days SET distribution = x'01' {ONE}", "a packed value that was cut"),
         (f"UPDATE days SET distribution = x'01029080' {ONE}", "a distribution that can't be read"),
-        (f"UPDATE days SET distribution = x'0103928080' {ONE}", "codes counts 0 of 1 hits"),
+        (f"UPDATE days SET distribution = x'010493908080' {ONE}", "codes counts 0 of 1 hits"),
         (f"DELETE FROM days {ONE}", "by rows of endpoints"),
         ("DELETE FROM totals WHERE kind = 1", "rows of endpoints have it, the total has not"),
         ("DELETE FROM totals WHERE kind = 2", "everyone has fewer hits"),

@@ -124,7 +124,7 @@ def test_every_trap_in_a_row_is_counted_by_its_reason(store, tmp_path):
     assert (
         counts.read == len(rows) == counts.counted + sum(counts.skipped.values()) + sum(counts.malformed.values())
     )
-    assert counts.skipped == {"tcp": 1, "no_consumer": 1}
+    assert counts.skipped == {"tcp": 1}
     assert counts.malformed == {
         "no timestamp": 1,
         "timestamp": 1,
