@@ -32,7 +32,7 @@ def test_ours(benchmark, file, counted, new_path, jobs):
     with open_store(f"sqlite:///{paths[-1]}") as store:
         (source,) = store.sources()
         assert source.counts.counted == counted
-        assert totals(store, EVER).hits == counted
+        assert totals(store, EVER).stats.hits == counted
 
 
 @pytest.mark.parametrize("contents", ["sums alone", "the same contents"])

@@ -61,5 +61,5 @@ def test_memory_grows_with_states_and_not_with_hits(monkeypatch: pytest.MonkeyPa
 def test_that_test_catches_cells_that_are_never_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The broken twin keeps every cell until the batch closes."""
     monkeypatch.setattr(module, "MAX_UNCOUNTED", 5_000)
-    monkeypatch.setattr(module, "count_cells", lambda hits: None)
+    monkeypatch.setattr(module, "count_waiting_cells", lambda running: 0)
     assert most_bytes_of_hot_traffic() > 500_000

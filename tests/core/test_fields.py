@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tyk_endpoint_stats.core import flush
+from tyk_endpoint_stats.core import entries as entries_module
 from tyk_endpoint_stats.core.day_row import DayRow, merged_rows, plain_of, state_of_row
 from tyk_endpoint_stats.core.fields import FIELDS, MAXIMA, MINIMA, NAMES, SUMS, Merge
 from tyk_endpoint_stats.core.packed import StatePiece
@@ -43,7 +43,7 @@ def test_the_table_is_in_order_and_complete():
 def test_members_of_states_rows_and_pieces_are_those_of_the_table():
     assert EndpointStats.__struct_fields__ == (*NAMES, "codes", "histogram")
     assert DayRow._fields == ("day", "consumer", "endpoint", *NAMES, "distribution", "quarter_hours")
-    assert StatePiece.__struct_fields__ == ("quarter_hour", *NAMES, "codes", "histogram")
+    assert StatePiece.__struct_fields__ == ("quarter_hour", *NAMES, "cells", "codes", "histogram")
 
 
 def test_columns_are_those_of_the_table(tmp_path):
@@ -118,16 +118,16 @@ def test_the_merges_of_entries_and_of_rows_are_the_tables(some):
     entries = [entry_of(row) for row in rows]
     two_by_two = entries[0]
     for entry in entries[1:]:
-        two_by_two = flush._merged_two(two_by_two, entry)
+        two_by_two = entries_module._merged_two(two_by_two, entry)
     by_columns = merged_by_columns(entries)
-    for merged in (two_by_two, by_columns, flush._merged(entries)):
-        assert dict(zip(NAMES, flush._plain_of(merged), strict=True)) == expected
+    for merged in (two_by_two, by_columns, entries_module.merged(entries)):
+        assert dict(zip(NAMES, entries_module.plain_of(merged), strict=True)) == expected
 
 
 def merged_by_columns(entries, monkeypatch=pytest.MonkeyPatch):
     with monkeypatch.context() as patch:
-        patch.setattr(flush, "_FEW", 0)
-        return flush._merged(entries)
+        patch.setattr(entries_module, "_FEW", 0)
+        return entries_module.merged(entries)
 
 
 def entry_of(row):
@@ -136,29 +136,30 @@ def entry_of(row):
     plain = [
         missing[field.merge] if value is None else value for field, value in zip(FIELDS, plain_of(row), strict=True)
     ]
-    return (row.first_hit_us // 900_000_000, *plain, (200 << 11) + 1, None)
+    return (row.first_hit_us // 900_000_000, *plain, [(200 << 11) + 1], {}, ())
 
 
 def test_where_members_stand_in_an_entry():
-    names = ("number", *NAMES, "cells", "piece")
+    names = ("number", *NAMES, "cells", "counted", "piece")
     places = {
-        "_NUMBER": "number",
-        "_HITS": "hits",
+        "NUMBER": "number",
+        "HITS": "hits",
         "_TIMED": "timed_hits",
         "_MAXIMUM": "max_latency_ms",
         "_NON_ERROR": "min_latency_non_error_ms",
         "_FIRST": "first_hit_us",
-        "_LAST": "last_hit_us",
-        "_CELLS": "cells",
+        "LAST": "last_hit_us",
+        "CELLS": "cells",
+        "_COUNTED": "counted",
         "_PIECE": "piece",
     }
-    assert {name: names[getattr(flush, name)] for name in places} == places
+    assert {name: names[getattr(entries_module, name)] for name in places} == places
 
 
 def test_a_state_of_an_entry_has_the_pieces_members():
     random.seed(1)
     (row,) = batch_of([hit(second=s, latency_ms=random.randrange(99)) for s in range(9)]).rows
-    state = StatePiece(*flush._state(entry_of(row)))
+    state = StatePiece(*entries_module._state_piece(entry_of(row)))
     assert {name: getattr(state, name) for name in NAMES if not name.endswith("_us")} == {
         name: getattr(row, name) for name in NAMES if not name.endswith("_us")
     }

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.batches import ALL, plain_states, rows_by_name, states_by_name
-from tyk_endpoint_stats.core import flush
+from tyk_endpoint_stats.core import entries, flush
 from tyk_endpoint_stats.core.aggregator import Aggregator, Rules
 from tyk_endpoint_stats.core.packed import count_pieces
 from tyk_endpoint_stats.testing import batch_of, hit
@@ -17,9 +17,9 @@ from tyk_endpoint_stats.testing.generators import FIRST_DAY, odd_records, record
 
 
 @given(st.lists(records(days=2), max_size=20), st.sampled_from((0, 1, 4)), st.sampled_from((0, 1, 4)))
-def test_rows_are_the_hits_whatever_is_few(some, few, hits_apart):
+def test_rows_are_the_hits_whatever_is_few(some, few, apart):
     """Two by two or by columns, packed apart or merged before: the same states."""
-    with patch.object(flush, "_FEW", few), patch.object(flush, "_MAX_HITS_APART", hits_apart):
+    with patch.object(entries, "_FEW", few), patch.object(entries, "_MAX_APART", apart):
         assert states_by_name(batch_of(some)) == plain_states(some)
 
 
@@ -40,8 +40,8 @@ def test_the_twin_that_counts_a_consumer_twice_is_caught(monkeypatch):
     """The broken twin: what counts in the row of the first consumer, everyone, counts twice."""
     some = [hit(oauth_id="c1"), hit(api_key="")]
 
-    def sums_of_consumers(entries_of, key, entries):
-        entries_of.setdefault(key, []).extend(entries * (2 if key[1] == 0 else 1))
+    def sums_of_consumers(entries_of, key, some_entries):
+        entries_of.setdefault(key, []).extend(some_entries * (2 if key[1] == 0 else 1))
 
     assert states_by_name(batch_of(some)) == plain_states(some)
     monkeypatch.setattr(flush, "_extend", sums_of_consumers)
@@ -50,14 +50,14 @@ def test_the_twin_that_counts_a_consumer_twice_is_caught(monkeypatch):
 
 def test_the_twin_that_merges_by_place_is_caught(monkeypatch):
     """The broken twin takes the first entry's maximum for that of all."""
-    merged = flush._merged_two
+    merged = entries._merged_two
 
     def with_the_first_maximum(one, other):
         both = merged(one, other)
-        return (*both[: flush._MAXIMUM], one[flush._MAXIMUM], *both[flush._MAXIMUM + 1 :])
+        return (*both[: entries._MAXIMUM], one[entries._MAXIMUM], *both[entries._MAXIMUM + 1 :])
 
-    monkeypatch.setattr(flush, "_merged_two", with_the_first_maximum)
-    monkeypatch.setattr(flush, "_FEW", 100)
+    monkeypatch.setattr(entries, "_merged_two", with_the_first_maximum)
+    monkeypatch.setattr(entries, "_FEW", 100)
     assert states_by_name(batch_of(of_everyone())) != plain_states(of_everyone())
 
 

@@ -155,7 +155,7 @@ def test_whole_floats_nulls_and_datetimes_of_python_are_taken():
     moment = datetime(2020, 10, 13, 10, tzinfo=timezone(timedelta(hours=5, minutes=30)))
     record = Record(path=None, response_code=200.0, timestamp=moment, latency=None, mcp_stats=MCPStats(None))
     twin, repaired = mended(record)
-    assert twin == Record(response_code=200, timestamp="2020-10-13T10:00:00+05:30")
+    assert twin == Record(response_code=200, timestamp="2020-10-13T10:00:00+05:30", latency=None)
     assert not repaired
     assert mended(Record(timestamp=datetime(2020, 1, 1, tzinfo=UTC)))[0].timestamp == "2020-01-01T00:00:00+00:00"
 

@@ -134,7 +134,7 @@ def test_every_trap_in_a_row_is_counted_by_its_reason(store, tmp_path):
         "not as many columns as the header": 2,
     }
     assert counts.repaired == 2
-    assert paths_of(store) == {"/a": 1, "/clamped": 1, "/caf\ufffd": 1, "/empty": 1}
+    assert paths_of(store) == {"/a": 2, "/clamped": 1, "/caf\ufffd": 1, "/empty": 1}
     named = {found.where.split(" (")[0]: found.reason for found in report.named}
     assert named["row 7"] == "latency.total is no whole number"
 
