@@ -61,7 +61,7 @@ Examples:
     type=click.IntRange(min=1),
     default=10_000,
     show_default=True,
-    help="An answer of more rows is refused, and a page of it too. So many take some 14 MB of memory.",
+    help="An answer of more rows is not sent; a page of it is. So many take some 14 MB of memory.",
 )
 @click.option(
     "--end-date",
