@@ -55,12 +55,13 @@ class Point(Struct, frozen=True, kw_only=True):
         return self.c2xx + self.c3xx + self.c4xx + self.c5xx + self.other
 
 
-def strips(points: Sequence[Point], label: str) -> Markup:
+def strips(points: Sequence[Point], label: str, linked: bool = True) -> Markup:
     """Three charts above one axis, and a layer of links over them that the keyboard passes by.
 
     Args:
         points: pieces of time in their order, at most some 200.
         label: says in words what there is to see, to those who don't.
+        linked: whether columns lead anywhere; a file that stands alone has nowhere to lead to.
     """
     if not points:
         return Markup("")
@@ -75,7 +76,7 @@ def strips(points: Sequence[Point], label: str) -> Markup:
         axis,
     )
     image = f'<div class="img" role="img" aria-label="{escape(label)}">{"".join(drawn)}</div>'
-    return Markup(f'<div class="strips">{image}{_links(points)}</div>')  # noqa: S704 - numbers and escaped labels
+    return Markup(f'<div class="strips">{image}{_links(points, linked)}</div>')  # noqa: S704 - numbers and escaped labels
 
 
 def _hits_strip(points: Sequence[Point]) -> str:
@@ -186,12 +187,12 @@ def _axis(ticks: Sequence[str]) -> str:
     return f'<div class="strip"><svg class="xs" height="18" aria-hidden="true">{"".join(words)}</svg></div>'
 
 
-def _links(points: Sequence[Point]) -> str:
+def _links(points: Sequence[Point], linked: bool) -> str:
     """What is clicked at, in a drawing of its own: links inside of an image don't exist for a screen reader."""
     pieces = []
     for number, point in enumerate(points):
         area = f'<rect x="{number}" width="1" height="1"><title>{escape(point.told)}</title></rect>'
-        pieces.append(f'<a href="{escape(point.href)}" tabindex="-1">{area}</a>' if point.href else area)
+        pieces.append(f'<a href="{escape(point.href)}" tabindex="-1">{area}</a>' if point.href and linked else area)
     return (
         f'<svg class="pick" viewBox="0 0 {len(points)} 1" preserveAspectRatio="none" aria-hidden="true">'
         f"{''.join(pieces)}</svg>"

@@ -22,7 +22,7 @@ _EVER = (Span(Width.DAY, -(10**6), 10**7),)
 
 
 def in_pumps_order(hits: Iterable[Hit]) -> list[Hit]:
-    """The hits that Pump keeps, in the order of time: it drops an empty organisation, and takes no latency for 0."""
+    """The hits that Pump keeps, in the order of time: it drops an empty organisation, and no latency is 0 to it."""
     kept = (
         replace(hit, latency_ms=hit.latency_ms or 0, upstream_latency_ms=hit.upstream_latency_ms or 0)
         for hit in hits

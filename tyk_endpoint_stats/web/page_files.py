@@ -58,7 +58,7 @@ def page_response(request: Request, query: PageQuery, page: Page) -> Response:
         title=page.title,
         section=page.section,
         nav_query="?" + query.link("").lstrip("?"),
-        found_q=query.given.get("q", "") if page.title.startswith("Find") else "",
+        found_q=query.given.get("q", "") if page.title.startswith("Find “") else "",
         offline=False,
     )
     response = represented(request, _HTML, body, None, _HEADERS)

@@ -69,6 +69,9 @@ def open_existing_postgresql(url: str) -> "PostgreSQLStore":
     return PostgreSQLStore(url, existing=True)
 
 
+_PRUNED_TO = "UPDATE history SET pruned_before_day = greatest(pruned_before_day, %s)"
+
+
 class PostgreSQLStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, Store):
     """Day rows in one schema of a PostgreSQL database. Thread-safe; any number of processes may open the same.
 
@@ -170,13 +173,15 @@ class PostgreSQLStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchRea
         """See the contract. Positions are kept: whether a source can come back can't be told from here."""
         day = before // DAY_US
         with self._writing_alone() as connection:
-            connection.execute("UPDATE history SET pruned_before_day = greatest(pruned_before_day, %s)", (day,))
+            connection.execute(_PRUNED_TO, (day,))
             return Pruned(rows=prune_before(connection, day))
 
     def drop(self, before: Instant) -> int:
         """See the contract."""
+        day = before // DAY_US
         with self._writing_alone() as connection:
-            return drop_before(connection, before // DAY_US)
+            connection.execute(_PRUNED_TO, (day,))
+            return drop_before(connection, day)
 
     def forget(self, consumer: Consumer, org_id: str | None = None) -> int:
         """See the contract. The bytes may stay in the tables' files until they are vacuumed."""

@@ -1,29 +1,42 @@
-"""So many at once: a place is given back when whoever took it is gone, however it went.
-
-An exception may come at any line, also in a ``finally``. A place is an object that only its user's frame refers to,
-so it goes with the frame; a semaphore would count it for ever, and the next question would wait.
-"""
+"""So many at once and no more, whatever interrupts them: a place is free again when whoever took it is gone."""
 
 import time
-from threading import Condition
-from weakref import WeakSet
+from queue import Empty, SimpleQueue
 
 from tyk_endpoint_stats.errors import StoreBusy
 
 __all__ = ["Place", "Places"]
 
-_LOOK_S = 0.05
-"""A place that went without a word is noticed after so long."""
-
 
 class Place:
-    """Taken until it is given back, or until nobody refers to it any more."""
+    """The right to go on: it ends when it is given back, or when this object does."""
 
-    __slots__ = ("__weakref__",)
+    def __init__(self, free: SimpleQueue[bool]) -> None:
+        self._free = free
+        self._is_taken = False
+
+    def take(self, timeout_s: float) -> None:
+        """Take it as soon as there is one.
+
+        Raises:
+            Empty: there was none in time.
+        """
+        self._is_taken = self._free.get(timeout=timeout_s)
+
+    def give_back(self) -> None:
+        """Let the next one in at once; again does nothing."""
+        if self._is_taken:
+            # One line, so that no interruption comes between.
+            self._is_taken = self._free.put(True) is not None  # type: ignore[func-returns-value]
+
+    def __del__(self) -> None:
+        self.give_back()
 
 
 class Places:
     """At most so many places. Thread-safe.
+
+    A queue that is written in C, because an exception inside of a ``Condition`` leaves its lock locked.
 
     Args:
         limit: how many.
@@ -32,8 +45,9 @@ class Places:
 
     def __init__(self, limit: int, busy: str) -> None:
         self._limit, self._busy = limit, busy
-        self._changed = Condition()
-        self._taken: WeakSet[Place] = WeakSet()
+        self._free: SimpleQueue[bool] = SimpleQueue()
+        for _ in range(limit):
+            self._free.put(True)
 
     def take(self, timeout_s: float) -> Place:
         """A place, as soon as there is one.
@@ -41,26 +55,23 @@ class Places:
         Raises:
             StoreBusy: there was none within ``timeout_s``.
         """
-        deadline = time.monotonic() + timeout_s
-        with self._changed:
-            while len(self._taken) >= self._limit:
-                left_s = deadline - time.monotonic()
-                if left_s <= 0:
-                    raise StoreBusy(self._busy)
-                self._changed.wait(min(left_s, _LOOK_S))
-            place = Place()
-            self._taken.add(place)
-            return place
+        place = Place(self._free)
+        try:
+            place.take(timeout_s)
+        except Empty:
+            raise StoreBusy(self._busy) from None
+        return place
 
     def give_back(self, place: Place) -> None:
         """Let the next one in at once."""
-        with self._changed:
-            self._taken.discard(place)
-            self._changed.notify()
+        place.give_back()
 
     def wait_until_free(self, timeout_s: float) -> None:
         """Wait for all places to be given back, but not for ever."""
         deadline = time.monotonic() + timeout_s
-        with self._changed:
-            while self._taken and time.monotonic() < deadline:
-                self._changed.wait(_LOOK_S)
+        places = [Place(self._free) for _ in range(self._limit)]  # free again with this frame
+        for place in places:
+            try:
+                place.take(max(0.0, deadline - time.monotonic()))
+            except Empty:
+                return
