@@ -31,7 +31,7 @@ _COLUMNS = (
     epilog="""\b
 Examples:
   tyk-endpoint-stats compare --with tyk-pump+mongodb://localhost/tyk_analytics --last 7d
-  tyk-endpoint-stats compare --with sqlite:///other.db --consumer mobile --from 2026-10 --format csv"""
+  tyk-endpoint-stats compare --with sqlite:///other.db --from 2026-10 --format csv"""
 )
 @store_option
 @click.option(
@@ -83,17 +83,17 @@ def compare(
 
 
 def _lines(difference: "Difference", period: "Period") -> list[dict[str, Any]]:
-    """A line for each member; the other members of a row that has other hits follow from those."""
+    """A line for each member that differs."""
     case = difference.case
     lines = []
     for member, (ours, theirs) in difference.members.items():
         reason = difference.reasons.get(member)
-        by: Any = None if ours is None or theirs is None else theirs - ours
-        shown_by = by
+        by = None if ours is None or theirs is None else theirs - ours
+        shown: list[Any] = [ours, theirs]
         if member == "last_hit":
-            ours, theirs = (None if one is None else period.local(int(one)) for one in (ours, theirs))
-            by = None if by is None else by / 1e6
-            shown_by = None if by is None else f"{by:+,.3f} s"
+            shown = [None if one is None else period.local(int(one)) for one in shown]
+            by = None if by is None else by / 1e6  # seconds
+        unit = " s" if member == "last_hit" else ""
         lines.append(
             {
                 "kind": case.consumer.kind,
@@ -101,10 +101,10 @@ def _lines(difference: "Difference", period: "Period") -> list[dict[str, Any]]:
                 "api_id": case.endpoint.api_id,
                 "path": case.endpoint.path,
                 "member": member,
-                "ours": ours,
-                "theirs": theirs,
+                "ours": shown[0],
+                "theirs": shown[1],
                 "difference": by,
-                "shown_difference": shown_by if isinstance(shown_by, str | None) else f"{shown_by:+,.10g}",
+                "shown_difference": None if by is None else f"{by:+,.10g}{unit}",
                 "reason": "not known" if reason is None else reason.name,
                 "explanation": None if reason is None else reason.text,
             }

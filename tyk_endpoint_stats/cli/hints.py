@@ -40,7 +40,8 @@ def hint(store: "ReadableStore", period: "Period", where: "Filter") -> str:
     if period.start >= period.end:
         return "The period is empty: it ends before it begins."
     if seen := _seen(store, where):
-        return f"Seen from {_moment(seen.first_hit_us, period)} to {_moment(seen.last_hit_us, period)}: ask for that time."
+        first, last = _moment(seen.first_hit_us, period), _moment(seen.last_hit_us, period)
+        return f"Seen from {first} to {last}: ask for that time."
     if not _seen(store, replace(where, consumer=None, kind=None, api_id=None, path=None, org_id=None)):
         return "The store has no hits at all yet: tyk-endpoint-stats ingest FILE brings some."
     if where.org_id is not None and _seen(store, replace(where, org_id=None)):
@@ -52,7 +53,7 @@ def hint(store: "ReadableStore", period: "Period", where: "Filter") -> str:
     if where.path is not None:
         near = _nearest_paths(store, where)
         return _did_you_mean(f"--path {quote(printable(path, keep_newlines=False))}" for path in near) or (
-            "No path that was called is like it: tyk-endpoint-stats endpoints --consumer TEXT shows those of a consumer."
+            "No path that was called is like it: tyk-endpoint-stats endpoints shows those of a consumer."
         )
     return "Nothing was seen of what was asked for."
 
@@ -69,7 +70,7 @@ def _consumer_hint(store: "ReadableStore", where: "Filter", consumer: Consumer) 
     ):
         return "It is the key itself, which is recorded by its hash: add --raw-key."
     if is_key and (_MADE_BY_THE_GATEWAY.fullmatch(consumer.id) or members_of(consumer.id)):
-        return "It looks like a key itself, and records have a key's hash: --raw-key makes it, but that was not seen either."
+        return "It looks like a key itself; records have its hash (--raw-key), which was not seen either."
     near = nearest_consumers(store, consumer.id, where.org_id)
     return _did_you_mean(near) or "It was never seen: tyk-endpoint-stats consumers lists those that were."
 

@@ -76,7 +76,7 @@ def table_lines(
     every = [*rows, *([] if total is None else [total])]
     with_year = _spans_years(every)
     texts = {
-        column.name: [_text(row.get(column.name, ""), column, with_year) for row in every] for column in columns
+        column.name: _texts([row.get(column.name, "") for row in every], column, with_year) for column in columns
     }
     if total is not None:
         texts[columns[0].name][-1] = "total"
@@ -107,6 +107,13 @@ def table_lines(
 def _spans_years(rows: Sequence[Row]) -> bool:
     this_year = datetime.now(UTC).year
     return any(isinstance(value, datetime) and value.year != this_year for row in rows for value in row.values())
+
+
+def _texts(values: Sequence[Any], column: Column, with_year: bool) -> list[str]:
+    """Where one number of a column has a fraction, all have."""
+    if any(isinstance(value, float) for value in values):
+        values = [float(value) if isinstance(value, int) else value for value in values]
+    return [_text(value, column, with_year) for value in values]
 
 
 def _text(value: Any, column: Column, with_year: bool) -> str:
