@@ -1,4 +1,7 @@
-"""A gzip file as a stream of its decompressed bytes, read only after all of it was found sound (F4)."""
+"""A gzip file as a stream of its decompressed bytes, read only after all of it was found sound.
+
+Of one that is damaged in the middle what stands before it would be merged otherwise, and what is behind it lost.
+"""
 
 import zlib
 from gzip import BadGzipFile, GzipFile

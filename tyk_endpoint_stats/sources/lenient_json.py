@@ -15,7 +15,7 @@ from tyk_endpoint_stats.core.record import Record
 __all__ = ["BYTE_ORDER_MARK", "ENVELOPE_MEMBER", "JSON_SPACE", "LOG_LINE", "Found", "is_complete", "look_again"]
 
 ENVELOPE_MEMBER = "tyk-analytics-record"
-"""Where Tyk Pump's stdout pump puts the record, unless ``log_field_name`` says otherwise (TYK.md 3.3)."""
+"""Where Tyk Pump's stdout pump puts the record, unless ``log_field_name`` says otherwise (docs/tyk.md, "JSON")."""
 
 LOG_LINE = "log"
 """The reason to skip a line of Tyk Pump's own log."""

@@ -1,4 +1,4 @@
-"""Which source some bytes are, and how far into them a store has come (RELIABILITY's F1 and F2).
+"""Which source some bytes are, and how far into them a store has come.
 
 A source's name is made of its first record, so a renamed or compressed file is the same source. A position is an
 offset and a hash of the bytes before it, so a file that merely begins alike is told apart.

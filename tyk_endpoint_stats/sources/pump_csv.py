@@ -1,4 +1,4 @@
-"""Tyk Pump's CSV into records (TYK.md 3.4; tyk-pump ``pumps/csv.go``).
+"""Tyk Pump's CSV into records (docs/tyk.md, "CSV"; tyk-pump ``pumps/csv.go``).
 
 Columns go by the names of the header, so files of older Pumps, which have fewer, are read too. There is no column
 for GraphQL and MCP: such hits can't be told apart, and count.

@@ -60,8 +60,9 @@ def open_pump(url: str) -> "PumpAggregates":
 class PumpAggregates(ReadableStore):
     """Tyk Pump's aggregates as a store that can be asked. Thread-safe.
 
-    The numbers are Pump's, with what Pump did to them (TYK.md §8); what its documents do not say is absent, see
-    ``tyk.pump_counters``. A question that would divide one of its buckets raises ``EdgeInsideBucket``.
+    The numbers are Pump's, with what Pump did to them; what its documents do not say is absent, see
+    ``tyk.pump_counters``. Everyone's hits are read where Pump counts them: all of an organisation's or of an API's,
+    or those of its tracked endpoints. A question that would divide one of its buckets raises ``EdgeInsideBucket``.
 
     Args:
         client: goes on to belong to the store.

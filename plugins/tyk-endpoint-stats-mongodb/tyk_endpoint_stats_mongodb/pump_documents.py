@@ -1,4 +1,4 @@
-"""What Tyk Pump's aggregate documents say: pure functions over one document (TYK.md §7.2).
+"""What Tyk Pump's aggregate documents say: pure functions over one document.
 
 A document is one organisation's hour. Pump writes ``keyendpoints.<owner>.<endpoint key>.<counter>`` as one dotted
 name, so an owner with dots lies nested, a level for each dot. Owners are therefore paths here, and whatever holds

@@ -56,7 +56,7 @@ class _MCPStats(MCPStats, frozen=True, gc=False):
 
 
 class _RawRecord(Struct, rename=_in_bson, gc=False):
-    """``Record`` under the names it has in BSON (TYK.md §2). Pump leaves GraphQL and MCP out so far."""
+    """``Record`` under the names it has in BSON. Pump leaves GraphQL and MCP out so far."""
 
     path: str = ""
     response_code: ResponseCode = 0
