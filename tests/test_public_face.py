@@ -24,6 +24,7 @@ DRIVERS = {
     *("sqlite3", "sqlite_utils", "click", "click_default_group", "pymongo", "bson", "redis", "psycopg", "duckdb"),
     *("http.server", "http.client", "socketserver", "ssl", "asyncio", "subprocess", "multiprocessing", "logging"),
     *("pytest", "hypothesis", "tabulate", "yaml", "numpy", "pandas"),
+    *("jinja2", "markupsafe"),  # only a page needs them
 }
 
 
@@ -123,3 +124,16 @@ def test_nothing_at_the_top_of_a_module_can_be_changed_by_its_functions():
 def test_the_readme_names_every_command(command):
     text = ROOT.joinpath("README.md").read_text(encoding="utf-8")
     assert re.search(rf"(?:tyk.endpoint.stats\s|`){command}\b", text), command
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from tyk_endpoint_stats import open_store; s = open_store('memory://'); s.ingest([]); s.consumers()",
+        "import tyk_endpoint_stats.cli.endpoints, tyk_endpoint_stats.cli.ingest, tyk_endpoint_stats.cli.serve",
+    ],
+)
+def test_templates_are_loaded_when_a_page_is_rendered_and_not_before(code):
+    assert not loaded_by(code) & {"jinja2", "markupsafe"}
+    page = "from tyk_endpoint_stats.markup.rendering import render; render('login.html', title='', message='', next='')"
+    assert "jinja2" in loaded_by(page)

@@ -34,7 +34,7 @@ def provide_sources() -> Iterable[SourceType]:
         SourceType(
             "file",
             "tyk_endpoint_stats.sources.files:open_files",
-            "JSON lines (records, arrays, Tyk Pump's stdout) or Tyk Pump's CSV; .gz, globs, - for stdin",
+            "JSON or CSV of records in whatever wrapper, plain or compressed; globs, - for stdin",
             "file:///var/log/tyk/analytics*.jsonl",
         )
     ]

@@ -69,7 +69,7 @@ def running_world(store: Any) -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def world() -> Iterator[World]:
-    yield from running_world(story_store(9_000))
+    yield from running_world(story_store())
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +108,7 @@ def visit(browser: Browser, world: World, **options: Any) -> tuple[BrowserContex
     made = Visit(page, world)
     page.on("console", lambda message: made.complaints.append(message.text))
     page.on("pageerror", lambda problem: made.complaints.append(str(problem)))
-    page.goto(world.once())
+    page.goto(world.once("/ui/about"))
     return context, made
 
 

@@ -241,3 +241,27 @@ def test_a_pattern_that_is_none_is_wrong_usage(run):
     result = run("serve", "--port", "0", "--pattern", "(", "--ingest", "log")
     assert result.exit_code == 2
     assert "'(' is no regular expression" in result.stderr
+
+
+def test_the_demo_prints_a_link_that_signs_in_once_and_shows_a_consumer(tmp_path):
+    with serving(tmp_path, "--demo") as (program, _):
+        lines = iter(lambda: program.stdout.readline().strip(), None)
+        link = next(line for line in lines if "/ui/login?once=" in line)
+        parts = urlsplit(link)
+
+        def ask(target, cookie=""):
+            connection = HTTPConnection(parts.hostname, parts.port, timeout=30)
+            connection.request("GET", target, headers={"cookie": cookie})
+            response = connection.getresponse()
+            body = response.read().decode()
+            connection.close()
+            return response, body
+
+        response, _ = ask(f"{parts.path}?{parts.query}")
+        assert response.status == 303
+        cookie = response.headers["Set-Cookie"].partition(";")[0]
+        page, body = ask(f"/ui/{response.headers['Location']}", cookie)
+        assert page.status == 200
+        assert "What changed since the 30 days before" in body
+        again, _ = ask(f"{parts.path}?{parts.query}")
+        assert again.headers["Location"] == "login?failed=2"

@@ -14,8 +14,8 @@ from tyk_endpoint_stats.ingest.batch_builder import Limits
 from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.report import IngestReport
-from tyk_endpoint_stats.sources import blocks
 from tyk_endpoint_stats.sources.contract import Chunk, Reading, Rejected, Source
+from tyk_endpoint_stats.sources.forms import blocks
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing import hit
 from tyk_endpoint_stats.testing.exam import snapshot

@@ -106,7 +106,12 @@ def test_links_are_outside_of_the_image_and_no_stops_of_the_keyboard() -> None:
 
 
 def test_no_style_is_written_into_a_drawing() -> None:
-    drawn = [strips([point(c2xx=1)], "x"), histogram({0: 1, 60: 3}, [("p50", 4)], "x"), sparkline([(3, 1)]), bar(1, 2)]
+    drawn = [
+        strips([point(c2xx=1)], "x"),
+        histogram({0: 1, 60: 3}, [("p50", 4)], "x"),
+        sparkline([(3, 1)]),
+        bar(1, 2),
+    ]
     assert not re.search(r"style=|\son\w+=", "".join(drawn))
 
 

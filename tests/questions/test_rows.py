@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tyk_endpoint_stats import Consumer, open_store
+from tyk_endpoint_stats.core.batch import EVERYONE
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import AnswerTooLarge, InvalidQuestion
 from tyk_endpoint_stats.questions.endpoints import EndpointRow
@@ -81,7 +82,7 @@ def test_a_dict_has_what_the_members_have(some, distributions):
 def test_the_total_is_the_merge_of_all_rows_also_beyond_a_limit(some):
     store = store_of(*some)
     for rows in (store.pairs(distributions=True), store.pairs(limit=2, distributions=True)):
-        hits = plain_hits(some)
+        hits = [one for one in plain_hits(some) if one.kind != EVERYONE]
         assert rows.total == (plain_state(hits) if hits else EndpointStats())
         assert rows.total_rows == len({(one.kind, one.consumer_id, one.api_id, one.path) for one in hits})
         assert rows.total == rows.total, "and reading it changes nothing"
@@ -165,6 +166,23 @@ def test_rows_come_in_any_order_and_as_many_as_are_wanted(store):
     assert [row.path for row in store.endpoints(sort="-p95")] == ["/a", "/b", "/old"]
     with pytest.raises(InvalidQuestion, match="did you mean hits"):
         store.endpoints(sort="hit")
+
+
+def test_a_part_of_rows_is_rows(store):
+    rows = store.endpoints(first=DAY, last=DAY, compare="previous")
+    some = rows[:2]
+    assert some == list(rows)[:2]
+    assert some.columns == rows.columns
+    assert (some.total.hits, some.total_rows, some[-1].path) == (5, 2, "/b")
+    assert len(some.to_pandas()) == 2
+
+
+def test_text_is_looked_for_in_ids_and_names_and_in_nothing_else(store):
+    assert [row.path for row in store.endpoints(q="/B")] == ["/b"]
+    assert len(store.endpoints(q="API-")) == 3
+    assert store.consumers(q="key") == [], "what kind a consumer is, is no name of it"
+    assert store.apis(q="3") == [], "nor is how many endpoints there are"
+    assert [row.id for row in store.consumers(q="K1")] == ["k1"]
 
 
 def test_more_rows_than_are_allowed_are_an_error_and_a_limit_is_none(store):

@@ -5,6 +5,7 @@ import socket
 import threading
 from datetime import UTC, datetime, timedelta
 from errno import EACCES
+from zlib import crc32
 
 import pytest
 
@@ -12,10 +13,10 @@ from tyk_endpoint_stats import open_sources, read_records
 from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.ingest.options import IngestOptions
-from tyk_endpoint_stats.sources import blocks
-from tyk_endpoint_stats.sources.blocks import MAX_LINE_BYTES, read_blocks
 from tyk_endpoint_stats.sources.file import FileSource, PlainStream, open_regular
 from tyk_endpoint_stats.sources.files import open_files
+from tyk_endpoint_stats.sources.forms import blocks
+from tyk_endpoint_stats.sources.forms.blocks import MAX_LINE_BYTES, Mark, read_blocks
 from tyk_endpoint_stats.stores.memory import MemoryStore
 
 
@@ -177,10 +178,14 @@ def test_a_name_with_nul_is_an_error_like_others():
 # Lines without an end, at every size of the buffer.
 
 
+def is_one_object(line, offset):
+    return line.endswith(b"}")
+
+
 def blocks_of(file):
     with open_regular(str(file)) as raw:
-        for block in read_blocks(PlainStream(raw, "x"), 0, b""):
-            yield bytes(block.data), block.offset, block.ends, block.count, block.overlong, block.before
+        for block in read_blocks(PlainStream(raw, "x"), Mark(), is_one_object):
+            yield bytes(block.data), block.offset, block.ends.offset, block.count, block.overlong, block.ends
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 64, 1000])
@@ -196,7 +201,8 @@ def test_blocks_are_the_lines_whatever_the_sizes(tmp_path, monkeypatch, size, wi
         assert (offset, overlong) == (at, 0)
         assert text == data[offset:ends]
         assert count == text.count(b"\n")
-        assert before == data[max(ends - window, 0) : ends]
+        assert before.before == data[max(ends - window, 0) : ends]
+        assert before.crc == crc32(data[:ends])
         at = ends
     assert data[at:] == b"{half"
 
@@ -217,7 +223,8 @@ def test_a_line_over_the_cap_is_one_malformed_line_and_its_head_is_kept(tmp_path
             assert (offset, ends, count, overlong) == (3, 3 + length + 1, 1, length + 1)
             assert text == b"y" * len(text)
             assert len(text) <= 1024
-            assert before == data[:ends][-1024:]
+            assert before.before == data[:ends][-1024:]
+            assert before.crc == crc32(data[:ends])
 
 
 def test_a_line_of_16_mib_is_a_line_and_a_longer_one_is_malformed(kit, tmp_path):

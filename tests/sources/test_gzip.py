@@ -11,7 +11,7 @@ from tyk_endpoint_stats.ingest.batch_builder import Limits
 from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.sources.file import FileSource
-from tyk_endpoint_stats.sources.gzipped import GzipStream
+from tyk_endpoint_stats.sources.forms.compressed import PackedStream
 from tyk_endpoint_stats.stores.memory import MemoryStore
 
 MEMBER = 400
@@ -69,7 +69,7 @@ def test_a_reader_that_counts_before_the_checksum_would_be_found_out(kit, tmp_pa
     # Stored, not squeezed, so that lines come out before the checksum is reached.
     packed = gzip.compress(lines * 9, 0)
     file.write_bytes(packed[:-8] + bytes(4) + packed[-4:])
-    monkeypatch.setattr(GzipStream, "verify", lambda stream: None)
+    monkeypatch.setattr(PackedStream, "verify", lambda stream: None)
     with MemoryStore() as store:
         with pytest.raises(SourceError):
             ingest(store, FileSource(str(file)), IngestOptions(limits=Limits(states=1)))

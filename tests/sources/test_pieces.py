@@ -10,15 +10,15 @@ from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.ingest.batch_builder import Limits, Wanted, collect
 from tyk_endpoint_stats.ingest.loop import merge_collected
 from tyk_endpoint_stats.ingest.report import IngestReport
-from tyk_endpoint_stats.sources import blocks
-from tyk_endpoint_stats.sources.blocks import WINDOW_BYTES
+from tyk_endpoint_stats.sources.forms import blocks
+from tyk_endpoint_stats.sources.forms.blocks import WINDOW_BYTES
 from tyk_endpoint_stats.sources.pieces import cut
 from tyk_endpoint_stats.stores.memory import MemoryStore
 
 
 def merge_pieces(store, file, size, limits=Limits()):  # noqa: B008 - frozen
     """Merge a file piece by piece, as the processes do; how many pieces there were."""
-    pieces, _ = cut(str(file), store.position, size)
+    pieces = list(cut(str(file), store.position, size))
     report = IngestReport(str(file))
     for piece in pieces:
         with piece.open() as reading:
@@ -98,8 +98,8 @@ def test_a_piece_of_a_file_that_was_begun_anew_is_nothing(kit, tmp_path):
     file = tmp_path / "log"
     file.write_bytes(b"".join(kit.make_line(f"/old/{number}") for number in range(50)))
     with MemoryStore() as store:
-        pieces, total = cut(str(file), store.position, 2_000)
-        assert total == file.stat().st_size
+        pieces = list(cut(str(file), store.position, 2_000))
+        assert {piece.total for piece in pieces} == {file.stat().st_size}
         assert len(pieces) > 3
         file.write_bytes(b"".join(kit.make_line(f"/new/{number}") for number in range(50)))
         for piece in pieces:
@@ -111,4 +111,4 @@ def test_a_piece_of_a_file_that_was_begun_anew_is_nothing(kit, tmp_path):
 def test_what_is_no_file_can_not_be_cut(tmp_path, make):
     make(tmp_path / "odd")
     with pytest.raises(SourceError, match="/odd: "):
-        cut(str(tmp_path / "odd"), lambda name: None, 10)
+        list(cut(str(tmp_path / "odd"), lambda name: None, 10))

@@ -18,11 +18,13 @@ from tyk_endpoint_stats.core.instants import from_datetime
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.demo import FORMATS, Traffic
 from tyk_endpoint_stats.ingest.parallel import WORTH_BYTES, ingest_all
-from tyk_endpoint_stats.sources import csv_rows, place, pump_csv
-from tyk_endpoint_stats.sources.csv_rows import fields_of
 from tyk_endpoint_stats.sources.file import FileSource
+from tyk_endpoint_stats.sources.forms import csv as csv_form
+from tyk_endpoint_stats.sources.forms import csv_rows, form
+from tyk_endpoint_stats.sources.forms.blocks import ByteStream, Mark
+from tyk_endpoint_stats.sources.forms.csv_rows import quoting_of
+from tyk_endpoint_stats.sources.forms.times import rfc3339_text
 from tyk_endpoint_stats.sources.pieces import cut
-from tyk_endpoint_stats.sources.pump_csv import rfc3339_from_go
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "records.json").read_text())
 HEADER = VECTORS["csv_header"]
@@ -95,7 +97,7 @@ def test_rows_of_pumps_own_writer_say_what_their_json_says(tmp_path):
     ],
 )
 def test_the_numeric_offset_of_gos_time_counts(text, instant):
-    assert rfc3339_from_go(text) == instant
+    assert rfc3339_text(text) == instant
 
 
 def test_every_trap_in_a_row_is_counted_by_its_reason(store, tmp_path):
@@ -287,7 +289,7 @@ def test_files_with_the_same_header_have_names_of_their_own(tmp_path, monkeypatc
         return found
 
     assert len(names()) == 3
-    monkeypatch.setattr(place, "first_row", lambda stream, header: b"")
+    monkeypatch.setattr(form, "first_row", lambda stream, header, delimiter: b"")
     assert len(names()) == 1
 
 
@@ -306,7 +308,7 @@ def test_several_processes_read_it_right(tmp_path):
     rows = [row(), *random_rows(rng, 20_000, "x")]
     file = tmp_path / "a.csv"
     file.write_bytes(text_of(*rows))
-    pieces, _ = cut(str(file), lambda name: None, 100_000)
+    pieces = list(cut(str(file), lambda name: None, 100_000))
     assert len(pieces) == 1
     other = tmp_path / "b.csv"
     with other.open("wb") as out:
@@ -325,11 +327,11 @@ def test_several_processes_read_it_right(tmp_path):
 def test_the_same_traffic_in_every_form_gives_the_same_answers(tmp_path):
     traffic = Traffic(records=4000, full=True)
     answers = []
-    for form in FORMATS:
-        file = tmp_path / form
+    for written in FORMATS:
+        file = tmp_path / written
         with file.open("wb") as out:
-            traffic.write(out, form)
-        packed = tmp_path / f"{form}.gz"
+            traffic.write(out, written)
+        packed = tmp_path / f"{written}.gz"
         packed.write_bytes(gzip.compress(file.read_bytes()))
         file.unlink()
         with open_store("memory://") as store:
@@ -348,14 +350,18 @@ def test_fields_come_back_from_what_a_csv_writer_wrote(rows):
     for each in rows:
         out = io.StringIO()
         csv.writer(out, lineterminator="\n").writerow(each)
-        assert fields_of(out.getvalue().removesuffix("\n")) == each
+        assert quoting_of(",").fields_of(out.getvalue().removesuffix("\n")) == each
 
 
-class Bytes(pump_csv.ByteStream):
+class Bytes(ByteStream):
     """Some bytes that come in pieces of a few."""
 
     def __init__(self, data, size):
         self._file, self._size = io.BytesIO(data), size
+
+    @property
+    def at(self):
+        return self._file.tell()
 
     def seek(self, offset):
         self._file.seek(offset)
@@ -375,16 +381,16 @@ def test_any_bytes_are_rows_or_malformed_whatever_pieces_they_come_in(pieces, si
     header = HEADER.encode()
 
     def everything(at_a_time):
-        decoder = pump_csv.CsvDecoder(header)
+        decoder = csv_form.CsvDecoder(header, ",")
         records, reasons, ends = [], [], 0
-        for block in pump_csv.read_csv(Bytes(data, at_a_time), 0, b"", header):
+        for block in csv_form.read_csv(Bytes(data, at_a_time), Mark(), header, ","):
             chunk = decoder.decode(block, 1)
             records += chunk.records
             reasons += [rejected.reason for rejected in chunk.rejected]
             assert all(data.count(rejected.raw) for rejected in chunk.rejected)
             assert block.offset >= ends
-            ends = block.ends
-            assert data[:ends].endswith(block.before)
+            ends = block.ends.offset
+            assert data[:ends].endswith(block.ends.before)
         return records, reasons, ends
 
     assert everything(size) == everything(2**18)

@@ -46,10 +46,10 @@ def test_a_closed_store_is_a_fixed_text(samples, sqlite, ask, caplog):
 def test_a_corrupt_file_is_a_fixed_text_and_the_log_has_the_cause(samples, sqlite, ask, path, caplog):
     sqlite.close()
     size = path.stat().st_size
-    with path.open("r+b") as file:  # closed, so no lock of SQLite's is lost by this
-        file.seek(4096)
-        file.write(b"\xff" * (size - 4096))
     with caplog.at_level(logging.ERROR), open_store(f"sqlite:///{path}") as store:
+        with path.open("r+b") as file:  # behind its back: opening would find it
+            file.seek(4096)
+            file.write(b"\xff" * (size - 4096))
         answer = ask(store, samples[0]["path"])
     assert answer.status == 500
     assert json.loads(answer.body)["Message"] == "Failed to fetch analytics."

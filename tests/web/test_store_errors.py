@@ -103,7 +103,7 @@ def test_a_question_for_pruned_quarters_is_told_so(ask, make_store, make_record)
     answer = ask(store, "/api/activity/keys/k/13/10/2020/13/10/2020")  # a day in Kolkata needs quarters
     assert answer.status == 400
     assert "pruned" in json.loads(answer.body)["Message"]
-    assert ask(Failing(QuarterHoursPruned("…")), TARGET).status == 400
+    assert ask(Failing(QuarterHoursPruned()), TARGET).status == 400
 
 
 def test_a_question_with_an_edge_inside_a_stored_hour_is_told_so(ask):

@@ -5,13 +5,18 @@ import io
 import json
 from datetime import date
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tests.web.plain_usage import ZONES
 from tyk_endpoint_stats import open_store
 from tyk_endpoint_stats.core.instants import find_zone
-from tyk_endpoint_stats.testing import batch_of, records
+from tyk_endpoint_stats.core.selection import Dimension
+from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.stores.memory import MemoryStore
+from tyk_endpoint_stats.testing import batch_of, hit, records
 from tyk_endpoint_stats.web.messages import Request
 from tyk_endpoint_stats.web.routes import respond
 from tyk_endpoint_stats.web.settings import Settings
@@ -21,8 +26,8 @@ SUMS = ("hits", "success", "error")
 
 
 class Asked:
-    def __init__(self, some, zone):
-        self.store = open_store("memory://")
+    def __init__(self, some, zone, store=None):
+        self.store = store or open_store("memory://")
         self.store.merge(batch_of(some))
         self.settings = Settings(tokens=Tokens(["0123456789abcdef"]), zone=find_zone(zone), page_size=3)
 
@@ -71,8 +76,10 @@ def sums(rows):
     st.integers(0, 5),
 )
 def test_sums_agree(some, zone, first, days):
-    asked = Asked(some, zone)
-    last = date.fromordinal(first.toordinal() + days)
+    check(Asked(some, zone), first, date.fromordinal(first.toordinal() + days))
+
+
+def check(asked, first, last):
     query = f"from={first}&to={last}"
     wanted = asked.v1("totals", query)[1]
     of_keys = asked.v1("totals", f"{query}&kind=key")[1]
@@ -97,3 +104,23 @@ def test_sums_agree(some, zone, first, days):
     of_one = asked.v1("totals", f"{query}&consumer=key:k1")[1]
     for target in (f"keys/endpoint/k1/{d}", f"keys/k1/{d}", f"keys/k1/{d}?res=hour"):
         assert asked.tyk(f"/api/activity/{target}") == of_one
+
+
+class SumsOfConsumers(MemoryStore):
+    """The broken twin: its totals are the sums over consumers, so that a hit with a key and a client counts twice."""
+
+    def read(self, selection):
+        if Dimension.ENDPOINT in selection.group_by or selection.kind:
+            return super().read(selection)
+        by_consumer = structs.replace(selection, group_by=selection.group_by | {Dimension.CONSUMER})
+        merged = {}
+        for group, stats in super().read(by_consumer):
+            merged.setdefault(structs.replace(group, consumer=None, alias=""), EndpointStats()).merge(stats)
+        return list(merged.items()) if Dimension.CONSUMER not in selection.group_by else super().read(selection)
+
+
+def test_they_do_not_where_a_total_is_the_sum_of_consumers():
+    some = [hit(oauth_id="c1"), hit()]
+    check(Asked(some, "UTC"), date(2020, 10, 13), date(2020, 10, 13))
+    with pytest.raises(AssertionError):
+        check(Asked(some, "UTC", SumsOfConsumers()), date(2020, 10, 13), date(2020, 10, 13))

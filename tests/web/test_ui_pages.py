@@ -342,3 +342,27 @@ def test_a_store_that_fails_tells_a_number_and_no_cause(ask_page: Any, caplog: A
     assert b"swordfish" not in response.body
     (number,) = re.findall(r"under ([0-9a-f]{8})", response.body.decode())
     assert number in caplog.text
+
+
+def test_an_endpoints_total_counts_each_request_once(ask_page: Any, make_store: Any, make_record: Any) -> None:
+    """A request with a key and a client stands in two lines; one with neither stands in none."""
+    both = [make_record(oauth_id="client", timestamp=f"2026-11-{day:02d}T12:00:00Z") for day in (2, 3, 4)]
+    none = [make_record(api_key="", timestamp=f"2026-11-{day:02d}T12:00:00Z") for day in (5, 6)]
+    before = [make_record(oauth_id="client", timestamp="2026-10-20T12:00:00Z")]
+    store = make_store([*both, *none, *before])
+    tree = document(ask_page(store, "/ui/endpoint?api_id=api-1&path=%2Fget"))
+    foot = [
+        "".join(cell.itertext()).strip() for cell in next(tree.iter("tfoot")).iter() if cell.tag in ("td", "th")
+    ]
+    assert foot[0] == "All requests, each once"
+    assert foot[2] == "5"
+    assert foot[3] == "+400\u202f%"
+    figure = next(e for e in tree.iter("dd") if e.get("class") == "value")
+    assert "".join(figure.itertext()) == "5"
+    rows = [["".join(cell.itertext()).strip() for cell in row] for row in _lines(tree, "Consumers")]
+    assert [row[2] for row in rows] == ["3", "3"]
+
+
+def _lines(tree: Any, title: str) -> Any:
+    table = next(t for t in tree.iter("table") if "".join(t[0].itertext()) == title)
+    return table.find("tbody")

@@ -33,6 +33,7 @@ Examples:
   tyk-endpoint-stats ingest 'logs/*.jsonl.gz' --rejects bad.jsonl
   tyk-endpoint-stats ingest --normalise uuid --pattern 'user-[a-z]+' a.jsonl
   tyk-endpoint-stats ingest '/var/lib/tyk-pump/csv/*.csv'
+  tyk-endpoint-stats ingest --explain /var/lib/docker/containers/*/*-json.log
   docker logs -f tyk-pump | tyk-endpoint-stats ingest --follow -"""
 )
 @store_option
@@ -44,6 +45,15 @@ Examples:
 )
 @click.option("--follow", is_flag=True, help="Read on as the sources grow, until Ctrl-C or SIGTERM.")
 @click.option("--peek", is_flag=True, help="Count what waits in sources that reading empties, and take nothing.")
+@click.option(
+    "--explain", is_flag=True, help="Say what each file is taken for, show its first record, count nothing."
+)
+@click.option(
+    "--new-stream",
+    is_flag=True,
+    help="Count what comes through stdin from its first record on, also where a stream was read before and this may "
+    "be the rest of it.",
+)
 @rules_options
 @click.option(
     "--on-error",
@@ -63,6 +73,8 @@ def ingest(
     jobs: int | None,
     follow: bool,
     peek: bool,
+    explain: bool,
+    new_stream: bool,
     rules: "Rules",
     on_error: str,
     rejects: Path | None,
@@ -70,14 +82,22 @@ def ingest(
 ) -> None:
     """Read records into a store: only what is new, every record once.
 
-    A SOURCE is a file, a glob in quotes, `-` for stdin, or the URL of an installed source. A file is one of JSON
-    lines (records, arrays of records, Tyk Pump's stdout) or Tyk Pump's CSV, plain or gzip; what it is shows in its
-    first bytes, not in its name. Run it again on the same, a renamed, compressed or grown file, and
-    nothing is counted twice.
+    A SOURCE is a file, a glob in quotes, `-` for stdin, or the URL of an installed source. A file holds records as
+    JSON or CSV, with whatever a container, a shipper, a cloud or a database's export puts around them, plain or
+    compressed; what it is shows in its first bytes, not in its name, and --explain says it. Run it again on the
+    same, a renamed, compressed or grown file, and nothing is counted twice.
     """
     from tyk_endpoint_stats.cli.opening import plugins_with_warnings, source_finder, store_to_fill
     from tyk_endpoint_stats.cli.peek import show_waiting
 
+    if explain and (peek or follow):
+        raise click.UsageError("--explain counts nothing and ends; it can't go with --peek or --follow")
+    if explain:
+        from tyk_endpoint_stats.cli.explain import show_explanations
+
+        if not show_explanations(sources, plugins_with_warnings()):
+            raise click.exceptions.Exit(1)
+        return
     if peek and follow:
         raise click.UsageError("--peek takes nothing and ends; it can't go with --follow")
     if peek:
@@ -91,16 +111,56 @@ def ingest(
         if not _is_there(sources, find):
             return
         with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
-            _follow(store, sources, find, rules, on_rejected)
+            others = _Others(store, rejects, new_stream)
+            _follow(store, sources, lambda name: others.of(find(name)), rules, on_rejected)
         return
     found, problems = _found(sources, find)
     fail_fast = on_error == "fail"
     if problems and (fail_fast or not found):
         raise click.exceptions.Exit(1)
     with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
-        all_well = _once(store, found, rules, on_rejected, fail_fast, jobs)
+        readable = _Others(store, rejects, new_stream).of(found)
+        all_well = _once(store, readable, rules, on_rejected, fail_fast, jobs)
     if problems or not all_well:
         raise click.exceptions.Exit(1)
+
+
+class _Others:
+    """Gives the sources of a name, but for the files that this command has open itself.
+
+    Nothing but SQLite may open its file (closing any descriptor of it drops the process's locks), and a file of
+    rejects that is read grows for ever.
+    """
+
+    def __init__(self, store: "Store", rejects: Path | None, new_stream: bool) -> None:
+        self._store, self._rejects, self._new_stream = store, rejects, new_stream
+        self._said: set[str] = set()
+
+    def of(self, sources: Sequence["Source"]) -> list["Source"]:
+        """Those of the sources that may be read."""
+        from tyk_endpoint_stats.sources.file import identity_of
+        from tyk_endpoint_stats.sources.stdin import StdinSource
+
+        # Asked each time: SQLite makes and removes files beside its own.
+        own = {identity_of(path): "a file of the store" for path in self._store.files()}
+        if self._rejects is not None:
+            own[identity_of(self._rejects)] = "the file of rejects"
+        own.pop(None, None)
+        others = []
+        for source in sources:
+            why = own.get(source.identity())
+            if why is None:
+                others.append(source)
+            elif source.label not in self._said:
+                self._said.add(source.label)
+                click.echo(f"Left out: {printable(source.label)} is {why}", err=True)
+            if isinstance(source, StdinSource):
+                source.known = self._positions
+                source.is_new = self._new_stream
+        return others
+
+    def _positions(self) -> list[tuple[str, str | None]]:
+        return [(each.source, each.position) for each in self._store.sources()]
 
 
 def _found(names: Sequence[str], find: Find) -> tuple[list["Source"], list[str]]:

@@ -36,6 +36,9 @@ def report_lines(reports: Sequence[IngestReport], rejects_kept: bool) -> Iterato
     yield f"  malformed  {sum(counts.malformed.values()):>13,}" + reasons(counts.malformed)
     yield f"  duplicate  {total.duplicate:>13,}"
     for report in reports:
+        if report.waiting:
+            yield f"  {printable(report.label)}: {report.waiting:,} bytes wait for their end"
+    for report in reports:
         for found in report.named:
             yield f"    {printable(report.label)}: {printable(found.where)}: {printable(found.reason)}"
     if counts.malformed and not rejects_kept:

@@ -84,11 +84,10 @@ def report(
         answer = PAGES[name](Asked(store, settings, None, page_query(query, settings.zone, now)))
         assert not isinstance(answer, str)
         body = offline_html(answer.page)
-    if str(output) == "-":
-        click.get_binary_stream("stdout").write(body)
-        return
     try:
-        with whole_file(output) as file:
+        with click.open_file("-", "wb") if str(output) == "-" else whole_file(output) as file:
             file.write(body)
+    except BrokenPipeError:
+        raise
     except OSError as problem:
         raise click.ClickException(f"{output}: can't be written: {problem.strerror}") from problem

@@ -37,7 +37,8 @@ def rules_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "patterns",
         metavar="REGEX",
         multiple=True,
-        help="Count paths with {var} for what this matches (Python's syntax); may be repeated. Paths come from "
+        help="Count paths with {var} for what this matches (Python's syntax), or, where it begins with ^/, without "
+        "it: '^/listen(?=/)' makes one endpoint of /listen/x and /x; may be repeated. Paths come from "
         "whoever calls: a pattern that goes back and forth, such as (a+)+b, may take forever on one.",
     )
     @wraps(command)

@@ -61,7 +61,7 @@ Examples:
     type=click.IntRange(min=1),
     default=10_000,
     show_default=True,
-    help="An answer of more rows is refused, and a page of it too. So many take some 14 MB of memory.",
+    help="An answer of more rows is not sent; a page of it is. So many take some 14 MB of memory.",
 )
 @click.option(
     "--end-date",
@@ -146,13 +146,13 @@ def serve(
     def invite() -> None:
         click.echo(f"Serving on {printable(server.url)}, days in {timezone}. Ctrl-C stops.")
         url = settings.public_url or ("http://localhost" if unix else server.url)
-        if (made or open_browser) and (settings.public_url or not unix):
-            link = once_link(url, settings, traffic.grown() if traffic else None)
-            click.echo(f"Open in a browser, once and within ten minutes:\n  {link}")
-            if open_browser:
-                click.launch(link)
         for line in examples(url, made, traffic, None if settings.public_url else unix):
             click.echo(line)
+        if (made or open_browser) and (settings.public_url or not unix):
+            link = once_link(url, settings, traffic.grown() if traffic else None)
+            click.echo(f"\nOpen in a browser, once and within ten minutes:\n  {link}")
+            if open_browser:
+                click.launch(link)
 
     with _filled(traffic) if traffic else _store(store_url, plugins, bool(sources)) as store:
         follower = _follower(store, sources, plugins, rules, log_format, lambda: server.shutdown())

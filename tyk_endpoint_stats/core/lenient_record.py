@@ -61,7 +61,12 @@ def mended(record: Record) -> tuple[Record, bool]:
     """
     if not isinstance(record, Record):
         raise MalformedRecord("not a Record")
-    return (record, False) if _is_sound(record) else record_from_object(_members(record))
+    if _is_sound(record):
+        return record, False
+    twin, changed = record_from_object(_members(record))
+    if record.latency is None:
+        twin.latency = None
+    return twin, changed
 
 
 def _is_sound(record: Record) -> bool:
@@ -76,11 +81,7 @@ def _is_sound(record: Record) -> bool:
             and -(2**31) <= record.response_code < 2**31
             and type(record.request_time) is int
             and 0 <= record.request_time <= MAX_MILLISECONDS
-            and type(latency) is Latency
-            and type(latency.total) is int
-            and type(latency.upstream) is int
-            and 0 <= latency.total <= MAX_MILLISECONDS
-            and 0 <= latency.upstream <= MAX_MILLISECONDS
+            and (latency is None or _is_sound_latency(latency))
             and type(record.track_path) is bool
             and type(graphql_stats) is GraphQLStats
             and type(graphql_stats.is_graphql) is bool
@@ -89,6 +90,16 @@ def _is_sound(record: Record) -> bool:
         )
     except (TypeError, AttributeError, UnicodeEncodeError):
         return False
+
+
+def _is_sound_latency(latency: Latency) -> bool:
+    return (
+        type(latency) is Latency
+        and type(latency.total) is int
+        and type(latency.upstream) is int
+        and 0 <= latency.total <= MAX_MILLISECONDS
+        and 0 <= latency.upstream <= MAX_MILLISECONDS
+    )
 
 
 def _members(record: Record) -> dict[str, Any]:

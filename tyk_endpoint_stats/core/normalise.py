@@ -25,6 +25,7 @@ NORMALISATIONS = tuple(_TYKS)
 """The names of Tyk's rules."""
 
 _OWN = "{var}"
+_LISTEN_PATH = "^/"
 _REMEMBERED_PATHS = 2**14
 
 
@@ -37,7 +38,9 @@ def path_normaliser(names: Collection[str] = (), patterns: Iterable[str] = ()) -
 
     Args:
         names: of Tyk's rules: ``uuid``, ``ulid``, ``number``. They go first, in Tyk's order.
-        patterns: regular expressions, in order; whatever one matches becomes ``{var}``.
+        patterns: regular expressions, in order; whatever one matches becomes ``{var}``. One that begins with ``^/``
+            is a listen path, which the gateway leaves in the paths of its own errors alone: what it matches is
+            left out, so that one endpoint is not two.
 
     Raises:
         InvalidRule: a name is not known, or a pattern is none or matches the empty text.
@@ -46,7 +49,7 @@ def path_normaliser(names: Collection[str] = (), patterns: Iterable[str] = ()) -
     if unknown:
         raise InvalidRule(f"{', '.join(unknown)}: paths can be normalised by {', '.join(NORMALISATIONS)}")
     steps = [(re.compile(_TYKS[name][0]), _TYKS[name][1]) for name in NORMALISATIONS if name in names]
-    steps += [(_compiled(pattern), _OWN) for pattern in patterns]
+    steps += [(_compiled(pattern), "" if pattern.startswith(_LISTEN_PATH) else _OWN) for pattern in patterns]
     if not steps:
         return cut_path
 
@@ -55,6 +58,8 @@ def path_normaliser(names: Collection[str] = (), patterns: Iterable[str] = ()) -
         if len(path.encode("utf-8", "surrogatepass")) <= MAX_PATH_BYTES:
             for pattern, name in steps:
                 path = pattern.sub(name, path)
+                if not name and path[:1] != "/":
+                    path = f"/{path}"
         return cut_path(path)
 
     return normalised

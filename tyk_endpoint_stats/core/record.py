@@ -54,7 +54,8 @@ class Record(Struct, gc=False):
     ``timestamp`` is RFC 3339 text with an offset: the completion of the request. It stays text until the
     aggregator reads it, because the decoder would round the digits after the sixth, and they are cut.
 
-    ``latency`` is ``None`` where a record of another form has none: that is not 0.
+    ``latency`` is ``None`` where a record has none at all, as those of Tyk Pump's Kafka and Elasticsearch sinks:
+    that is unknown, and not 0. A record of the gateway's without the member has zeros, as in Go.
     """
 
     path: str = ""

@@ -121,6 +121,9 @@ def follow(
         of_this_turn = replace(options, on_progress=on_progress, stop=stop)
         try:
             ingest(store, each.source, of_this_turn, report=total, await_more=False)
+            for text in total.problems:
+                say_what_is_wrong(SourceError(text))
+            total.problems.clear()
             watch.worked(each.source.label)
         except SourceError as problem:
             watch.failed(each.source.label, "a source can't be read")

@@ -1,20 +1,22 @@
 """Moving records from a source into a store: exactly once where the source is resumable."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.errors import PositionConflict
+from tyk_endpoint_stats.errors import PositionConflict, SourceError
 from tyk_endpoint_stats.ingest.batch_builder import Collected, collect
 from tyk_endpoint_stats.ingest.options import IngestOptions, OnRejected
 from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.maintenance.copy_mark import refuse_half_copied
 from tyk_endpoint_stats.sources.contract import Reading, Source
+from tyk_endpoint_stats.sources.file import identity_of
 from tyk_endpoint_stats.sources.in_memory import RecordsSource
 
-__all__ = ["Mergeable", "ingest", "merge_collected"]
+__all__ = ["Mergeable", "check_waiting", "ingest", "merge_collected", "problem_without_record"]
 
 
 class Mergeable(Protocol):
@@ -25,6 +27,9 @@ class Mergeable(Protocol):
     """
 
     max_states_a_batch: int
+
+    def files(self) -> Sequence[Path]:
+        """The files that it has open, which nobody else may open."""
 
     def position(self, source: str, /) -> str | None:
         """How far this source has been merged."""
@@ -64,14 +69,46 @@ def ingest(
     refuse_half_copied(store.position)
     report = report or IngestReport(source.label)
     began = time.monotonic()
+    own_files = {identity_of(path) for path in store.files()} - {None}
+    waiting = 0
     for part in source.parts():
-        ended = False
+        if own_files and part.identity() in own_files:
+            raise SourceError(f"{part.label}: a file of the store itself")
+        read, records = report.counts.read, report.records
+        from_start = ended = False
         while not ended and not options.stop():
             # Not at its end: another writer was met, and the store is asked again where the source stands.
             reading = _read_once(store, part, options, report, began)
-            ended = reading is not None and not (reading.waits and await_more)
+            if reading is not None:
+                from_start |= reading.begins is None and reading.source is not None
+                ended = not (reading.waits and await_more)
+                waiting += reading.waiting if ended else 0
+        if from_start and report.counts.read > read and report.records == records:
+            report.problems.append(problem_without_record(part))
+    if await_more:
+        report.waiting = waiting
+        check_waiting(report, options)
     report.seconds = time.monotonic() - began
     return report
+
+
+def check_waiting(report: IngestReport, options: IngestOptions) -> None:
+    """Refuse a half record at the end of what does not grow, where none may be malformed.
+
+    Raises:
+        SourceError: there is one.
+    """
+    if report.waiting and options.fail_on_malformed and not options.stop():
+        raise SourceError(f"{report.label}: {report.waiting:,} bytes at its end are no whole record")
+
+
+def problem_without_record(source: Source) -> str:
+    """What is wrong with a source that was read and in which nothing was a record of Tyk's."""
+    try:
+        looks = source.looks()
+    except SourceError as problem:
+        return str(problem)
+    return f"{source.label}: no record of Tyk's in it, but {looks}"
 
 
 def _read_once(

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from tyk_endpoint_stats.errors import SourceError
-from tyk_endpoint_stats.ingest.loop import Mergeable, ingest, merge_collected
+from tyk_endpoint_stats.ingest.loop import Mergeable, check_waiting, ingest, merge_collected, problem_without_record
 from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.ingest.worker_pool import WorkerPool
@@ -71,14 +71,26 @@ def ingest_all(
                 is_merged = False
                 if worker_pool is not None and isinstance(source, FileSource):
                     is_merged = _merge_file(worker_pool, store, options, report, began)
+                    if is_merged:
+                        _check_whole(worker_pool, source, options, report)
                 if not is_merged and not options.stop():
                     ingest(store, source, options, report=report)
             except SourceError as found:
                 problem = found
             report.seconds = time.monotonic() - began
+            if problem is None and report.problems:
+                problem = SourceError("; ".join(report.problems))
             yield report, problem
             if options.stop():
                 return
+
+
+def _check_whole(worker_pool: WorkerPool, source: FileSource, options: IngestOptions, report: IngestReport) -> None:
+    """What ``ingest`` finds out at the end of a source, of one that others have read."""
+    if worker_pool.from_start and report.counts.read and not report.records:
+        report.problems.append(problem_without_record(source))
+    report.waiting = worker_pool.waiting
+    check_waiting(report, options)
 
 
 def _piece_bytes(files: Sequence[FileSource], jobs: int) -> int:

@@ -10,6 +10,7 @@ from tyk_endpoint_stats.core.counts import add_counts
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.ingest.growth import hits_by_day
 from tyk_endpoint_stats.sources.contract import Rejected
+from tyk_endpoint_stats.sources.forms.log_lines import LOG_LINE
 
 __all__ = ["NAMED_REJECTS", "IngestReport", "OnProgress"]
 
@@ -33,6 +34,8 @@ class IngestReport(Struct):
         newest_us: the latest hit of all, ``None`` if nothing was counted.
         named: the first malformed records, with place and cause.
         max_endpoints_a_batch: the most distinct paths that one batch had.
+        waiting: bytes at the end of the source that are no whole record yet.
+        problems: what is wrong with sources that could be read and in which nothing was a record.
         hits_by_day: what was merged, by days since 1970-01-01 UTC; ``growth_before`` makes months of it.
     """
 
@@ -45,12 +48,19 @@ class IngestReport(Struct):
     newest_us: Instant | None = None
     named: list[Rejected] = field(default_factory=list)
     max_endpoints_a_batch: int = 0
+    waiting: int = 0
+    problems: list[str] = field(default_factory=list)
     hits_by_day: dict[int, int] = field(default_factory=dict)
 
     @property
     def read(self) -> int:
         """Records read: counted, skipped, malformed and duplicate ones."""
         return self.counts.read + self.duplicate
+
+    @property
+    def records(self) -> int:
+        """Records of Tyk's, counted or not: whatever is neither malformed nor a line of a log."""
+        return self.counts.counted + sum(self.counts.skipped.values()) - self.counts.skipped.get(LOG_LINE, 0)
 
     def merge(self, other: "IngestReport") -> None:
         """Take another report into this one."""
@@ -62,6 +72,8 @@ class IngestReport(Struct):
         self._take_newest(other.newest_us)
         self._name(other.named)
         self.max_endpoints_a_batch = max(self.max_endpoints_a_batch, other.max_endpoints_a_batch)
+        self.waiting += other.waiting
+        self.problems += other.problems
         add_counts(self.hits_by_day, other.hits_by_day)
 
     def add_merged(self, batch: Batch, rejected: Sequence[Rejected]) -> None:

@@ -28,7 +28,7 @@ BATCH = b"B"
 """From the worker: a ``Collected`` of the piece, in order."""
 
 ENDED = b"E"
-"""From the worker: the piece is read to its end."""
+"""From the worker: the piece is read to its end; how many bytes there are no whole record."""
 
 FAILED = b"F"
 """From the worker: the piece can't be read on; a message."""
@@ -56,10 +56,11 @@ def main() -> None:
             with piece.open() as reading:
                 for collected in collect(reading, piece.path, wanted):
                     write_frame(stdout, BATCH, encode(collected))
+                waiting = reading.waiting
         except SourceError as problem:
             write_frame(stdout, FAILED, str(problem).encode("utf-8", "surrogatepass"))
         else:
-            write_frame(stdout, ENDED, b"")
+            write_frame(stdout, ENDED, str(waiting).encode())
 
 
 def read_frame(file: BinaryIO) -> tuple[bytes, bytes] | None:

@@ -62,7 +62,6 @@ class Packed(Struct):
 
 class _Task(Struct):
     piece: Piece
-    total: int | None
     frames: "Queue[Frame]" = field(default_factory=lambda: Queue(_WAITING_FRAMES))
 
 
@@ -91,11 +90,16 @@ class WorkerPool:
         wanted: which records, and when a batch ends.
         position: the store's.
         piece_bytes: how much of a plain file a process reads at a time.
+
+    Attributes:
+        waiting: how many bytes at the end of the last file are no whole record.
+        from_start: the last file was read from its first record on.
     """
 
     def __init__(
         self, files: Sequence[FileSource], jobs: int, wanted: Wanted, position: PositionLookup, piece_bytes: int
     ) -> None:
+        self.waiting, self.from_start = 0, False
         self._position = position
         self._piece_bytes = piece_bytes
         self._plan = self._planned(files)
@@ -125,14 +129,18 @@ class WorkerPool:
             SourceError: the file, or what is left of it, can't be read.
         """
         problem: Exception | None = None
+        self.waiting, self.from_start = 0, False
         while (planned := self._ordered.get()) is not None:
             if isinstance(planned, Exception):
                 problem = problem or planned
                 continue
-            share = planned.piece.place.offset / planned.total if planned.total else None
+            piece = planned.piece
+            self.from_start |= piece.place.begins is None
+            share = piece.place.mark.offset / piece.total if piece.total else None
             while True:
                 kind, data = planned.frames.get()
                 if kind == ENDED:
+                    self.waiting += int(data)
                     break
                 if kind == FAILED:
                     problem = problem or SourceError(data.decode("utf-8", "surrogatepass"))
@@ -165,11 +173,9 @@ class WorkerPool:
     def _planned(self, files: Sequence[FileSource]) -> "Iterator[_Task | Exception | None]":
         for file in files:
             try:
-                pieces, total = cut(file.path, self._position, self._piece_bytes)
+                yield from map(_Task, cut(file.path, self._position, self._piece_bytes))
             except Exception as problem:  # the store's too: whoever merges shall see it
                 yield problem
-            else:
-                yield from (_Task(piece, total) for piece in pieces)
             yield None
 
     def _next_task(self) -> _Task | None:

@@ -13,6 +13,7 @@ from tyk_endpoint_stats.questions.measures import Measures
 
 __all__ = ["Filter"]
 
+_SEARCHED = ("id", "alias", "path", "api_id", "api_name")
 _CODE = re.compile("[0-9]{1,3}")
 _CLASS = re.compile("([1-9])xx")
 
@@ -88,7 +89,7 @@ class Filter(Struct, frozen=True, kw_only=True):
 
         def keeps(row: Measures) -> bool:
             if text is not None and not any(
-                text in str(getattr(row, name)).casefold() for name in (*row.IDS, *row.NAMES)
+                text in getattr(row, name).casefold() for name in _SEARCHED if name in row.IDS or name in row.NAMES
             ):
                 return False
             return self.status is None or any(code in codes for code in row.stats.codes)

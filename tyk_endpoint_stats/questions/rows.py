@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, SupportsIndex, TextIO, TypeVar, overload
 
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.questions.csv_text import write_csv
@@ -49,6 +49,15 @@ class Rows(list[Row]):
         self.has_more = has_more
         self.compared = compared
         self._all_rows = all_rows
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Rows[Row]": ...
+    def __getitem__(self, index: SupportsIndex | slice) -> "Row | Rows[Row]":
+        if isinstance(index, slice):
+            return Rows(super().__getitem__(index), self.row_type, compared=self.compared)
+        return super().__getitem__(index)
 
     @property
     def total_rows(self) -> int:

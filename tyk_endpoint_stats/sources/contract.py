@@ -67,6 +67,7 @@ class Reading(ABC):
         total: bytes of the whole source if known, for progress.
         done: bytes of it that lay behind ``begins`` already.
         waits: its end is only that of what is there now: a pipe that somebody still writes to.
+        waiting: once all chunks were read, how many bytes behind the last one are no whole record yet.
     """
 
     source: str | None = None
@@ -74,6 +75,7 @@ class Reading(ABC):
     total: int | None = None
     done: int = 0
     waits: bool = False
+    waiting: int = 0
 
     @abstractmethod
     def chunks(self) -> Iterator[Chunk]:
@@ -124,6 +126,17 @@ class Source(ABC):
         Asked by whoever follows sources, so that quiet ones cost nothing.
         """
         return None
+
+    def identity(self) -> tuple[int, int] | None:
+        """Device and inode of the file that it reads, links followed; ``None``: it is no file.
+
+        Asked before it is opened: some files must not be opened by who has them open already.
+        """
+        return None
+
+    def looks(self) -> str:
+        """What its bytes look like, in a few words; asked where no record was found in them."""
+        return "nothing that is known"
 
     @abstractmethod
     def open(self, position: PositionLookup) -> Reading:

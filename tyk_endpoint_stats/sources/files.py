@@ -32,7 +32,8 @@ def read_records(files: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
     """The records of a file, of all that a glob names, of stdin (``-``), or of several of these.
 
     Args:
-        files: JSON lines (plain records, arrays of them, Tyk Pump's stdout) or Tyk Pump's CSV; gzip works.
+        files: JSON in any shape or CSV, as the gateway, Tyk Pump, its sinks, log shippers and databases' exports
+            have it, packed or not; what a file is shows in its first bytes.
 
     Raises:
         SourceError: there is no such file.

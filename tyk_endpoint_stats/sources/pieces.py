@@ -10,12 +10,13 @@ from io import FileIO
 
 from msgspec import Struct
 
-from tyk_endpoint_stats.sources.blocks import MAX_LINE_BYTES
 from tyk_endpoint_stats.sources.contract import PositionLookup, Reading
-from tyk_endpoint_stats.sources.file import PlainStream, open_regular, read_place
-from tyk_endpoint_stats.sources.gzipped import MAGIC, GzipStream
-from tyk_endpoint_stats.sources.place import Place, bytes_before, find_place, position_text, read_at
-from tyk_endpoint_stats.sources.reading import LineReading
+from tyk_endpoint_stats.sources.file import PlainStream, open_regular, read_place, stream_of
+from tyk_endpoint_stats.sources.forms.blocks import MAX_LINE_BYTES
+from tyk_endpoint_stats.sources.forms.form import LinesForm
+from tyk_endpoint_stats.sources.forms.sniffer import read_at
+from tyk_endpoint_stats.sources.place import Place, find_place, mark_at, position_text
+from tyk_endpoint_stats.sources.reading import StreamReading
 
 __all__ = ["Piece", "cut"]
 
@@ -29,11 +30,13 @@ class Piece(Struct, frozen=True):
         path: where the file is.
         place: where the piece begins; in a file that was changed since, reading it gives nothing.
         end: the offset behind it, ``None``: the end of the file.
+        total: how many bytes the file has; ``None``: packed, so nobody knows yet.
     """
 
     path: str
     place: Place
     end: int | None
+    total: int | None
 
     def open(self) -> Reading:
         """Read the piece.
@@ -44,47 +47,42 @@ class Piece(Struct, frozen=True):
         raw = open_regular(self.path)
         if self.end is None:
             return read_place(raw, self.path, self.place)
-        return LineReading(_Capped(raw, self.path, self.end), self.place, self.end, raw.close)
+        return StreamReading(_Capped(raw, self.path, self.end), self.place, self.end, raw.close)
 
 
-def cut(path: str, position: PositionLookup, size: int) -> tuple[list[Piece], int | None]:
-    """The pieces of what a store has not merged of a file, of about ``size`` bytes each; gzip and CSV stay whole.
+def cut(path: str, position: PositionLookup, size: int) -> Iterator[Piece]:
+    """The pieces of what a store has not merged of a file, of about ``size`` bytes each.
+
+    Only plain lines are cut; all other forms stay whole, since a newline in them need not end anything. A piece is
+    made when it is asked for: the bytes before it have to be read, for its position.
 
     Args:
         path: where the file is.
         position: the store's.
         size: more than the ``WINDOW_BYTES`` by which a file is known again.
 
-    Returns:
-        The pieces, and how many bytes the file has; ``None``: gzip, so nobody knows yet.
-
     Raises:
         SourceError: the file can't be read.
     """
     with open_regular(path) as raw:
         total = os.fstat(raw.fileno()).st_size
-        plain = PlainStream(raw, path)
-        if read_at(plain, 0, len(MAGIC)) == MAGIC:
-            place = find_place(GzipStream(raw, path), position)
-            return ([Piece(path, place, None)] if place else []), None
-        place = find_place(plain, position)
+        stream = stream_of(raw, path)
+        place = find_place(stream, position)
         if place is None:
-            return [], total
-        # A newline of a CSV file may stand inside quotes: only who reads from the beginning can tell.
-        places = [place] if place.header else [place, *_places_behind(plain, place, total, size)]
-    ends = [*(later.offset for later in places[1:]), None]
-    return [Piece(path, at, end) for at, end in zip(places, ends, strict=True)], total
-
-
-def _places_behind(plain: PlainStream, first: Place, total: int, size: int) -> Iterator[Place]:
-    wanted = first.offset + size
-    while wanted < total:
-        offset = _behind_next_newline(plain, wanted)
-        if offset is None or offset >= total:
             return
-        before = bytes_before(plain, offset)
-        yield Place(first.source, position_text(offset, before), offset, before)
-        wanted = offset + size
+        if not isinstance(stream, PlainStream):
+            yield Piece(path, place, None, None)
+            return
+        end = place.mark.offset + size
+        while isinstance(place.form, LinesForm) and end < total:
+            offset = _behind_next_newline(stream, end)
+            if offset is None or offset >= total:
+                break
+            yield Piece(path, place, offset, total)
+            mark = mark_at(stream, offset, place.mark)
+            place = Place(place.source, place.form, position_text(mark), mark)
+            end = offset + size
+        yield Piece(path, place, None, total)
 
 
 def _behind_next_newline(plain: PlainStream, offset: int) -> int | None:

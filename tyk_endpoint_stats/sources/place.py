@@ -1,46 +1,47 @@
 """Which source some bytes are, and how far into them a store has come.
 
 A source's name is made of its first record, so a renamed or compressed file is the same source. A position is an
-offset and a hash of the bytes before it, so a file that merely begins alike is told apart.
+offset, a hash of the bytes just before it and a running hash of all of them, so a file that merely begins alike, or
+differs somewhere in the middle, is told apart.
 """
 
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 
 from msgspec import Struct
 
-from tyk_endpoint_stats.sources.blocks import MAX_LINE_BYTES, WINDOW_BYTES, ByteStream
 from tyk_endpoint_stats.sources.contract import PositionLookup
-from tyk_endpoint_stats.sources.lenient_json import BYTE_ORDER_MARK, JSON_SPACE, is_complete
-from tyk_endpoint_stats.sources.pump_csv import first_row, is_header
+from tyk_endpoint_stats.sources.forms.blocks import WINDOW_BYTES, ByteStream, Mark
+from tyk_endpoint_stats.sources.forms.form import Form
+from tyk_endpoint_stats.sources.forms.sniffer import form_of, read_at
 
 __all__ = [
     "Beginning",
     "Place",
+    "StoredPosition",
     "beginning_of",
-    "bytes_before",
     "find_place",
-    "offset_of",
+    "mark_at",
     "position_text",
-    "read_at",
+    "window_hash",
 ]
 
-_POSITION = re.compile(r"(\d{20}):([0-9a-f]{16})", re.ASCII)
-_NEWLINE = b"\n"
-_PIECE_BYTES = 64 * 2**10
+_POSITION = re.compile(r"(\d{20}):([0-9a-f]{16})(?::([0-9a-f]{8})(:pipe)?)?", re.ASCII)
+_PIECE_BYTES = 256 * 2**10
 
 
 class Beginning(Struct, frozen=True):
-    """What a stream's first lines say about it.
+    """What a stream's first bytes say about it.
 
     Attributes:
         name: of the source.
-        header: the first line of a CSV file, ``b""``: there are JSON lines.
-        head: the first bytes of all.
+        form: of its bytes.
+        head: the first of them.
     """
 
     name: str
-    header: bytes = b""
+    form: Form
     head: bytes = b""
 
 
@@ -49,109 +50,135 @@ class Place(Struct, frozen=True):
 
     Attributes:
         source: the name under which the store keeps the position.
+        form: of its bytes.
         begins: the stored position, ``None``: the store has not met these bytes.
-        offset: the same as a number of bytes.
-        before: the last bytes before it.
+        mark: the same as a place in the stream.
         head: the first bytes of all.
-        header: the first line of a CSV file, ``b""``: there are JSON lines.
     """
 
     source: str
+    form: Form
     begins: str | None = None
-    offset: int = 0
-    before: bytes = b""
+    mark: Mark = Mark()
     head: bytes = b""
-    header: bytes = b""
 
 
-def position_text(offset: int, before: bytes) -> str:
-    """The position behind ``offset`` bytes, of which ``before`` are the last ``WINDOW_BYTES``."""
-    return f"{offset:020d}:{sha256(before).hexdigest()[:16]}"
+class StoredPosition(Struct, frozen=True):
+    """A position as a store keeps it.
+
+    Attributes:
+        text: as it is stored.
+        offset: how many bytes lie before it.
+        window: the hash of the last of them.
+        crc: the running hash of all; ``None``: it was stored before positions had one.
+        is_of_pipe: the bytes came through a pipe, so the next time their beginning may be gone.
+    """
+
+    text: str
+    offset: int
+    window: str
+    crc: int | None
+    is_of_pipe: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> "StoredPosition | None":
+        """``None``: it is none of a file's."""
+        match = _POSITION.fullmatch(text)
+        if match is None:
+            return None
+        return cls(text, int(match[1]), match[2], int(match[3], 16) if match[3] else None, bool(match[4]))
+
+    def fits(self, mark: Mark) -> bool:
+        """Whether the bytes before a place are those it was made of."""
+        return (
+            mark.offset == self.offset and window_hash(mark.before) == self.window and self.crc in (None, mark.crc)
+        )
 
 
-def find_place(stream: ByteStream, position: PositionLookup, beginning: Beginning | None = None) -> Place | None:
+def position_text(mark: Mark, *, is_of_pipe: bool = False) -> str:
+    """The position of a place in a stream."""
+    return f"{mark.offset:020d}:{window_hash(mark.before)}:{mark.crc:08x}{':pipe' if is_of_pipe else ''}"
+
+
+def find_place(
+    stream: ByteStream,
+    position: PositionLookup,
+    beginning: Beginning | None = None,
+    anchors: Iterable[Mark] = (),
+) -> Place | None:
     """Where the store left these bytes; ``None`` while there is no whole record in them.
 
     Of the sources whose first record is the same, it is the one whose position fits the bytes and is furthest;
-    where none fits, it is a new one.
+    where none fits, it is a new one. All bytes before a position are read for that, from the last anchor on.
 
     Args:
         stream: the bytes.
         position: asked for the position of every source that may be these.
         beginning: ``beginning_of(stream)``, where it is known already.
+        anchors: places in this very stream up to which it is known to be what it was.
     """
     beginning = beginning or beginning_of(stream)
     if beginning is None:
         return None
-    name, header, head = beginning.name, beginning.header, beginning.head
+    name = beginning.name
     number = 0
-    known: list[tuple[int, str, str]] = []
-    while (stored := position(name)) is not None:
-        offset = offset_of(stored)
-        if offset is not None:
-            known.append((offset, name, stored))
+    known: list[tuple[int, str, StoredPosition]] = []
+    while (text := position(name)) is not None:
+        stored = StoredPosition.parse(text)
+        if stored is not None:
+            known.append((stored.offset, name, stored))
         number += 1
         name = f"{beginning.name}~{number}"
-    found = Place(name, head=head, header=header)
+    found = Place(name, beginning.form, head=beginning.head)
+    marks = [Mark(), *(mark for mark in anchors if _stands(stream, mark))]
     # Upwards, because some streams can only go forwards.
-    for offset, source, stored in sorted(known):
-        before = bytes_before(stream, offset)
-        if position_text(offset, before) == stored:
-            found = Place(source, stored, offset, before, head, header)
+    for offset, source, stored in sorted(known, key=lambda each: each[:2]):
+        if stream.rewinds and window_hash(_window_at(stream, offset)) != stored.window:
+            continue
+        mark = mark_at(stream, offset, max((each for each in marks if each.offset <= offset), key=_offset))
+        marks.append(mark)
+        if stored.fits(mark):
+            found = Place(source, beginning.form, stored.text, mark, beginning.head)
     return found
 
 
 def beginning_of(stream: ByteStream) -> Beginning | None:
-    """What a stream's first lines say about it; ``None`` while there is no whole record in them.
+    """What a stream's first bytes say about it; ``None`` while there is no whole record in them."""
+    form = form_of(stream)
+    first = form.first(stream) if form is not None else None
+    if form is None or first is None:
+        return None
+    return Beginning(f"file:{sha256(first).hexdigest()}", form, read_at(stream, 0, WINDOW_BYTES))
 
-    All files of Tyk Pump's CSV have the same first line, so their first row names them too: but for its last
-    column, which may still grow.
+
+def mark_at(stream: ByteStream, offset: int, begins: Mark = Mark()) -> Mark:  # noqa: B008 - frozen
+    """The place at an offset, or at the stream's end where that is nearer.
+
+    Args:
+        stream: the bytes, all of which are read from ``begins`` on.
+        offset: where.
+        begins: a place before it.
     """
-    head = read_at(stream, 0, WINDOW_BYTES)
-    line = _first_line(stream)
-    if line is None:
-        return None
-    header = line.removeprefix(BYTE_ORDER_MARK)
-    if not is_header(header):
-        return Beginning(f"file:{sha256(line).hexdigest()}", b"", head)
-    row = first_row(stream, header)
-    if row is None:
-        return None
-    return Beginning(f"file:{sha256(header + _NEWLINE + row).hexdigest()}", header, head)
+    stream.seek(begins.offset)
+    view = memoryview(bytearray(min(_PIECE_BYTES, max(1, offset - begins.offset))))
+    mark = begins
+    while mark.offset < offset and (got := stream.readinto(view[: offset - mark.offset])):
+        mark = mark.past(view[:got])
+    return mark
 
 
-def offset_of(position: str) -> int | None:
-    """The offset that a position says; ``None``: it is none of ours."""
-    match = _POSITION.fullmatch(position)
-    return int(match[1]) if match else None
+def _stands(stream: ByteStream, mark: Mark) -> bool:
+    return read_at(stream, mark.offset - len(mark.before), len(mark.before)) == mark.before
 
 
-def bytes_before(stream: ByteStream, offset: int) -> bytes:
-    """The bytes by which a position at this offset is known; too few where it is past the end."""
+def _window_at(stream: ByteStream, offset: int) -> bytes:
     return read_at(stream, max(offset - WINDOW_BYTES, 0), min(offset, WINDOW_BYTES))
 
 
-def read_at(stream: ByteStream, offset: int, size: int) -> bytes:
-    """The bytes at an offset, fewer where the stream ends."""
-    stream.seek(offset)
-    view = memoryview(bytearray(size))
-    filled = 0
-    while filled < len(view) and (got := stream.readinto(view[filled:])):
-        filled += got
-    return bytes(view[:filled])
+def window_hash(before: bytes) -> str:
+    """What a position keeps of the last bytes before it."""
+    return sha256(before).hexdigest()[:16]
 
 
-def _first_line(stream: ByteStream) -> bytes | None:
-    """The first line that is not blank, without the space around it, as far as the cap; ``None``: half a line."""
-    stream.seek(0)
-    view = memoryview(bytearray(_PIECE_BYTES))
-    line = bytearray()
-    while len(line) < MAX_LINE_BYTES and (got := stream.readinto(view)):
-        piece = bytes(view[:got])
-        line += piece if line else piece.lstrip(JSON_SPACE)
-        end = line.find(b"\n", -len(piece))
-        if end >= 0:
-            return bytes(line[: min(end, MAX_LINE_BYTES)].rstrip(JSON_SPACE))
-    if len(line) >= MAX_LINE_BYTES or is_complete(bytes(line), 0):
-        return bytes(line[:MAX_LINE_BYTES].rstrip(JSON_SPACE))
-    return None
+def _offset(mark: Mark) -> int:
+    return mark.offset

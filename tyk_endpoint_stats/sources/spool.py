@@ -9,7 +9,7 @@ from tempfile import TemporaryFile
 from msgspec import Struct
 
 from tyk_endpoint_stats.errors import SourceError
-from tyk_endpoint_stats.sources.blocks import ByteStream
+from tyk_endpoint_stats.sources.forms.blocks import ByteStream
 
 __all__ = ["Spool", "nameless_file", "write_all"]
 
@@ -55,7 +55,6 @@ class Spool(ByteStream):
         label: how people know it.
 
     Attributes:
-        at: the offset to read on at.
         end: how much the pipe has given so far.
         ended: the pipe was closed: there will never be more.
         max_kept_bytes: more than this is not kept, whether or not it is merged; ``None``: all is.
@@ -65,14 +64,19 @@ class Spool(ByteStream):
         self._raw = FileIO(descriptor, closefd=False)
         self._label = label
         self._segments: deque[_Segment] = deque()
-        self.at = 0
+        self._at = 0
         self.end = 0
         self.ended = False
         self.max_kept_bytes: int | None = None
 
+    @property
+    def at(self) -> int:
+        """See ``ByteStream``."""
+        return self._at
+
     def seek(self, offset: int) -> None:
         """Go to an offset; past the end of what comes soon is the end."""
-        self.at = min(offset, self.end)
+        self._at = min(offset, self.end)
         view = memoryview(bytearray(min(_PIECE_BYTES, offset - self.at)))
         while self.at < offset and self.readinto(view[: offset - self.at]):
             pass
@@ -83,7 +87,7 @@ class Spool(ByteStream):
         0 at its end, where bytes are gone, and where nothing comes for a while: like a file, it may grow.
         """
         got = self._read_again(view) if self.at < self.end else self._read_on(view)
-        self.at += got
+        self._at += got
         return got
 
     @property

@@ -7,6 +7,7 @@ What is not abstract here is convenience over them, and the same for every store
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -105,6 +106,13 @@ class ReadableStore(Questions, ABC):
     """
 
     warnings: Sequence[str] = ()
+
+    def files(self) -> Sequence[Path]:
+        """The files that it has open: nobody else in this process may open them, a source of records least of all.
+
+        Closing any descriptor of SQLite's file takes the process's locks from it.
+        """
+        return ()
 
     @abstractmethod
     def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:

@@ -6,6 +6,8 @@ in the order of time, so that its known faults show least: a hit is in its hour,
 
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import replace
+
 from tyk_endpoint_stats.core.batch import Consumer, Kind
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
@@ -20,8 +22,13 @@ _EVER = (Span(Width.DAY, -(10**6), 10**7),)
 
 
 def in_pumps_order(hits: Iterable[Hit]) -> list[Hit]:
-    """The hits that Pump keeps, in the order of time: it drops an empty organisation."""
-    return sorted((hit for hit in hits if hit.org_id), key=lambda hit: (hit.at_us, hit.alias, hit.api_name))
+    """The hits that Pump keeps, in the order of time: it drops an empty organisation, and no latency is 0 to it."""
+    kept = (
+        replace(hit, latency_ms=hit.latency_ms or 0, upstream_latency_ms=hit.upstream_latency_ms or 0)
+        for hit in hits
+        if hit.org_id
+    )
+    return sorted(kept, key=lambda hit: (hit.at_us, hit.alias, hit.api_name))
 
 
 def pump_answer(hits: Sequence[Hit], selection: Selection) -> dict[Group, EndpointStats] | None:

@@ -30,7 +30,7 @@ from tyk_endpoint_stats.views.summary import plural, worst_column
 from tyk_endpoint_stats.views.timeline import Timeline
 from tyk_endpoint_stats.web.page_query import PageQuery
 from tyk_endpoint_stats.web.page_reading import Asked
-from tyk_endpoint_stats.web.page_tables import consumer_text, path_text
+from tyk_endpoint_stats.web.page_tables import consumer_text, cut, path_text
 
 __all__ = [
     "change_list",
@@ -241,7 +241,7 @@ def _item(query: PageQuery, change: Change[Key], link: Callable[[Line[Key]], str
     line = change.line
     is_path = isinstance(line.key, Endpoint)
     if isinstance(line.key, Endpoint):
-        name, detail = path_text(line.key.path), line.name or line.key.api_id
+        name, detail = path_text(line.key.path), cut(line.name or line.key.api_id)
     else:
         name, detail = consumer_text(line), "OAuth client" if line.key.kind == "oauth" else ""
     return ChangeItem(

@@ -21,7 +21,7 @@ from tyk_endpoint_stats.views.timeline import Timeline, make_timeline
 from tyk_endpoint_stats.web.page_query import PageQuery, consumer_ref
 from tyk_endpoint_stats.web.settings import Settings
 
-__all__ = ["MAX_CELLS", "Asked", "callers_of", "counted_to", "find_consumer", "gather", "last_seen"]
+__all__ = ["MAX_CELLS", "Asked", "alias_of", "callers_of", "counted_to", "find_consumer", "gather", "last_seen"]
 
 Key = TypeVar("Key", Consumer, Endpoint)
 
@@ -124,6 +124,13 @@ def last_seen(asked: Asked, where: Filter) -> Instant | None:
     selection = where.selection(ALL_DAYS, (), False)
     answer = asked.store.read(selection) if selection is not None else ()
     return max((stats.last_hit_us or 0 for _, stats in answer), default=None)
+
+
+def alias_of(asked: Asked, consumer: Consumer) -> str:
+    """The newest alias of a consumer that has no request in the period; empty: it has none."""
+    selection = asked.where(consumer=consumer).selection(ALL_DAYS, (Dimension.CONSUMER,), False)
+    answer = asked.store.read(selection) if selection is not None else ()
+    return next((group.alias for group, _ in answer), "")
 
 
 def counted_to(asked: Asked) -> Instant | None:

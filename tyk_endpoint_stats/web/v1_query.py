@@ -219,4 +219,5 @@ def _named(name: str, read: Callable[[Any], Read], value: Any) -> Read:
     try:
         return read(value)
     except InvalidQuestion as problem:
-        raise BadTarget(f"{name}: {problem}", name) from None
+        text = str(problem)
+        raise BadTarget(text if text.startswith(name) else f"{name}: {text}", name) from None

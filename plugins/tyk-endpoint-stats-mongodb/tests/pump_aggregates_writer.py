@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import Int64
 
-from tyk_endpoint_stats.core.batch import Endpoint, Kind
+from tyk_endpoint_stats.core.batch import EVERYONE, Endpoint, Kind
 from tyk_endpoint_stats.testing import Hit
 from tyk_endpoint_stats.testing.pump import HOUR_US, in_pumps_order
 from tyk_endpoint_stats.tyk.endpoint_key import encode_endpoint_key
@@ -25,12 +25,17 @@ def aggregate_documents(hits: Iterable[Hit]) -> list[Document]:
     for hit in in_pumps_order(hits):
         hour_us = hit.at_us // HOUR_US * HOUR_US
         found = documents.setdefault((hit.org_id, hour_us), document(_datetime(hour_us), hit.org_id))
+        if hit.kind == EVERYONE:
+            key = f"{hit.api_id}:v{hit.at_us % 2}:{hit.path}".encode().hex()
+            _count(put(found, f"apiendpoints.{key}"), hit, hit.path)
+            if hit.api_id:
+                _count(put(found, f"apiid.{hit.api_id}"), hit, hit.api_name)
+            _count(found["total"], hit, "")
+            continue
         key = encode_endpoint_key(Endpoint(hit.api_id, hit.path))
-        _count(put(found, f"{SECTIONS[hit.kind]}.{hit.consumer_id}.{key}"), hit, key)
-        if hit.kind is Kind.KEY:
+        _count(put(found, f"{SECTIONS[Kind(hit.kind)]}.{hit.consumer_id}.{key}"), hit, key)
+        if hit.kind == Kind.KEY:
             _count(put(found, f"apikeys.{hit.consumer_id}"), hit, hit.alias)
-        _count(put(found, f"apiid.{hit.api_id}"), hit, hit.api_name)
-        _count(found["total"], hit, "")
     return list(documents.values())
 
 
@@ -61,15 +66,14 @@ def _count(into: Document, hit: Hit, name: str) -> None:
     into["success"] += 200 <= hit.code < 300
     into["errortotal"] += hit.code >= 400
     into["totalrequesttime"] += hit.request_time_ms
-    into["totallatency"] = Int64(into["totallatency"] + hit.latency_ms)
-    into["totalupstreamlatency"] = Int64(into["totalupstreamlatency"] + hit.upstream_latency_ms)
-    into["maxlatency"] = max(into["maxlatency"], hit.latency_ms)
-    into["maxupstreamlatency"] = max(into["maxupstreamlatency"], hit.upstream_latency_ms)
+    latency_ms, upstream_ms = hit.latency_ms or 0, hit.upstream_latency_ms or 0
+    into["totallatency"] = Int64(into["totallatency"] + latency_ms)
+    into["totalupstreamlatency"] = Int64(into["totalupstreamlatency"] + upstream_ms)
+    into["maxlatency"] = max(into["maxlatency"], latency_ms)
+    into["maxupstreamlatency"] = max(into["maxupstreamlatency"], upstream_ms)
     if hit.code < 400:
-        into["minlatency"] = min(into.get("minlatency", hit.latency_ms), hit.latency_ms)
-        into["minupstreamlatency"] = min(
-            into.get("minupstreamlatency", hit.upstream_latency_ms), hit.upstream_latency_ms
-        )
+        into["minlatency"] = min(into.get("minlatency", latency_ms), latency_ms)
+        into["minupstreamlatency"] = min(into.get("minupstreamlatency", upstream_ms), upstream_ms)
     else:
         into["errormap"][str(hit.code)] = into["errormap"].get(str(hit.code), 0) + 1
     into["lasttime"] = _datetime(hit.at_us)

@@ -14,40 +14,44 @@ from tyk_endpoint_stats.testing import (
     Damage,
     DurableStoreConformance,
     InspectableConformance,
+    RetainingConformance,
+    VersionedConformance,
     WholeBatchReadsConformance,
 )
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 
-OF_K1 = {"_id.consumer": "k1"}
-DAY = OF_K1 | {"_id.width": "day", "_id.bucket": FIRST_DAY, "_id.path": "/get"}
+OF_K1 = {"_id.of": "endpoint of consumer", "_id.consumer": "k1"}
+ONE = OF_K1 | {"_id.day": FIRST_DAY, "_id.path": "/get"}
 
 
-def plant(states: Collection[Any], damage: Damage) -> None:
-    """Damage the states of a store, and what lies beside them."""
+def plant(rows: Collection[Any], damage: Damage) -> None:
+    """Damage the rows of a store, and what lies beside them."""
     match damage:
-        case Damage.CHANGED_DAY:
-            states.update_one(DAY, {"$inc": {"hits": 1}})
-        case Damage.LOST_DAY:
-            states.delete_one(DAY)
-        case Damage.LOST_QUARTER:
-            states.delete_one(OF_K1 | {"_id.bucket": FIRST_DAY * 96})
-        case Damage.LOST_QUARTERS:
-            states.delete_many(OF_K1 | {"_id.width": "quarter"})
+        case Damage.CHANGED_ROW:
+            rows.update_one(ONE, {"$inc": {"hits": 1}})
+        case Damage.LOST_ROW:
+            rows.delete_one(ONE)
+        case Damage.LOST_TOTAL:
+            rows.delete_many({"_id.of": "consumer", "_id.consumer": "k1"})
+        case Damage.LESS_OF_EVERYONE:
+            rows.update_one({"_id.of": "endpoint", "_id.path": "/get"}, {"$set": {"hits": 0}})
+        case Damage.LOST_QUARTER_HOURS:
+            rows.update_many(OF_K1, {"$set": {"quarter_hours": []}})
         case Damage.IMPOSSIBLE_STATE:
-            states.update_one(DAY, [{"$set": {"last_hit_us": {"$subtract": ["$first_hit_us", 1]}}}])
-        case Damage.LOST_STATES:
-            states.delete_many({})
+            rows.update_one(ONE, [{"$set": {"last_hit_us": {"$subtract": ["$first_hit_us", 1]}}}])
+        case Damage.LOST_ROWS:
+            rows.delete_many({})
         case Damage.UNACCOUNTED:
-            states.database["endpoint_stats.sources"].update_one({}, {"$inc": {"counted": -1}})
-        case Damage.NO_CODES:
-            states.update_one(DAY, {"$set": {"codes": "200"}})
+            rows.database["endpoint_stats.sources"].update_one({}, {"$inc": {"counted": -1}})
+        case Damage.UNREADABLE:
+            rows.update_one(ONE, {"$set": {"distribution.0": b"\x09"}})
         case Damage.NO_KIND:
-            (state,) = states.find(DAY)
-            states.delete_one(DAY)
-            states.insert_one(state | {"_id": state["_id"] | {"kind": "lamp"}})
+            (row,) = rows.find(ONE)
+            rows.delete_one(ONE)
+            rows.insert_one(row | {"_id": row["_id"] | {"kind": "lamp"}})
 
 
-class MongoExam(CopyableConformance, DurableStoreConformance, InspectableConformance):
+class MongoExam(CopyableConformance, DurableStoreConformance, InspectableConformance, RetainingConformance):
     max_examples = 8
     server: MongoServer
 
@@ -56,13 +60,13 @@ class MongoExam(CopyableConformance, DurableStoreConformance, InspectableConform
 
     def plant(self, place: Path, damage: Damage) -> None:
         with pymongo.MongoClient[Any](self.server.url) as client:
-            plant(client[place.name]["endpoint_stats.states"], damage)
+            plant(client[place.name]["endpoint_stats.day_rows"], damage)
 
     def remove_store(self, place: Path) -> None:
         self.server.drop(place.name)
 
 
-class TestReplicaSet(MongoExam, WholeBatchReadsConformance):
+class TestReplicaSet(MongoExam, VersionedConformance, WholeBatchReadsConformance):
     @pytest.fixture(autouse=True)
     def _server(self, replica_set: MongoServer) -> None:
         self.server = replica_set

@@ -14,6 +14,7 @@ from tyk_endpoint_stats_mongodb.store import MongoStore, open_mongodb
 
 from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.testing import batch_of, hit
+from tyk_endpoint_stats.testing.generators import FIRST_DAY
 
 LANE = lane_of("s")
 Damaging = Callable[[Database[Any]], object]
@@ -49,29 +50,41 @@ def with_other_key(collection: str, **change: Any) -> Damaging:
 
 
 def in_journal(lane: int, seq: int) -> Damaging:
-    part = {"_id": {"lane": lane, "seq": seq, "mark": "m", "part": 0}, "of": "states", "rows": []}
+    part = {"_id": {"lane": lane, "seq": seq, "mark": "m", "part": 0}, "of": "rows", "documents": []}
     return lambda database: database["endpoint_stats.journal"].insert_one(part)
 
 
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (with_other_key("states", path=None), "1 documents of states have not the key of a state"),
-        (with_other_key("states", width="hour"), "1 documents of states have not the key of a state"),
-        (with_other_key("states", bucket=1.5), "1 documents of states have not the key of a state"),
-        (with_other_key("states", more=1), "1 documents of states have not the key of a state"),
-        (with_other_key("states", kind="lamp"), "1 documents of states are of consumers of no kind"),
+        (with_other_key("day_rows", consumer=None), "1 documents of day_rows have not the key of a row"),
+        (with_other_key("day_rows", of="lamp"), "1 documents of day_rows have not the key of a row"),
+        (with_other_key("day_rows", day=1.5), "1 documents of day_rows have not the key of a row"),
+        (with_other_key("day_rows", more=1), "1 documents of day_rows have not the key of a row"),
+        (with_other_key("day_rows", kind="lamp"), "1 documents of day_rows are of consumers of no kind"),
         (
-            changed("states", {"$unset": {"first_hit_us": 1}}, {"_id.path": "/get"}),
-            "documents of states lack a num",
+            changed("day_rows", {"$unset": {"first_hit_us": 1}}, {"_id.path": "/get"}),
+            "documents of day_rows lack a num",
         ),
-        (changed("states", {"$set": {"hits": 2.0**63}}, {"_id.path": "/get"}), "documents of states lack a number"),
-        (changed("states", {"$set": {"min_latency_non_error_ms": None}}), "documents of states lack a number"),
-        (changed("states", {"$set": {"codes": {"200": "1"}}}), "documents of states have no counts in codes"),
-        (changed("states", {"$set": {"histogram": {"x": 1}}}), "documents of states have no counts in histogram"),
-        (changed("states", {"$unset": {"histogram": 1}}), "documents of states have no counts in histogram"),
-        (changed("states", {"$inc": {"hits": 10**15}}), "by the lanes none is over"),
-        (changed("states", {"$set": {f"ap.{LANE}": 99}}), f"a batch that lane {LANE} has not come to"),
+        (
+            changed("day_rows", {"$set": {"hits": 2.0**63}}, {"_id.path": "/get"}),
+            "documents of day_rows lack a number",
+        ),
+        (changed("day_rows", {"$set": {"min_latency_non_error_ms": None}}), "documents of day_rows lack a number"),
+        (
+            changed("day_rows", {"$set": {"distribution": ["x"]}}),
+            "have no pieces in distribution",
+        ),
+        (
+            changed("day_rows", {"$set": {"quarter_hours": b"x"}}),
+            "have no pieces in quarter_hours",
+        ),
+        (
+            changed("day_rows", {"$unset": {"quarter_hours": 1}}),
+            "have no pieces in quarter_hours",
+        ),
+        (changed("day_rows", {"$inc": {"hits": 10**15}}), "by the lanes none is over"),
+        (changed("day_rows", {"$set": {f"ap.{LANE}": 99}}), f"a batch that lane {LANE} has not come to"),
         (with_other_key("names", of="lamp"), "1 documents of names have not the key of a name"),
         (changed("names", {"$set": {"seen": ["Ann", 1]}}, {"_id.of": "consumer"}), "have no name, or not when"),
         (changed("names", {"$set": {"seen": "Ann"}}, {"_id.of": "consumer"}), "have no name, or not when"),
@@ -83,8 +96,8 @@ def in_journal(lane: int, seq: int) -> Damaging:
         (in_journal(LANE, 99), f"the journal has a batch that lane {LANE} has not come to"),
         (in_journal(99, 1), "the journal has batches of lanes that do not exist: ['99']"),
         (
-            lambda database: database["endpoint_stats.states"].drop_index("by_consumer"),
-            "index endpoint_stats.states.by_consumer does not exist",
+            lambda database: database["endpoint_stats.day_rows"].drop_index("by_consumer"),
+            "index endpoint_stats.day_rows.by_consumer does not exist",
         ),
     ],
 )
@@ -100,16 +113,21 @@ def test_damage_in_collections_is_found(server: MongoServer, name: str, damage: 
 
 
 def test_what_writers_leave_behind_is_no_damage(server: MongoServer, name: str) -> None:
-    """A batch that lost its place in the lane, and a quarter that came while it was pruned."""
+    """A batch that lost its place in the lane, and quarter hours that came while they were pruned."""
     with open_mongodb(server.database_url(name)) as store:
         fill(store)
+        of_day = store.day(FIRST_DAY)
         store.prune(10**17)
-        (state,) = store._layout.states.find({"_id.path": "/$a.b\0"})
-        key = state["_id"] | {"width": "quarter", "bucket": state["_id"]["bucket"] * 96}
-        store._layout.states.insert_one(state | {"_id": key})
+        (row, *_) = of_day.rows
+        which = {"_id.of": "endpoint of consumer", "_id.day": row.day}
+        assert store._layout.day_rows.update_one(
+            which, {"$set": {"quarter_hours": [row.quarter_hours]}}
+        ).modified_count
         (lane,) = store._layout.lanes.find({"_id": LANE})
-        in_journal(LANE, lane["seq"] + 1)(store._layout.states.database)
+        in_journal(LANE, lane["seq"] + 1)(store._layout.database)
         assert verify(store).problems == []
+        assert not any(row.quarter_hours for row in store.day(FIRST_DAY).rows), "a copy gets none of them"
+        assert store.prune(10**17).rows == 1
 
 
 def test_what_the_server_finds_in_its_files_is_named(
@@ -132,7 +150,7 @@ def test_what_the_server_finds_in_its_files_is_named(
         fill(store)
         broken = asked(lambda found: found | {"valid": False, "errors": ["a page is gone"]})
         monkeypatch.setattr(Database, "command", broken)
-        assert "collection endpoint_stats.states is damaged: a page is gone" in store.damage()
+        assert "collection endpoint_stats.day_rows is damaged: a page is gone" in store.damage()
         forbidden = pymongo.errors.OperationFailure("not authorized", 13)
         monkeypatch.setattr(Database, "command", asked(forbidden))
         assert store.damage() == []

@@ -121,6 +121,43 @@ class TestOwners:
             assert {one.id for one in store.consumers()} == {"good", "\ufffd\ufffdxx"}
 
 
+class TestEveryone:
+    def test_hits_are_read_where_pump_counts_them(self, pump: PumpDatabase) -> None:
+        """An organisation's or an API's with untracked ones, an endpoint's with all of its API's versions."""
+        made = used("k1", hits=512)
+        made["total"] = counter(hits=64)
+        put(made, "apiid.a.b").update(counter(hits=32))
+        for key, hits in ((b"a.b:v1:/x", 8), (b"a.b:v2:/x", 4), (b"a.b:v2:/y", 2), (b"b:v2:/x", 1)):
+            put(made, f"apiendpoints.{key.hex()}").update(counter(hits=hits))
+        fill(pump, made)
+        fill(pump, document(org_id="org-2", total=counter(hits=128)), collection=TestCollections.ORG_2)
+        by_endpoint = frozenset({Dimension.ENDPOINT})
+        with open_pump(pump.url("tyk-pump")) as store:
+
+            def hits_by_endpoint(**asked: Any) -> dict[Any, int]:
+                answer = store.read(Selection(ALL_DAYS, **asked))
+                return {group.endpoint: stats.hits for group, stats in answer}
+
+            assert hits_by_endpoint() == {None: 192}
+            assert hits_by_endpoint(org_id="org-1") == {None: 64}
+            assert hits_by_endpoint(api_id="a.b") == {None: 32}
+            assert hits_by_endpoint(api_id="a") == {}
+            assert hits_by_endpoint(path="/x") == {None: 13}
+            assert hits_by_endpoint(api_id="a.b", path="/x") == {None: 12}
+            both = {Endpoint("a.b", "/x"): 12, Endpoint("a.b", "/y"): 2}
+            assert hits_by_endpoint(api_id="a.b", group_by=by_endpoint) == both
+            assert hits_by_endpoint(kind="key") == {None: 512}
+            fill(pump, document(apiendpoints={"zz": counter()}))
+            with pytest.raises(StoreError, match=r"~[0-9a-f]{8} is no endpoint key"):
+                hits_by_endpoint(group_by=by_endpoint)
+
+    def test_every_hit_is_timed(self, pump: PumpDatabase) -> None:
+        fill(pump, document(total=counter(hits=4, totallatency=10)))
+        with open_pump(pump.url("tyk-pump")) as store:
+            ((_, stats),) = store.read(Selection(ALL_DAYS))
+        assert (stats.timed_hits, stats.latency_ms) == (4, 2.5)
+
+
 class TestNumbers:
     def test_totals_over_documents_and_not_the_means_beside_them(self, pump: PumpDatabase) -> None:
         """Two documents of one bucket, as two pumps leave, and another hour; numbers of every type."""
@@ -245,7 +282,9 @@ class TestTime:
             assert row.hits == 1
             day = (DAY - date(1970, 1, 1)).days
             quarters = Selection(
-                (Span(Width.QUARTER_HOUR, day * 96, day * 96 + 96),), frozenset({Dimension.BUCKET})
+                (Span(Width.QUARTER_HOUR, day * 96, day * 96 + 96),),
+                frozenset({Dimension.BUCKET}),
+                consumer_id="k1",
             )
             assert {
                 group.bucket.number % 96: stats.hits for group, stats in store.read(quarters) if group.bucket

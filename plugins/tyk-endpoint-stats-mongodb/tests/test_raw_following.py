@@ -91,7 +91,11 @@ class Reader:
 
     def positions(self) -> list[datetime]:
         with open_store(self.store_url) as store:
-            return [ObjectId(source.position).generation_time for source in store.sources() if source.position]
+            return [
+                ObjectId(source.position).generation_time
+                for source in store.sources()
+                if ObjectId.is_valid(source.position)
+            ]
 
     def finish(self) -> None:
         subprocess.run(self._command, check=True, capture_output=True, timeout=60)

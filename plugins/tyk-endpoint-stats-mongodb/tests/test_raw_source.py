@@ -125,7 +125,7 @@ class TestExactlyOnce:
             read_all(store, pump.url("tyk-raw"))
             database.tyk_analytics.rename("old")
             assert read_all(store, pump.url("tyk-raw", "old")).counts.read == 0
-            database.tyk_analytics.insert_one(raw_document(object_id(LONG_AGO)))
+            database.tyk_analytics.insert_one(raw_document(object_id(LONG_AGO, 1)))
             assert read_all(store, pump.url("tyk-raw")).counts.read == 1
 
     def test_documents_that_expire_in_between_do_not_matter(self, pump: PumpDatabase) -> None:
@@ -260,7 +260,7 @@ class TestTheLag:
 class TestWhichCollections:
     def labels(self, pump: PumpDatabase, collection: str = "") -> list[str]:
         (source,) = open_raw(pump.url("tyk-raw", collection))
-        return [part.label.rpartition(" ")[2] for part in source.parts()]
+        return [part.label.rpartition(" ")[2] for part in source.parts()[::2]]
 
     def fill(self, pump: PumpDatabase, *names: str) -> None:
         for name in names:
@@ -370,7 +370,7 @@ def test_a_collection_is_one_source_under_either_url(pump: PumpDatabase) -> None
     pump.database["z_tyk_analyticz_a"].insert_one(raw_document(object_id(LONG_AGO)))
     asked: list[str] = []
     for collection in ("", "z_tyk_analyticz_a"):
-        (part,) = open_raw(pump.url("tyk-raw", collection))[0].parts()
+        (part, _) = open_raw(pump.url("tyk-raw", collection))[0].parts()
         assert isinstance(part, RawCollection)
         with part.open(lambda source: asked.append(source)):
             pass

@@ -1,30 +1,41 @@
 """The MongoDB store beyond the contract: its documents, plans, options, deadlines, and what its errors say."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
 import pymongo
 import pytest
 import tyk_endpoint_stats_mongodb.lanes as lanes_module
-import tyk_endpoint_stats_mongodb.reading as reading_module
 from bson.raw_bson import RawBSONDocument
 from histories import batch
 from mongo_proxy import Proxy
 from mongo_servers import MongoServer
+from tyk_endpoint_stats_mongodb.documents import key_of
 from tyk_endpoint_stats_mongodb.layout import LANES, SHARD_KEY, lane_of
 from tyk_endpoint_stats_mongodb.reading import pipeline_of
-from tyk_endpoint_stats_mongodb.states import fenced_writes, plain_writes
-from tyk_endpoint_stats_mongodb.store import StandaloneStore, open_existing_mongodb, open_mongodb, store_in
+from tyk_endpoint_stats_mongodb.store import (
+    MongoStore,
+    StandaloneStore,
+    open_existing_mongodb,
+    open_mongodb,
+    store_in,
+)
+from tyk_endpoint_stats_mongodb.writes import compact, fenced_writes, plain_writes
 
 from tyk_endpoint_stats.core.batch import Kind
 from tyk_endpoint_stats.core.buckets import Span, Width
-from tyk_endpoint_stats.core.selection import Dimension, Selection
+from tyk_endpoint_stats.core.fields import FIELDS, NAMES
+from tyk_endpoint_stats.core.histogram import bin_of
+from tyk_endpoint_stats.core.packed import pack_distribution, unpack_distribution
+from tyk_endpoint_stats.core.selection import Dimension, RowKind, Selection
 from tyk_endpoint_stats.errors import PluginError, StoreBusy, StoreError, UnusableStore
+from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.opening import open_store
-from tyk_endpoint_stats.testing import batch_of, hit
-from tyk_endpoint_stats.testing.exam import ALL_DAYS, EVERYTHING, answer_of
+from tyk_endpoint_stats.stores.rules import MAX_PIECES
+from tyk_endpoint_stats.testing import batch_of, hit, plain_hits
+from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTER_HOURS, EVERYTHING, answer_of, check_answers
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 
 SPANS = (Span(Width.QUARTER_HOUR, 90, 96), Span(Width.DAY, 1, 400), Span(Width.QUARTER_HOUR, 38400, 38450))
@@ -41,14 +52,99 @@ def standalone_url(standalone: MongoServer) -> Iterator[str]:
 # --- documents
 
 
-def test_a_state_is_a_document_and_no_id_is_a_field(url: str) -> None:
+def test_a_row_is_a_document_and_no_id_is_a_field(url: str) -> None:
     with open_mongodb(url) as store:
         store.merge(batch_of([hit(path="/$a.b\0", api_key="$k.k", api_id="a.b")]))
-        (day, _) = store._layout.states.find({}, {"ap": 0})
-    assert list(day["_id"]) == ["width", "bucket", "org_id", "kind", "consumer", "api_id", "path"]
-    assert day["_id"]["path"] == "/$a.b\0"
-    assert day["codes"] == {"200": 1}
-    assert set(day) == {"_id", *(name for name in reading_module._AGGREGATES), "codes", "histogram"}
+        rows = {row["_id"]["of"]: row for row in store._layout.day_rows.find({}, {"ap": 0})}
+    assert {of: list(row["_id"].values())[1:] for of, row in rows.items()} == {
+        "endpoint of consumer": [FIRST_DAY, "org-1", "key", "$k.k", "a.b", "/$a.b\0"],
+        "consumer": [FIRST_DAY, "org-1", "key", "$k.k"],
+        "endpoint": [FIRST_DAY, "org-1", "everyone", "", "a.b", "/$a.b\0"],
+        "everything": [FIRST_DAY, "org-1", "everyone", ""],
+    }
+    row = rows["endpoint of consumer"]
+    assert list(row["_id"]) == ["of", "day", "org_id", "kind", "consumer", "api_id", "path"]
+    assert set(row) == {"_id", *NAMES, "distribution", "quarter_hours"}
+    assert unpack_distribution(b"".join(row["distribution"])) == ({200: 1}, {bin_of(10): 1})
+    assert rows["consumer"]["quarter_hours"] == []
+
+
+def test_what_a_state_lacks_is_no_field(url: str) -> None:
+    with open_mongodb(url) as store:
+        store.merge(batch_of([hit(code=500, latency=None)]))
+        (row,) = store._layout.day_rows.find({"_id.of": "everything"})
+        assert {field.name for field in FIELDS if field.name not in row} == {
+            field.name for field in FIELDS if field.optional
+        }
+        store.merge(batch_of([hit(code=500, latency_ms=7)]))
+        (state,) = answer_of(store, Selection(ALL_DAYS)).values()
+    assert (state.hits, state.timed_hits, state.latency_ms, state.min_latency_ms) == (2, 1, 7, 7)
+    assert state.min_latency_non_error_ms is None
+
+
+# --- pieces
+
+
+def pieces(store: MongoStore) -> dict[str, tuple[int, int]]:
+    found = store._layout.day_rows.find({})
+    return {row["_id"]["of"]: (len(row["distribution"]), len(row["quarter_hours"])) for row in found}
+
+
+def test_merges_append_and_who_merges_puts_many_pieces_together(url: str) -> None:
+    records = [hit(FIRST_DAY, 900 * (number % 5), code=(200, 404)[number % 2]) for number in range(MAX_PIECES + 2)]
+    with open_mongodb(url) as store:
+        for number, record in enumerate(records, 1):
+            store.merge(batch_of([record]))
+            expected = 1 if number == MAX_PIECES + 1 else number if number <= MAX_PIECES else 2
+            assert pieces(store) == {
+                of.value: (expected, 0 if of is RowKind.CONSUMER else expected) for of in RowKind
+            }, number
+        check_answers(
+            store, plain_hits(records), [Selection(ALL_DAYS, EVERYTHING), Selection(ALL_QUARTER_HOURS, EVERYTHING)]
+        )
+        assert verify(store).problems == []
+
+
+def test_a_row_that_changed_meanwhile_keeps_what_came(url: str) -> None:
+    """Whoever puts pieces together compares and sets; a twin that only sets loses the piece that came."""
+    with open_mongodb(url) as store:
+        rows = store._layout.day_rows
+        store.merge(batch_of([hit()]))
+        store.merge(batch_of([hit()]))
+        known = {tuple(row["_id"].values()): MAX_PIECES for row in rows.find({}, {"_id": 1})}
+        wanted = list(rows.find({}, {"_id": 1}))
+        late = hit(code=404)
+
+        class Meanwhile:
+            """The collection; another batch is merged between looking at pieces and writing them back."""
+
+            def find(self, *arguments: Any, **options: Any) -> list[Any]:
+                found = list(rows.find(*arguments, **options))
+                store.merge(batch_of([late]))
+                return found
+
+            def bulk_write(self, writes: list[Any], **options: Any) -> None:
+                rows.bulk_write([alter(write) for write in writes], **options)
+
+        alter: Callable[[Any], Any] = lambda write: write  # noqa: E731
+        compact(Meanwhile(), known, wanted)  # type: ignore[arg-type]
+        assert verify(store).problems == []
+        assert set(pieces(store).values()) == {(3, 3), (3, 0)}
+        compact(rows, known, wanted)
+        assert set(pieces(store).values()) == {(1, 1), (1, 0)}
+        alter = lambda write: pymongo.UpdateOne({"_id": write._filter["_id"]}, write._doc)  # noqa: E731
+        compact(Meanwhile(), known, wanted)  # type: ignore[arg-type]
+        assert verify(store).problems != []
+
+
+def test_a_damaged_row_holds_no_batch_up(url: str) -> None:
+    with open_mongodb(url) as store:
+        store.merge(batch_of([hit()], "s", None, "1"))
+        broken = {"$set": {"distribution": [b"\x09"] * MAX_PIECES}}
+        store._layout.day_rows.update_one({"_id.of": "everything"}, broken)
+        assert store.merge(batch_of([hit(), hit(path="/b")], "s", "1", "2"))
+        assert store.position("s") == "2"
+        assert "packed value of version 9" in str([problem.what for problem in verify(store).problems])
 
 
 def test_values_are_never_operators(url: str) -> None:
@@ -85,22 +181,29 @@ def stages(plan: Any) -> Iterator[dict[str, Any]]:
             yield from stages(value)
 
 
-def winning(store: Any, selection: Selection) -> list[dict[str, Any]]:
-    states = store._layout.states
-    command = {"aggregate": states.name, "pipeline": pipeline_of(selection), "cursor": {}}
-    explained = states.database.command("explain", command, verbosity="queryPlanner")
-    planner = explained.get("queryPlanner") or explained["stages"][0]["$cursor"]["queryPlanner"]
-    return list(stages(planner["winningPlan"]))
+def winning(store: MongoStore, selection: Selection) -> list[dict[str, Any]]:
+    rows, widths = store._layout.day_rows, {span.width for span in selection.spans}
+    found: list[dict[str, Any]] = []
+    for width in widths:
+        spans = [span for span in selection.spans if span.width is width]
+        command = {"aggregate": rows.name, "pipeline": pipeline_of(selection, spans), "cursor": {}}
+        explained = rows.database.command("explain", command, verbosity="queryPlanner")
+        planner = explained.get("queryPlanner") or explained["stages"][0]["$cursor"]["queryPlanner"]
+        found += stages(planner["winningPlan"])
+    return found
 
 
 @pytest.mark.parametrize(
     ("selection", "index"),
     [
         (Selection(SPANS, BY_ENDPOINT, kind=Kind.KEY, consumer_id="k", org_id="o"), "by_consumer"),
-        (Selection(SPANS, BY_ENDPOINT, consumer_id="k"), "by_consumer"),
+        (Selection(SPANS, consumer_id="k", kind=Kind.KEY), "by_consumer"),
         (Selection(SPANS, BY_CONSUMER, api_id="a", path="/get"), "by_endpoint"),
         (Selection(SPANS, BY_CONSUMER, api_id="a", path="/get", distributions=False), "by_endpoint"),
+        (Selection(SPANS, api_id="a", path="/get"), "by_endpoint"),
         (Selection(SPANS, BY_CONSUMER), "_id_"),
+        (Selection(SPANS), "_id_"),
+        (Selection(SPANS, BY_ENDPOINT), "_id_"),
         (Selection(SPANS[:1], BY_CONSUMER, org_id="o"), "_id_"),
     ],
 )
@@ -112,35 +215,36 @@ def test_a_question_seeks_in_an_index(url: str, selection: Selection, index: str
     assert {scan["indexName"] for scan in scans} == {index}
     assert len(scans) == len(selection.spans)
     assert "COLLSCAN" not in {stage["stage"] for stage in plan}
-    for scan in scans:  # every part of the index that leads to the buckets is bound
+    for scan in scans:  # every part of the index that leads to the days is bound
         assert "[MinKey, MaxKey]" not in str(list(scan["indexBounds"].values())[:4])
 
 
 def test_the_shard_key_leads_an_index_and_is_in_every_write_and_every_question_of_a_consumer(url: str) -> None:
-    (field,) = SHARD_KEY
+    consumer = next(iter(SHARD_KEY))
     with open_mongodb(url) as store:
-        indexes = store._layout.states.index_information().values()
-        assert any(index["key"][0] == (field, 1) for index in indexes)
-    state = {"_id": {"consumer": "k", "width": "day"}, "hits": 1, "codes": {}, "histogram": {}} | dict.fromkeys(
-        reading_module._AGGREGATES, 1
-    )
-    key = ("k", "day")
-    for made in (plain_writes([state], {key}), fenced_writes([state], {key}, 3, 5)):
-        assert made[0]._filter["_id"]["$eq"]["consumer"] == "k"
-    for branch in pipeline_of(Selection(SPANS, consumer_id="k"))[0]["$match"]["$or"]:
-        assert branch[field] == {"$eq": "k"}
+        indexes = store._layout.day_rows.index_information().values()
+        assert any(index["key"] == list(SHARD_KEY.items()) for index in indexes)
+    key = key_of(1, ("o", "key", "k"), ("a", "/get"))
+    row = {"_id": key, "distribution": [], "quarter_hours": []} | dict.fromkeys(NAMES, 1)
+    known = {tuple(key.values()): 1}
+    for made in (plain_writes([row], known), fenced_writes([row], known, 3, 5)):
+        written = made[0]._filter["_id"]["$eq"]
+        assert {f"_id.{name}" for name in written} >= SHARD_KEY.keys()
+    for span in SPANS:
+        assert pipeline_of(Selection(SPANS, consumer_id="k"), [span])[0]["$match"][consumer] == {"$eq": "k"}
 
 
 def test_more_codes_and_histograms_than_a_document_holds_are_answered(url: str) -> None:
     with open_mongodb(url) as store:
         store.merge(batch_of([hit()]))
-        (day,) = store._layout.states.find({"_id.width": "day"})
-        wide = {str(number): 1 for number in range(1282)}
-        store._layout.states.insert_many(
-            [day | {"_id": day["_id"] | {"path": f"/{number}"}, "histogram": wide} for number in range(1500)]
+        (row,) = store._layout.day_rows.find({"_id.of": "endpoint of consumer"})
+        wide = pack_distribution({200: 1}, dict.fromkeys(range(2564), 1))
+        store._layout.day_rows.insert_many(
+            [row | {"_id": row["_id"] | {"path": f"/{n}"}, "distribution": [wide] * 2} for n in range(900)]
         )
-        (total,) = answer_of(store, Selection(ALL_DAYS)).values()  # over 16 MB
-    assert (total.hits, total.codes, total.histogram[1000]) == (1501, {200: 1501}, 1500)
+        selection = Selection(ALL_DAYS, consumer_id="k1", api_id="api-1")
+        (total,) = answer_of(store, selection).values()  # over 16 MB
+    assert (total.hits, total.codes, total.histogram[1000]) == (901, {200: 1801}, 1800)
 
 
 # --- opening
@@ -148,7 +252,7 @@ def test_more_codes_and_histograms_than_a_document_holds_are_answered(url: str) 
 
 def test_a_url_without_a_database_has_one_by_default(standalone: MongoServer) -> None:
     with open_mongodb(standalone.url) as store:
-        assert store._layout.states.full_name == "tyk_endpoint_stats.endpoint_stats.states"
+        assert store._layout.day_rows.full_name == "tyk_endpoint_stats.endpoint_stats.day_rows"
     standalone.drop("tyk_endpoint_stats")
 
 
@@ -263,7 +367,7 @@ def test_what_was_left_open_on_a_standalone_is_finished_first(
             patch.setattr(lanes_module.Lanes, "_apply_names", stop)
             with pytest.raises(Stopped):
                 store.merge(batch("s", 4, 9))
-        collections = {name: list(getattr(store._layout, name).find()) for name in ("states", "names", "sources")}
+        collections = {name: list(getattr(store._layout, name).find()) for name in ("day_rows", "names", "sources")}
         collections |= {name: list(getattr(store._layout, name).find()) for name in ("lanes", "journal", "meta")}
     name = f"store_{uuid4().hex[:12]}"
     with pymongo.MongoClient(replica_set.url) as client:
@@ -273,7 +377,11 @@ def test_what_was_left_open_on_a_standalone_is_finished_first(
     with open_mongodb(replica_set.database_url(name)) as moved:
         assert moved.position("s") == "9"
         assert moved.merge(batch("s", 9, 10))
-        assert sum(stats.hits for stats in answer_of(moved, Selection(ALL_DAYS)).values()) == 30
+        (total,) = answer_of(moved, Selection(ALL_DAYS)).values()
+        assert total.hits == 30
+        for collection, indexes in moved._layout.indexes():
+            collection.create_indexes(indexes)
+        assert verify(moved).problems == []
     replica_set.drop(name)
 
 
@@ -305,10 +413,3 @@ def test_a_journal_that_somebody_removed_is_said_so(standalone_url: str, monkeyp
 def test_sources_spread_over_the_lanes_the_same_everywhere() -> None:
     assert {lane_of(f"file:{number}") for number in range(200)} == set(range(LANES))
     assert (lane_of("file:1"), lane_of("file:2"), lane_of("")) == (1, 1, 4)
-
-
-def test_pruning_goes_day_by_day(url: str) -> None:
-    with open_mongodb(url) as store:
-        store.merge(batch_of([hit(FIRST_DAY + day, second) for day in range(4) for second in (0, 50_000)]))
-        assert store.prune((FIRST_DAY + 3) * 86_400_000_000).quarter_states == 6
-        assert store._layout.states.count_documents({"_id.width": "quarter"}) == 2

@@ -6,11 +6,9 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
 
 from tyk_endpoint_stats.errors import PluginError
-from tyk_endpoint_stats.urls import mask_url
-from tyk_endpoint_stats_mongodb.seam import Seam
+from tyk_endpoint_stats_mongodb.seam import Seam, client_of, masked_url
 
 __all__ = ["Address", "number_option", "parse_address"]
 
@@ -42,11 +40,7 @@ class Address(Struct, frozen=True):
         Raises:
             PluginError: the driver can't make anything of the URL.
         """
-        try:
-            return MongoClient(self.driver_url, document_class=dict, connect=False)
-        except (PyMongoError, ValueError, TypeError) as problem:
-            # Not as its cause: what can't be parsed may hold a password anywhere.
-            raise PluginError(f"{self.label}: {self.seam().masked(str(problem))}") from None
+        return client_of(self.driver_url, self.seam())
 
 
 def parse_address(url: str, ours: Collection[str]) -> Address:
@@ -60,7 +54,7 @@ def parse_address(url: str, ours: Collection[str]) -> Address:
         PluginError: the URL names no database.
     """
     scheme, _, rest = url.partition("://")
-    label = mask_url(url)
+    label = masked_url(url)
     login, at, place = rest.rpartition("@")
     place, _, query = place.partition("?")
     hosts, _, path = place.partition("/")

@@ -1,121 +1,124 @@
-"""States as documents: one document a state, so that none grows; ids, paths and names are values, never fields."""
+"""Day rows, names and counts as documents; ids, paths and names are values, never names of fields.
+
+A row's plain members are fields, so that ``$inc``, ``$max`` and ``$min`` merge them. A packed value is an array of
+pieces: ``$push`` appends to it without reading, and the pieces one behind the other are the packed value.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from bson.int64 import Int64
-from msgspec.structs import astuple
 from pymongo import UpdateOne
 
-from tyk_endpoint_stats.core.batch import Batch, Counts
-from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Bucket, Width
-from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.core.batch import Batch, ConsumerKey, Counts, EndpointKey
+from tyk_endpoint_stats.core.day_row import DayRow, plain_of
+from tyk_endpoint_stats.core.fields import MAXIMA, MINIMA, NAMES, SUMS
+from tyk_endpoint_stats.core.selection import RowKind
 from tyk_endpoint_stats.errors import StoreError
+from tyk_endpoint_stats.stores.rules import MAX_SUM, is_of_kind, without_pruned
 
 __all__ = [
     "KEY_FIELDS",
-    "MAXIMA",
-    "MINIMA",
-    "MOST",
-    "SUMS",
+    "PACKED",
     "Document",
     "counts_of",
-    "documents_of",
+    "endpoint_of",
     "fields_of_counts",
     "integer",
+    "joined",
     "key_of",
     "largest_sum",
     "name_upsert",
     "names_of",
-    "series_of",
-    "stats_of",
+    "plain_in",
+    "row_of",
+    "rows_of",
     "update_of",
 ]
 
 Document: TypeAlias = dict[str, Any]
 
-MOST = 2**63 - 1
-"""The largest integer that BSON has."""
+KEY_FIELDS = ("of", "day", "org_id", "kind", "consumer", "api_id", "path")
+"""The fields of a row's ``_id``: which of the four kinds of rows, the day, whose, and of which endpoint. A total of
+every endpoint ends at the consumer. Their order is part of it: the time in front, so that writing appends."""
 
-SUMS = ("hits", "success", "error", "total_request_time_ms", "total_latency_ms", "total_upstream_latency_ms")
-MAXIMA = ("max_latency_ms", "max_upstream_latency_ms", "last_hit_us")
-MINIMA = (
-    "min_latency_all_ms",
-    "min_upstream_latency_all_ms",
-    "min_latency_non_error_ms",
-    "min_upstream_latency_non_error_ms",
-    "first_hit_us",
-)
-KEY_FIELDS = ("width", "bucket", "org_id", "kind", "consumer", "api_id", "path")
-"""The fields of a state's ``_id``. Their order is part of it: time first, so that writing appends."""
-
-_FIELDS = EndpointStats.__struct_fields__
-_PLAIN = _FIELDS[:-2]
-_COUNTS = _FIELDS[-2:]
+PACKED = ("distribution", "quarter_hours")
 
 
-def key_of(bucket: Bucket, series: Series) -> Document:
-    """A state's ``_id``."""
-    org_id, kind, *rest = series
-    return dict(zip(KEY_FIELDS, (bucket.width.value, bucket.number, org_id, str(kind), *rest), strict=True))
+def key_of(day: int, consumer: ConsumerKey, endpoint: EndpointKey | None) -> Document:
+    """A row's ``_id``."""
+    (of,) = (kind for kind in RowKind if is_of_kind(kind, consumer, endpoint))
+    org_id, kind, consumer_id = consumer
+    return dict(zip(KEY_FIELDS, (of.value, day, org_id, str(kind), consumer_id, *(endpoint or ())), strict=False))
 
 
-def series_of(key: Document) -> tuple[Bucket, Series]:
-    """What ``key_of`` made a key of."""
-    width, number, *series = key.values()
-    org_id, kind, consumer, api_id, path = series
-    return Bucket(Width(width), int(number)), (org_id, kind, consumer, api_id, path)
+def endpoint_of(key: Document) -> EndpointKey | None:
+    """The endpoint in a row's ``_id``; ``None``: every endpoint."""
+    return (key["api_id"], key["path"]) if "path" in key else None
 
 
-def documents_of(batch: Batch, pruned_before_day: int | None) -> Iterator[Document]:
-    """A batch's states in the order of their keys; quarters of pruned days are left out.
+def rows_of(batch: Batch, pruned_before_day: int | None) -> list[Document]:
+    """A batch's rows and totals in the order of their keys; quarter hours of pruned days are left out.
 
     Raises:
         StoreError: a sum that BSON can't hold.
     """
-    for bucket in sorted(batch.states, key=lambda bucket: (bucket.width.value, bucket.number)):
-        if (
-            pruned_before_day is not None
-            and bucket.width is Width.QUARTER_HOUR
-            and bucket.number < pruned_before_day * QUARTER_HOURS_PER_DAY
-        ):
-            continue
-        for series, stats in sorted(batch.states[bucket].items()):
-            document: Document = {"_id": key_of(bucket, series)}
-            # A field that is not there is a minimum over no hit; null would be the least of all.
-            document |= (
-                (name, value) for name, value in zip(_FIELDS, astuple(stats), strict=True) if value is not None
-            )
-            for name in _COUNTS:
-                document[name] = {str(key): count for key, count in document[name].items()}
-            if largest_sum(document) > MOST:
-                # Without the consumer: where keys are not hashed, its id is a secret.
-                raise StoreError(f"a sum of {series[3:]!r} passes 63 bits; the batch was not merged")
-            yield document
+    endpoints = (None, *batch.endpoints)
+    documents = []
+    for row in without_pruned((*batch.rows, *batch.totals), pruned_before_day):
+        document: Document = {"_id": key_of(row.day, batch.consumers[row.consumer], endpoints[row.endpoint])}
+        # A field that is not there is a minimum over no hit; null would be the least of all.
+        document |= {name: value for name, value in zip(NAMES, plain_of(row), strict=True) if value is not None}
+        if largest_sum(document) > MAX_SUM:
+            # Without the consumer: where keys are not hashed, its id is a secret.
+            raise StoreError(f"a sum of {endpoint_of(document['_id'])!r} passes 63 bits; the batch was not merged")
+        document |= {name: [value] if (value := getattr(row, name)) else [] for name in PACKED}
+        documents.append(document)
+    return sorted(documents, key=lambda document: tuple(document["_id"].values()))
 
 
-def largest_sum(state: Mapping[str, int]) -> int:
-    """The largest of a state's sums."""
-    return max(state[name] for name in SUMS)
+def largest_sum(row: Mapping[str, int]) -> int:
+    """The largest of a row's sums."""
+    return max(row[name] for name in SUMS)
 
 
-def update_of(state: Document) -> Document:
-    """The update that merges a state's document into the one that is stored, or makes it."""
-    increments = {name: state[name] for name in SUMS}
-    for name in _COUNTS:
-        increments |= {f"{name}.{key}": count for key, count in state[name].items()}
+def update_of(row: Document) -> Document:
+    """The update that merges a row's document into the one that is stored, or makes it."""
     return {
-        "$inc": increments,
-        "$max": {name: state[name] for name in MAXIMA},
-        "$min": {name: state[name] for name in MINIMA if name in state},
+        "$inc": {name: row[name] for name in SUMS},
+        "$max": {name: row[name] for name in MAXIMA if name in row},
+        "$min": {name: row[name] for name in MINIMA if name in row},
+        "$push": {name: {"$each": row[name]} for name in PACKED},
     }
 
 
-def stats_of(state: Document) -> EndpointStats:
-    """The state in a document; its codes and histogram are empty where they were not asked for."""
-    plain = (None if (value := state.get(name)) is None else integer(value) for name in _PLAIN)
-    counts = ({int(key): integer(count) for key, count in state.get(name, {}).items()} for name in _COUNTS)
-    return EndpointStats(*plain, *counts)  # type: ignore[arg-type]
+def row_of(document: Document, consumer: int = 0, endpoint: int = 0) -> DayRow:
+    """The row in a document. What was not asked for of its packed values is empty.
+
+    Args:
+        document: of a row.
+        consumer: the number that it gets.
+        endpoint: likewise.
+    """
+    packed = (joined(document.get(name, ())) for name in PACKED)
+    return DayRow._make((integer(document["_id"]["day"]), consumer, endpoint, *plain_in(document), *packed))
+
+
+def plain_in(document: Document) -> list[int | None]:
+    """The plain members of a row or of a group of rows, in the order of ``core/fields.py``."""
+    return [None if (value := document.get(name)) is None else integer(value) for name in NAMES]
+
+
+def joined(pieces: Any) -> bytes:
+    """The packed value that an array holds the pieces of.
+
+    Raises:
+        StoreError: it is no such array.
+    """
+    try:
+        return b"".join(pieces)
+    except TypeError as problem:
+        raise StoreError("a packed value of a row is no array of binary values; run verify") from problem
 
 
 def integer(value: Any) -> int:
@@ -129,21 +132,22 @@ def integer(value: Any) -> int:
     return int(value)
 
 
-def names_of(batch: Batch) -> Iterator[tuple[Document, list[Any]]]:
-    """The names a batch has seen: the ``_id`` of each, and when it was seen with what.
+def names_of(batch: Batch) -> Iterator[Document]:
+    """The names a batch has seen: the ``_id`` of each, and when it was ``seen`` with what.
 
-    The pair is one array, because arrays compare field by field: ``$max`` keeps the newest name, and of two
+    The pair is one array, because arrays compare member by member: ``$max`` keeps the newest name, and of two
     that were seen at once the greater text.
     """
     for (org_id, api_id), seen in batch.api_names.items():
-        yield {"of": "api", "id": api_id, "kind": "", "org_id": org_id}, list(seen)
+        yield {"_id": {"of": "api", "id": api_id, "kind": "", "org_id": org_id}, "seen": list(seen)}
     for (org_id, kind, consumer), seen in batch.aliases.items():
-        yield {"of": "consumer", "id": consumer, "kind": str(kind), "org_id": org_id}, list(seen)
+        key = {"of": "consumer", "id": consumer, "kind": str(kind), "org_id": org_id}
+        yield {"_id": key, "seen": list(seen)}
 
 
-def name_upsert(key: Document, seen: list[Any]) -> UpdateOne:
+def name_upsert(name: Document) -> UpdateOne:
     """The write that keeps the newest of a name; doing it again changes nothing."""
-    return UpdateOne({"_id": {"$eq": key}}, {"$max": {"seen": seen}}, upsert=True)
+    return UpdateOne({"_id": {"$eq": name["_id"]}}, {"$max": {"seen": name["seen"]}}, upsert=True)
 
 
 def fields_of_counts(counts: Counts) -> Document:

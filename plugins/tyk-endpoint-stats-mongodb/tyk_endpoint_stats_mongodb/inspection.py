@@ -1,8 +1,8 @@
 """What the collections say of themselves: their size, their documents, and damage below the answers.
 
 Nothing here needs a snapshot, and none is taken, since one ends after minutes: lanes only grow, so whatever is
-compared with them is read before them. Quarters older than what was pruned are no damage: a writer that prunes and
-one that merges may leave some, they are in no answer, and the next pruning takes them.
+compared with them is read before them. Quarter hours older than what was pruned are no damage: a writer that prunes
+and one that merges may leave some, they are in no answer, and the next pruning takes them.
 """
 
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from typing import Any
 from bson.int64 import Int64
 from pymongo.errors import OperationFailure
 
-from tyk_endpoint_stats.core.batch import Kind
-from tyk_endpoint_stats.core.buckets import Width
+from tyk_endpoint_stats.core.batch import EVERYONE, Kind
+from tyk_endpoint_stats.core.fields import FIELDS, SUMS
 from tyk_endpoint_stats.core.instants import DAY_US
+from tyk_endpoint_stats.core.selection import RowKind
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.stores.contract import StoreFacts
-from tyk_endpoint_stats_mongodb.documents import KEY_FIELDS, MAXIMA, MINIMA, SUMS, Document
+from tyk_endpoint_stats_mongodb.documents import KEY_FIELDS, PACKED, Document
 from tyk_endpoint_stats_mongodb.lanes import DONE, INTENT
-from tyk_endpoint_stats_mongodb.layout import LANES, Documents, Layout
-from tyk_endpoint_stats_mongodb.reading import keys_between
+from tyk_endpoint_stats_mongodb.layout import LANES, Documents, Layout, keys_between
 from tyk_endpoint_stats_mongodb.sources import progress_of
 
 __all__ = ["damage", "facts"]
@@ -28,21 +28,20 @@ _UNAUTHORIZED = 13
 _ANY = 2**62
 _INTEGERS = ["int", "long"]
 _INTEGER_TYPES = {int, Int64}
-_OPTIONAL = [name for name in MINIMA if "_non_error_" in name]
-_REQUIRED = [name for name in (*SUMS, *MAXIMA, *MINIMA) if name not in _OPTIONAL]
 
 
 def facts(layout: Layout) -> StoreFacts:
     """Its size with indexes, its schema, its documents."""
     schema = layout.meta.find_one({"_id": "schema"}) or {}
     before_day = layout.pruned_before_day()
+    rows = {of: layout.day_rows.count_documents({"_id": keys_between(of, -_ANY, _ANY)}) for of in RowKind}
     return StoreFacts(
         schema=str(schema.get("version")),
         size_bytes=sum(map(_size, layout.collections())),
-        consumers=_distinct(layout.states, "org_id", "kind", "consumer"),
-        endpoints=_distinct(layout.states, "api_id", "path"),
-        day_states=layout.states.count_documents({"_id": keys_between(Width.DAY, -_ANY, _ANY)}),
-        quarter_states=layout.states.count_documents({"_id": keys_between(Width.QUARTER_HOUR, -_ANY, _ANY)}),
+        consumers=_distinct(layout.day_rows, RowKind.CONSUMER, "org_id", "kind", "consumer"),
+        endpoints=_distinct(layout.day_rows, RowKind.ENDPOINT, "api_id", "path"),
+        day_rows=rows.pop(RowKind.ENDPOINT_OF_CONSUMER),
+        total_rows=sum(rows.values()),
         pruned_before=None if before_day is None else before_day * DAY_US,
     )
 
@@ -52,24 +51,27 @@ def _size(collection: Documents) -> int:
     return sum(int(shard["storageStats"]["totalSize"]) for shard in stats)
 
 
-def _distinct(states: Documents, *names: str) -> int:
-    of_days: Document = {"$match": {"_id": keys_between(Width.DAY, -_ANY, _ANY)}}
+def _distinct(rows: Documents, of: RowKind, *names: str) -> int:
+    of_kind: Document = {"$match": {"_id": keys_between(of, -_ANY, _ANY)}}
     by: Document = {"$group": {"_id": {name: f"$_id.{name}" for name in names}}}
-    found = list(states.aggregate([of_days, by, {"$count": "count"}], allowDiskUse=True))
+    found = list(rows.aggregate([of_kind, by, {"$count": "count"}], allowDiskUse=True))
     return int(found[0]["count"]) if found else 0
 
 
 def damage(layout: Layout) -> list[str]:
     """What is wrong with collections, documents and lanes."""
     found = [text for collection in layout.collections() for text in _invalid(collection)]
-    found += [f"index {name} does not exist" for name in layout.missing_indexes()]
+    for collection, indexes in layout.indexes():
+        there = collection.index_information()
+        names = [index.document["name"] for index in indexes]
+        found += [f"index {collection.name}.{name} does not exist" for name in names if name not in there]
     if found:
         return found  # what else is asked by way of them may be wrong
-    state_counts = _counted(layout.states, _STATES)
-    found += _texts(state_counts, _STATES)
+    counted = _counted(layout.day_rows, _ROWS)
+    found += _texts(counted, _ROWS)
     found += _texts(_counted(layout.names, _NAMES), _NAMES)
     found += _sources(layout.sources)
-    found += _lanes(layout, state_counts)
+    found += _lanes(layout, counted)
     return found
 
 
@@ -99,46 +101,44 @@ def _is_no_integer(value: str, *allowed: str) -> Document:
     return {"$not": {"$in": [{"$type": value}, [*_INTEGERS, *allowed]]}}
 
 
-def _are_no_counts(value: str) -> Document:
-    no_count: Document = {
-        "$or": [
-            _is_no_integer("$$count.v"),
-            {"$not": {"$regexMatch": {"input": "$$count.k", "regex": "^-?[0-9]+$"}}},
-        ]
-    }
-    any_is: Document = {
-        "$anyElementTrue": {"$map": {"input": {"$objectToArray": value}, "as": "count", "in": no_count}}
-    }
-    return {"$cond": [{"$eq": [{"$type": value}, "object"]}, any_is, True]}
+def _are_no_pieces(value: str) -> Document:
+    types: Document = {"$map": {"input": value, "as": "piece", "in": {"$type": "$$piece"}}}
+    return {"$cond": [{"$isArray": value}, {"$not": {"$setIsSubset": [types, ["binData"]]}}, True]}
 
 
-_STATES: dict[str, tuple[Document, str]] = {
+_ENDPOINTLESS = [RowKind.CONSUMER.value, RowKind.EVERYTHING.value]
+_OF_EVERYONE = [RowKind.ENDPOINT.value, RowKind.EVERYTHING.value]
+_KEY_OF: Document = {
+    "$cond": [{"$in": ["$_id.of", _ENDPOINTLESS]}, list(KEY_FIELDS[: KEY_FIELDS.index("api_id")]), list(KEY_FIELDS)]
+}
+_ROWS: dict[str, tuple[Document, str]] = {
     "keys": (
         {
             "$or": [
-                {"$ne": [_fields_of("$_id"), list(KEY_FIELDS)]},
-                {"$not": {"$in": ["$_id.width", [width.value for width in Width]]}},
-                _is_no_integer("$_id.bucket"),
+                {"$not": {"$in": ["$_id.of", [of.value for of in RowKind]]}},
+                {"$ne": [_fields_of("$_id"), _KEY_OF]},
+                _is_no_integer("$_id.day"),
             ]
         },
-        "{:,} documents of states have not the key of a state",
+        "{:,} documents of day_rows have not the key of a row",
     ),
     "kinds": (
-        {"$not": {"$in": ["$_id.kind", [kind.value for kind in Kind]]}},
-        "{:,} documents of states are of consumers of no kind",
-    ),
-    "numbers": (
         {
-            "$or": [
-                *(_is_no_integer(f"${name}") for name in _REQUIRED),
-                *(_is_no_integer(f"${name}", "missing") for name in _OPTIONAL),
+            "$cond": [
+                {"$in": ["$_id.of", _OF_EVERYONE]},
+                {"$ne": [["$_id.kind", "$_id.consumer"], [EVERYONE, ""]]},
+                {"$not": {"$in": ["$_id.kind", [kind.value for kind in Kind]]}},
             ]
         },
-        "{:,} documents of states lack a number, or have one that is no whole number of 63 bits",
+        "{:,} documents of day_rows are of consumers of no kind",
+    ),
+    "numbers": (
+        {"$or": [_is_no_integer(f"${field.name}", *(["missing"] * field.optional)) for field in FIELDS]},
+        "{:,} documents of day_rows lack a number, or have one that is no whole number of 63 bits",
     ),
     **{
-        name: (_are_no_counts(f"${name}"), f"{{:,}} documents of states have no counts in {name}")
-        for name in ("codes", "histogram")
+        name: (_are_no_pieces(f"${name}"), f"{{:,}} documents of day_rows have no pieces in {name}")
+        for name in PACKED
     },
 }
 _NAMES: dict[str, tuple[Document, str]] = {
@@ -167,7 +167,7 @@ _NAMES: dict[str, tuple[Document, str]] = {
 
 
 def _counted(collection: Documents, checks: dict[str, tuple[Document, str]]) -> Document:
-    """How many documents are damaged in each way, in one pass; of states also the largest sum and marks."""
+    """How many documents are damaged in each way, in one pass; of rows also the largest sum and marks."""
     group: Document = {name: {"$sum": {"$cond": [is_damaged, 1, 0]}} for name, (is_damaged, _) in checks.items()}
     group["most"] = {"$max": {"$max": [f"${name}" for name in SUMS]}}
     group |= {f"mark_{lane}": {"$max": f"$ap.{lane}"} for lane in range(LANES)}
@@ -192,7 +192,7 @@ def _sources(sources: Documents) -> Iterator[str]:
         yield f"{wrong:,} documents of sources have no counts"
 
 
-def _lanes(layout: Layout, states: Document) -> Iterator[str]:
+def _lanes(layout: Layout, rows: Document) -> Iterator[str]:
     """Lanes that are behind what was merged or written down by way of them."""
     in_journal: dict[Any, int] = {
         found["_id"]: found["seq"]
@@ -210,10 +210,10 @@ def _lanes(layout: Layout, states: Document) -> Iterator[str]:
             continue
         if in_journal.pop(number, 0) > lane["seq"] + 1:
             yield f"the journal has a batch that lane {number} has not come to"
-        if (states.get(f"mark_{number}") or 0) > lane["seq"]:
-            yield f"a state has the mark of a batch that lane {number} has not come to"
+        if (rows.get(f"mark_{number}") or 0) > lane["seq"]:
+            yield f"a row has the mark of a batch that lane {number} has not come to"
     if in_journal:
         yield f"the journal has batches of lanes that do not exist: {sorted(map(repr, in_journal))}"
     most = sum(lane["most"] for lane in lanes.values() if type(lane.get("most")) in _INTEGER_TYPES)
-    if isinstance(found := states.get("most"), int) and found > most:
+    if isinstance(found := rows.get("most"), int) and found > most:
         yield f"a sum is {found:,}, by the lanes none is over {most:,}"

@@ -10,16 +10,16 @@ from pymongo.errors import BulkWriteError
 from tyk_endpoint_stats_mongodb.documents import Document
 from tyk_endpoint_stats_mongodb.layout import Documents, only_duplicates
 
-__all__ = ["Journal", "Rows"]
+__all__ = ["Journal", "Part"]
 
 ROWS_A_PART = 1000
 BYTES_A_PART = 8 * 2**20  # half of what a document may have
 
 
-class Rows(NamedTuple):
-    """One part of a batch."""
+class Part(NamedTuple):
+    """One part of a batch: rows or names."""
 
-    rows: list[Document]
+    documents: list[Document]
     are_names: bool
 
 
@@ -32,12 +32,12 @@ class Journal:
     def __init__(self, collection: Documents) -> None:
         self._collection = collection
 
-    def write(self, lane: int, seq: int, mark: str, states: list[Document], names: list[Document]) -> int:
+    def write(self, lane: int, seq: int, mark: str, rows: list[Document], names: list[Document]) -> int:
         """Write a batch down; how many parts it has."""
         parts: list[Any] = []
-        for of, rows in (("states", states), ("names", names)):
-            for some in _cut(rows):
-                parts.append({"_id": _id(lane, seq, mark, len(parts)), "of": of, "rows": some})
+        for of, documents in (("rows", rows), ("names", names)):
+            for some in _cut(documents):
+                parts.append({"_id": _id(lane, seq, mark, len(parts)), "of": of, "documents": some})
         try:
             if parts:
                 self._collection.insert_many(parts, ordered=False)
@@ -46,10 +46,10 @@ class Journal:
                 raise
         return len(parts)
 
-    def read(self, lane: int, seq: int, mark: str, part: int) -> Rows | None:
+    def read(self, lane: int, seq: int, mark: str, part: int) -> Part | None:
         """One part; ``None``: it was removed, so the batch was finished."""
         found = self._collection.find_one({"_id": _id(lane, seq, mark, part)})
-        return Rows(found["rows"], found["of"] == "names") if found else None
+        return Part(found["documents"], found["of"] == "names") if found else None
 
     def remove(self, lane: int, seq: int) -> None:
         """Remove what was written for this place in the lane and those before it."""

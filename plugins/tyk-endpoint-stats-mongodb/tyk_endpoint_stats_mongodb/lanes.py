@@ -8,13 +8,14 @@ of its name, so that all who read one source queue in one row.
 2. Compare the position.
 3. Write the batch into the journal and replace the lane's ``done`` by the intent to merge it. *From here on the
    batch will be counted, even if this process dies.*
-4. Merge each state into its document, unless the document bears the mark of this batch or a later one of the
-   lane: ``ap: {lane: seq}``.
+4. Merge each row into its document, unless the document bears the mark of this batch or a later one of the
+   lane: ``ap: {lane: seq}``. Packed values of many pieces are written back in one.
 5. Set the position, unless it was set.
 6. Call the lane done and remove the journal.
 
 It holds because only one batch can be the lane's next, a document takes a (lane, seq) once, and a writer that
 wakes up late meets its own mark wherever it could touch. Names need no mark: the newest wins, however often.
+Putting pieces together needs none either: it changes no number, and is compared and set.
 """
 
 import time
@@ -24,21 +25,22 @@ from uuid import uuid4
 from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError
 
 from tyk_endpoint_stats.core.batch import Batch
+from tyk_endpoint_stats.core.fields import SUMS
 from tyk_endpoint_stats.errors import StoreError
+from tyk_endpoint_stats.stores.rules import MAX_SUM
 from tyk_endpoint_stats_mongodb.documents import (
-    MOST,
-    SUMS,
     Document,
-    documents_of,
+    endpoint_of,
     integer,
     largest_sum,
     name_upsert,
     names_of,
+    rows_of,
 )
 from tyk_endpoint_stats_mongodb.journal import Journal
-from tyk_endpoint_stats_mongodb.layout import LANES, Documents, Layout, lane_of, only_duplicates
+from tyk_endpoint_stats_mongodb.layout import Documents, Layout, lane_of, only_duplicates
 from tyk_endpoint_stats_mongodb.sources import Advance, advance_of
-from tyk_endpoint_stats_mongodb.states import Write, fenced_writes, keys_with
+from tyk_endpoint_stats_mongodb.writes import Write, compact, fenced_writes, pieces_of
 
 __all__ = ["DONE", "INTENT", "Lanes"]
 
@@ -58,8 +60,7 @@ class Lanes:
     def merge(self, batch: Batch) -> bool:
         """See the contract of stores."""
         number, mark = lane_of(batch.source), uuid4().hex
-        states = list(documents_of(batch, self._layout.pruned_before_day()))
-        names: list[Document] = [{"_id": key, "seen": seen} for key, seen in names_of(batch)]
+        rows, names = rows_of(batch, self._layout.pruned_before_day()), list(names_of(batch))
         won = False
         lost_at: int | None = None  # the place in the lane for which the server's answer was lost
         while True:
@@ -82,10 +83,10 @@ class Lanes:
                     "seq": lane["seq"] + 1,
                     "state": INTENT,
                     "journal": mark,
-                    "parts": self._journal.write(number, lane["seq"] + 1, mark, states, names),
+                    "parts": self._journal.write(number, lane["seq"] + 1, mark, rows, names),
                     "by": step.by if step else None,
                     "becomes": step.becomes if step else None,
-                    "most": self._most_after(lane, states),
+                    "most": self._most_after(lane, rows),
                 }
                 lost_at, asked_before = intent["seq"], lost_at
                 done = self._layout.lanes.replace_one({"_id": number, "seq": lane["seq"], "state": DONE}, intent)
@@ -120,21 +121,30 @@ class Lanes:
                     )
                 stuck_at = lane["seq"]
 
-    def settle_all(self) -> None:
-        """Finish what is open in any lane: left behind by writers that died, or being finished by its writer."""
-        for lane in list(self._layout.lanes.find({"state": INTENT}, {"_id": 1}).limit(LANES)):
-            self.settle(lane["_id"])
+    def settle_all(self) -> dict[int, int]:
+        """Finish what is open in any lane: left behind by writers that died, or being finished by its writer.
+
+        Returns:
+            How far each lane is, from one look at all of them that found none open.
+        """
+        while True:
+            lanes = list(self._layout.lanes.find())
+            is_open = [lane["_id"] for lane in lanes if lane["state"] == INTENT]
+            if not is_open:
+                return {lane["_id"]: lane["seq"] for lane in lanes}
+            for number in is_open:
+                self.settle(number)
 
     def _finish(self, lane: Document) -> bool:
         number, seq = lane["_id"], lane["seq"]
         for part in range(lane["parts"]):
-            rows = self._journal.read(number, seq, lane["journal"], part)
-            if rows is None:
+            written = self._journal.read(number, seq, lane["journal"], part)
+            if written is None:
                 return False
-            if rows.are_names:
-                self._apply_names(rows.rows)
+            if written.are_names:
+                self._apply_names(written.documents)
             else:
-                self._apply_states(rows.rows, number, seq)
+                self._apply_rows(written.documents, number, seq)
         if lane["becomes"] is not None:
             try:
                 Advance(lane["by"], lane["becomes"]).apply(self._layout.sources)
@@ -144,39 +154,43 @@ class Lanes:
         self._journal.remove(number, seq)
         return True
 
-    def _apply_states(self, states: list[Document], number: int, seq: int) -> None:
-        collection, left = self._layout.states, states
+    def _apply_rows(self, rows: list[Document], number: int, seq: int) -> None:
+        collection, left = self._layout.day_rows, rows
         while left:
-            writes = fenced_writes(left, keys_with(collection, left), number, seq)
+            known = pieces_of(collection, left)
+            writes = fenced_writes(left, known, number, seq)
             # A duplicate was applied before, or another lane made it at this very moment: its mark tells.
             refused = [left[index] for index in _refused(collection, writes)]
-            applied = keys_with(collection, refused, condition={f"ap.{number}": {"$gte": seq}})
-            left = [state for state in refused if tuple(state["_id"].values()) not in applied]
+            compact(collection, known, left)
+            applied = pieces_of(collection, refused, condition={f"ap.{number}": {"$gte": seq}})
+            left = [row for row in refused if tuple(row["_id"].values()) not in applied]
 
     def _apply_names(self, names: list[Document]) -> None:
-        left = [name_upsert(name["_id"], name["seen"]) for name in names]
+        left = [name_upsert(name) for name in names]
         while left:
             left = [left[index] for index in _refused(self._layout.names, left)]
 
-    def _most_after(self, lane: Document, states: list[Document]) -> int:
-        """What no sum of any state can have got from this lane, once these are merged.
+    def _most_after(self, lane: Document, rows: list[Document]) -> int:
+        """What no sum of any row can have got from this lane, once these are merged.
 
         A batch with a sum past 63 bits must be refused before its intent stands, for afterwards it can neither
-        be applied nor taken back. As long as all lanes together stay below that, no state has to be read to know.
+        be applied nor taken back. As long as all lanes together stay below that, no row has to be read to know.
         """
-        adding = max(map(largest_sum, states), default=0)
-        if sum(integer(each["most"]) for each in self._layout.lanes.find({}, {"most": 1})) + adding > MOST:
-            self._refuse_overflow(states)
-        return min(integer(lane["most"]) + adding, MOST)
+        adding = max(map(largest_sum, rows), default=0)
+        if sum(integer(each["most"]) for each in self._layout.lanes.find({}, {"most": 1})) + adding > MAX_SUM:
+            self._refuse_overflow(rows)
+        return min(integer(lane["most"]) + adding, MAX_SUM)
 
-    def _refuse_overflow(self, states: list[Document]) -> None:
-        for first in range(0, len(states), _IDS_AT_ONCE):
-            adding = {tuple(state["_id"].values()): state for state in states[first : first + _IDS_AT_ONCE]}
-            ids = [state["_id"] for state in adding.values()]
-            for stored in self._layout.states.find({"_id": {"$in": ids}}, dict.fromkeys(SUMS, 1)):
-                key = tuple(stored["_id"].values())
-                if any(integer(stored[name]) + adding[key][name] > MOST for name in SUMS):
-                    raise StoreError(f"a sum of {key[-2:]!r} would pass 63 bits; the batch was not merged")
+    def _refuse_overflow(self, rows: list[Document]) -> None:
+        for first in range(0, len(rows), _IDS_AT_ONCE):
+            adding = {tuple(row["_id"].values()): row for row in rows[first : first + _IDS_AT_ONCE]}
+            ids = [row["_id"] for row in adding.values()]
+            for stored in self._layout.day_rows.find({"_id": {"$in": ids}}, dict.fromkeys(SUMS, 1)):
+                row = adding[tuple(stored["_id"].values())]
+                if any(integer(stored[name]) + row[name] > MAX_SUM for name in SUMS):
+                    # Without the consumer: where keys are not hashed, its id is a secret.
+                    endpoint = endpoint_of(stored["_id"]) or "every endpoint"
+                    raise StoreError(f"a sum of {endpoint!r} would pass 63 bits; the batch was not merged")
 
 
 def _refused(collection: Documents, writes: Sequence[Write]) -> list[int]:

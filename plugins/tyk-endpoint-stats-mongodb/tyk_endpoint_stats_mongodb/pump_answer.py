@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tyk_endpoint_stats.core.batch import Consumer, Endpoint, Kind
+from tyk_endpoint_stats.core.batch import EVERYONE, Consumer, Endpoint, Kind
 from tyk_endpoint_stats.core.buckets import Bucket
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.tyk.endpoint_key import decode_endpoint_key
+from tyk_endpoint_stats.tyk.endpoint_key import decode_api_endpoint_key, decode_endpoint_key
 from tyk_endpoint_stats.tyk.pump_buckets import TimeRange, bucket_of, is_covered
 from tyk_endpoint_stats.tyk.pump_counters import PumpCounter
 from tyk_endpoint_stats_mongodb.pump_documents import (
@@ -20,6 +20,7 @@ from tyk_endpoint_stats_mongodb.pump_documents import (
     is_counter,
     name_of,
 )
+from tyk_endpoint_stats_mongodb.pump_pipeline import is_everyones, keeps_endpoints
 
 __all__ = ["PumpAnswer"]
 
@@ -37,9 +38,7 @@ class PumpAnswer:
 
     def __init__(self, selection: Selection, ranges: Sequence[TimeRange], length_us: int) -> None:
         self._selection, self._ranges, self._length_us = selection, ranges, length_us
-        self._keeps_endpoints = (
-            Dimension.ENDPOINT in selection.group_by or selection.api_id is not None or selection.path is not None
-        )
+        self._is_everyones, self._keeps_endpoints = is_everyones(selection), keeps_endpoints(selection)
         self._counters: dict[tuple[Consumer | None, Endpoint | None, Bucket | None], PumpCounter] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self._aliases: dict[str, tuple[Instant, str]] = {}
@@ -102,8 +101,12 @@ class PumpAnswer:
             return is_covered(start_us, self._length_us, self._ranges)
         return bucket_of(start_us, self._length_us, self._selection.spans) or False
 
-    def _asked_for(self, document: Tree) -> Iterator[tuple[Consumer, str, Tree]]:
-        """The counters of the consumers that are asked for, with their endpoint keys."""
+    def _asked_for(self, document: Tree) -> Iterator[tuple[Consumer | None, str, Tree]]:
+        """The counters of everyone or of the consumers that are asked for, with their endpoint keys."""
+        for own in document.get(EVERYONE, ()):
+            for key, counter in _pairs(own):
+                if is_counter(counter):
+                    yield None, key, counter
         for kind in SECTIONS:
             section = document.get(kind.value)
             if self._selection.consumer_id is None:
@@ -123,7 +126,8 @@ class PumpAnswer:
             return None
         endpoint = self._endpoints.get(key)
         if endpoint is None:
-            endpoint = self._endpoints[key] = decode_endpoint_key(key)
+            decode = decode_api_endpoint_key if self._is_everyones else decode_endpoint_key
+            endpoint = self._endpoints[key] = decode(key)
         return endpoint
 
     def _is_asked_for(self, endpoint: Endpoint | None) -> bool:

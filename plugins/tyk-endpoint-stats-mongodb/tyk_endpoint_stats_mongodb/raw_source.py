@@ -20,9 +20,10 @@ from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 
 from tyk_endpoint_stats.errors import SourceError, StoreError
-from tyk_endpoint_stats.sources.contract import Chunk, PositionLookup, Reading, Source, only_part
+from tyk_endpoint_stats.sources.contract import Chunk, PositionLookup, Reading, Source
 from tyk_endpoint_stats_mongodb.address import Address, number_option, parse_address
 from tyk_endpoint_stats_mongodb.pump_collections import raw_collections
+from tyk_endpoint_stats_mongodb.raw_identity import CONTINUES_OPTION, NamedReading, position_in, source_of
 from tyk_endpoint_stats_mongodb.raw_records import ID_BYTES, PROJECTION, decode_documents, id_of, split
 
 __all__ = ["RawCollection", "RawCollections", "RawReading", "open_raw"]
@@ -40,7 +41,7 @@ Clock = Callable[[], datetime]
 
 
 def open_raw(url: str, *, clock: Clock | None = None) -> Sequence["RawCollections"]:
-    """The source behind a URL: ``tyk-raw+mongodb://host/database[.collection][?lag_seconds=60]``.
+    """The source behind a URL: ``tyk-raw+mongodb://host/database[.collection][?lag_seconds=60][&continues=…]``.
 
     Without a collection it is whichever of ``tyk_analytics`` and ``z_tyk_analyticz_*`` is there. Nothing is asked
     of the server yet.
@@ -52,9 +53,10 @@ def open_raw(url: str, *, clock: Clock | None = None) -> Sequence["RawCollection
     Raises:
         PluginError: the URL can't be used.
     """
-    address = parse_address(url, {LAG_OPTION})
+    address = parse_address(url, {LAG_OPTION, CONTINUES_OPTION})
     lag = timedelta(seconds=number_option(address, LAG_OPTION, LAG_S, 0, _LONGEST_LAG_S))
-    return (RawCollections(Server(address), address.collection, lag, clock),)
+    continues = address.options.get(CONTINUES_OPTION, "")
+    return (RawCollections(Server(address), address.collection, lag, clock, continues),)
 
 
 class Server:
@@ -103,67 +105,91 @@ def _close(client: MongoClient[Any]) -> None:
 
 
 class RawCollections(Source):
-    """One collection of records, or all of a database; ``parts()`` are the collections."""
+    """One collection of records, or all of a database; ``parts()`` are the collections, and which they are."""
 
-    def __init__(self, server: Server, wanted: str, lag: timedelta, clock: Clock | None) -> None:
+    def __init__(
+        self, server: Server, wanted: str, lag: timedelta, clock: Clock | None, continues: str = ""
+    ) -> None:
         self.label = server.label
         self.warnings = (
             f"{server.label}: records are read {lag.total_seconds():g} s after they were written, so that none is "
             "missed that comes late; younger ones wait for the next run",
         )
         self._server, self._wanted, self._lag = server, wanted, lag
-        self._clock = clock or server.now
+        self._clock, self._continues = clock or server.now, continues
 
-    def parts(self) -> Sequence["RawCollection"]:
-        """A source for each collection that is there now.
+    def parts(self) -> Sequence["RawCollection | CollectionName"]:
+        """A source for each collection that is there now, and behind it one that remembers which it is.
 
         Raises:
             SourceError: there is none, or the server can't be asked.
         """
+        parts: list[RawCollection | CollectionName] = []
+        for collection in self._found():
+            parts += (collection, CollectionName(collection))
+        return parts
+
+    def _found(self) -> list["RawCollection"]:
         with self._server.asked():
             found = {entry["name"]: entry for entry in self._server.database.list_collections()}
         try:
             names = raw_collections(found, self._wanted)
         except LookupError as problem:
             raise SourceError(f"{self.label} {problem.args[0]}") from problem
-        return [RawCollection(self._server, found[name], self._lag, self._clock) for name in names]
+        if self._continues and len(names) > 1:
+            raise SourceError(f"{self.label}: say which collection it is that {CONTINUES_OPTION} is said of")
+        return [RawCollection(self._server, found[one], self._lag, self._clock, self._continues) for one in names]
 
     def open(self, position: PositionLookup) -> Reading:
-        """The only part, where there is one.
+        """The only collection, where there is one.
 
         Raises:
             SourceError: there are several; open each of ``parts()``.
         """
-        return only_part(self, "collections").open(position)
+        found = self._found()
+        if len(found) != 1:
+            raise SourceError(f"{self.label}: {len(found)} collections; each of parts() is opened by itself")
+        return found[0].open(position)
 
 
 class RawCollection(Source):
-    """One collection, known by its UUID: a rename keeps that, and a new collection has another."""
+    """One collection; ``raw_identity`` says what it is known by."""
 
-    def __init__(self, server: Server, listed: Mapping[str, Any], lag: timedelta, clock: Clock) -> None:
+    def __init__(
+        self, server: Server, listed: Mapping[str, Any], lag: timedelta, clock: Clock, continues: str = ""
+    ) -> None:
         self.label = f"{server.label} {listed['name']}"
         self._server, self._name = server, str(listed["name"])
         self._uuid = listed["info"].get("uuid")
-        self._lag, self._clock = lag, clock
+        self._lag, self._clock, self._continues = lag, clock, continues
 
     def open(self, position: PositionLookup) -> "RawReading":
         """See the contract.
 
         Raises:
-            SourceError: no collection of Pump's, or the store's position is none of this source's.
+            SourceError: no collection of Pump's, or it can't be told whether it was read before.
         """
-        if self._uuid is None:
-            raise SourceError(f"{self.label} is no collection of documents but a view; name what lies behind it")
-        source = f"mongodb:{self._uuid}"
-        begins = position(source)
-        if begins is not None and not ObjectId.is_valid(begins):
-            raise SourceError(f"{self.label}: the store says it stands at {begins!r}, which is no ObjectId")
-        collection = self._server.database[self._name]
-        with self._server.asked():
-            self._check_ids(collection)
+        source = self._known_as(position)
+        begins = position_in(source, position, self.label)
         # The time first: what is older than the lag by now is there by the time it is asked for.
         before = ObjectId.from_datetime(self._clock() - self._lag)
-        return RawReading(self._server, collection, self.label, source, begins, before)
+        return RawReading(self._server, self._collection, self.label, source, begins, before)
+
+    def open_name(self, position: PositionLookup) -> NamedReading:
+        """What is to be remembered of it: see ``CollectionName``."""
+        return NamedReading(self._collection, self._known_as(position), position)
+
+    @property
+    def _collection(self) -> Collection[Any]:
+        collection: Collection[Any] = self._server.database[self._name]
+        return collection
+
+    def _known_as(self, position: PositionLookup) -> str:
+        if self._uuid is None:
+            raise SourceError(f"{self.label} is no collection of documents but a view; name what lies behind it")
+        with self._server.asked():
+            self._check_ids(self._collection)
+            return source_of(self._collection, str(self._uuid.as_uuid()), position, self.label, self._continues)
 
     def _check_ids(self, collection: Collection[Any]) -> None:
         """Other ids say no time. Those that sort first and last are looked at: a type sorts as one."""
@@ -175,6 +201,18 @@ class RawCollection(Source):
                         f"type {type(document['_id']).__name__}, so it can't be told when it came; move such "
                         "documents to another collection"
                     )
+
+
+class CollectionName(Source):
+    """A source without records, by which the store remembers which collection was read under a name."""
+
+    def __init__(self, collection: RawCollection) -> None:
+        self.label = f"{collection.label} (which one it is)"
+        self._collection = collection
+
+    def open(self, position: PositionLookup) -> Reading:
+        """See the contract."""
+        return self._collection.open_name(position)
 
 
 class RawReading(Reading):
@@ -195,10 +233,10 @@ class RawReading(Reading):
         collection: Collection[Any],
         label: str,
         source: str,
-        begins: str | None,
+        begins: ObjectId | None,
         before: ObjectId,
     ) -> None:
-        self.source, self.begins = source, begins
+        self.source, self.begins = source, None if begins is None else str(begins)
         self._server, self._collection, self._label = server, collection, label
         self._before = before
 

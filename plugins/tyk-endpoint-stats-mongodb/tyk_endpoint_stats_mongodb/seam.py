@@ -1,10 +1,14 @@
 """The one seam at which the driver's errors become ours; the original stays as ``__cause__``."""
 
+import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import unquote
 
 from bson.errors import BSONError
+from pymongo import MongoClient
 from pymongo.errors import (
     ConnectionFailure,
     DocumentTooLarge,
@@ -13,10 +17,10 @@ from pymongo.errors import (
     PyMongoError,
 )
 
-from tyk_endpoint_stats.errors import StoreBusy, StoreClosed, StoreError, UnusableStore
+from tyk_endpoint_stats.errors import PluginError, StoreBusy, StoreClosed, StoreError, UnusableStore
 from tyk_endpoint_stats.urls import mask_url
 
-__all__ = ["Seam"]
+__all__ = ["Seam", "client_of", "masked_url"]
 
 _UNUSABLE = {
     13: "this user may not do that; give it the role {role} on the database",
@@ -31,6 +35,50 @@ _ADVICE = {
 }
 _LONGEST = 500
 
+_MASK = "***"
+_OPTION = re.compile(r"([?&;])([^=&;]*)=([^&;]*)")
+_SHOWN = {"authsource", "authmechanism"}
+_HIDDEN = re.compile("auth|password|secret|token|credential", re.IGNORECASE)
+
+
+def masked_url(url: str) -> str:
+    """The URL without its user and password, and without what options of the driver hold of secrets.
+
+    ``authMechanismProperties`` may hold AWS's session token, others the password of a private key.
+    """
+    return _OPTION.sub(
+        lambda found: f"{found[1]}{found[2]}={_MASK if _is_hidden(found[2]) else found[3]}", mask_url(url)
+    )
+
+
+def _is_hidden(option: str) -> bool:
+    return _HIDDEN.search(option) is not None and option.lower() not in _SHOWN
+
+
+def _hidden_values(url: str) -> Iterator[str]:
+    """Values of options that no message may show: whole, decoded, and each part of a list of properties."""
+    for _, option, value in _OPTION.findall(url):
+        if _is_hidden(option):
+            yield value
+            yield unquote(value)
+            for one in unquote(value).split(","):
+                yield one.partition(":")[2]
+
+
+def client_of(url: str, seam: "Seam") -> MongoClient[Any]:
+    """A client that has not asked anything yet.
+
+    Raises:
+        PluginError: the driver can't make anything of the URL, or only warns that it can't of an option.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # it quotes values
+            return MongoClient(url, document_class=dict, connect=False)
+    except (PyMongoError, ValueError, TypeError, UserWarning) as problem:
+        # Not as its cause: what can't be parsed may hold a password anywhere.
+        raise PluginError(f"{seam.name}: {seam.masked(str(problem))}") from None
+
 
 class Seam:
     """Translates errors, and keeps what the URL hides out of every message.
@@ -41,21 +89,22 @@ class Seam:
         role: what a user needs on the database, for messages.
 
     Attributes:
-        name: the store's URL without its user and password.
+        name: the store's URL without its user, its password and other secrets.
     """
 
     def __init__(self, url: str, *, name: str = "", role: str = "readWrite") -> None:
-        self.name = name or mask_url(url)
+        self.name = name or masked_url(url)
         self._role = role
         rest = url.partition("://")[2]
         hidden = rest.rpartition("@")[0]
         password = hidden.partition(":")[2]
-        self._secrets = [text for text in (hidden, password, unquote(hidden), unquote(password)) if text]
+        secrets = (hidden, password, unquote(hidden), unquote(password), *_hidden_values(rest))
+        self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
 
     def masked(self, text: str) -> str:
         """A text of the driver's, shortened, without secrets."""
         for secret in self._secrets:
-            text = text.replace(secret, "***")
+            text = text.replace(secret, _MASK)
         return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
     @contextmanager

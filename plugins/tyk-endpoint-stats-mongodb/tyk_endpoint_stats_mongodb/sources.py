@@ -3,8 +3,8 @@
 from typing import Any
 
 from tyk_endpoint_stats.core.batch import Batch, Counts
-from tyk_endpoint_stats.errors import PositionConflict
 from tyk_endpoint_stats.stores.contract import SourceProgress
+from tyk_endpoint_stats.stores.rules import take_batch
 from tyk_endpoint_stats_mongodb.documents import Document, counts_of, fields_of_counts
 from tyk_endpoint_stats_mongodb.layout import Documents
 
@@ -50,13 +50,10 @@ def advance_of(stored: Document | None, batch: Batch, mark: str) -> Advance | bo
         PositionConflict: the source stands elsewhere.
     """
     assert batch.source is not None
-    position = stored["position"] if stored else None
     if stored and stored["by"] == mark:
         return True
-    if position != batch.begins:
-        if position == batch.ends:
-            return False
-        raise PositionConflict(batch.source, batch.begins, position)
+    if not take_batch(batch, stored["position"] if stored else None):
+        return False
     counts = counts_of(stored) if stored else Counts()
     counts.merge(batch.counts)
     becomes = {"_id": batch.source, "position": batch.ends, "by": mark, **fields_of_counts(counts)}

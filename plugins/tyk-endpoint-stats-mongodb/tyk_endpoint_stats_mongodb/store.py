@@ -6,12 +6,10 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import pymongo
-from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
-from tyk_endpoint_stats.core.batch import Batch
-from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Width
+from tyk_endpoint_stats.core.batch import Batch, Consumer
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
@@ -19,23 +17,25 @@ from tyk_endpoint_stats.errors import PluginError, UnusableStore
 from tyk_endpoint_stats.stores.contract import (
     Copyable,
     Inspectable,
-    LookedThrough,
     Outline,
     Pruned,
+    Retaining,
     SourceProgress,
     Store,
     StoreFacts,
+    Versioned,
     WholeBatchReads,
 )
-from tyk_endpoint_stats_mongodb import inspection, soundness
+from tyk_endpoint_stats_mongodb import inspection, reading, retention
+from tyk_endpoint_stats_mongodb.documents import Document
 from tyk_endpoint_stats_mongodb.gate import Gate
 from tyk_endpoint_stats_mongodb.lanes import Lanes
 from tyk_endpoint_stats_mongodb.layout import Layout, lane_of
-from tyk_endpoint_stats_mongodb.reading import answer, keys_between, outline
-from tyk_endpoint_stats_mongodb.seam import Seam
+from tyk_endpoint_stats_mongodb.schema import prepare
+from tyk_endpoint_stats_mongodb.seam import Seam, client_of
 from tyk_endpoint_stats_mongodb.snapshots import from_one_snapshot, has_snapshots
 from tyk_endpoint_stats_mongodb.sources import progress_of
-from tyk_endpoint_stats_mongodb.transactions import Transactions
+from tyk_endpoint_stats_mongodb.transactions import Transactions, in_transaction
 
 __all__ = ["MongoStore", "ReplicaSetStore", "StandaloneStore", "open_existing_mongodb", "open_mongodb", "store_in"]
 
@@ -82,13 +82,12 @@ def open_existing_mongodb(url: str, **options: Any) -> "MongoStore":
 
 def _open(url: str, *, make: bool, **options: Any) -> "MongoStore":
     seam = Seam(url)
+    client = client_of(url, seam)
     try:
-        client: MongoClient[Any] = MongoClient(url, document_class=dict, connect=False)
-        database = client.get_default_database(DATABASE)
-    except (PyMongoError, ValueError, TypeError) as problem:
-        # Not as its cause: what can't be parsed may hold a password anywhere.
-        raise PluginError(f"{seam.name}: {seam.masked(str(problem))}") from None
-    try:
+        try:
+            database = client.get_default_database(DATABASE)
+        except PyMongoError as problem:
+            raise PluginError(f"{seam.name}: {seam.masked(str(problem))}") from None
         return store_in(database, seam=seam, make=make, on_close=client.close, **options)
     except BaseException:
         client.close()
@@ -131,14 +130,14 @@ def store_in(
     with seam.translated(connect_timeout_s), pymongo.timeout(connect_timeout_s):
         if hello.get("maxWireVersion", 0) < _OLDEST_WIRE:
             raise UnusableStore(f"{seam.name}: the server is too old; MongoDB 5.0 or newer is needed")
-        layout.prepare(seam.name, make=make)
+        prepare(layout, seam.name, make=make)
     kind = ReplicaSetStore if has_snapshots(hello) else StandaloneStore
     store = kind(layout, seam, merge_timeout_s, read_timeout_s, on_close)
     store.finish_open_batches()
     return store
 
 
-class MongoStore(Copyable, Inspectable, Store):
+class MongoStore(Copyable, Inspectable, Retaining, Store):
     """What both ways of merging have in common. Made by ``open_mongodb`` or ``store_in``."""
 
     max_states_a_batch = STATES_A_BATCH
@@ -200,12 +199,19 @@ class MongoStore(Copyable, Inspectable, Store):
     def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
         """See the contract."""
         with self._call(self._read_timeout_s):
-            return self._from_one_snapshot(lambda session: answer(self._layout, selection, session))
+            return self._from_one_snapshot(lambda session: reading.answer(self._layout, selection, session))
 
     def outline(self) -> Outline:
-        """See the contract. Reads every state's organisation: the deadline is that of a merge."""
+        """See the contract. Reads every row's day: the deadline is that of a merge."""
         with self._call(self._merge_timeout_s):
-            return self._from_one_snapshot(lambda session: outline(self._layout, session))
+            self._settle(None)
+            return self._from_one_snapshot(lambda session: reading.outline(self._layout, session))
+
+    def day(self, number: int) -> Batch:
+        """See the contract. The deadline is that of a merge."""
+        with self._call(self._merge_timeout_s):
+            self._settle(None)
+            return self._from_one_snapshot(lambda session: reading.day(self._layout, number, session))
 
     def facts(self) -> StoreFacts:
         """See the contract."""
@@ -218,34 +224,53 @@ class MongoStore(Copyable, Inspectable, Store):
             self._settle(None)
             return inspection.damage(self._layout)
 
-    def look_through(self) -> LookedThrough:
-        """See the contract."""
-        with self._call(INSPECTION_TIMEOUT_S):
-            self._settle(None)
-            return soundness.look_through(self._layout, self._from_one_snapshot)
-
     @abstractmethod
     def _from_one_snapshot(self, ask: Callable[[Any], Result]) -> Result:
         """What ``ask`` finds in a session whose reads all see one state that can't be rolled back."""
 
     def prune(self, before: Instant) -> Pruned:
         """See the contract. Day by day, each with the deadline of a merge. Positions are kept."""
-        before_day = before // DAY_US
         with self._call(self._merge_timeout_s):
-            # Said before it is done: from here on nobody is answered from these quarters.
-            self._layout.meta.update_one({"_id": "pruned"}, {"$max": {"before_day": before_day}}, upsert=True)
-        everything = keys_between(Width.QUARTER_HOUR, -(2**62), before_day * QUARTER_HOURS_PER_DAY)
+            retention.say_pruned(self._layout, before // DAY_US)
+            days = reading.stored_days(self._layout)
+        pruned = 0
+        for day in (one for one in days if one < before // DAY_US):
+            with self._call(self._merge_timeout_s):
+                pruned += retention.empty_quarter_hours(self._layout, day)
+        return Pruned(rows=pruned)
+
+    def drop(self, before: Instant) -> int:
+        """See the contract. Some rows at a time, each time with the deadline of a merge."""
+        with self._call(self._merge_timeout_s):
+            retention.say_pruned(self._layout, before // DAY_US)
+        return self._remove(retention.rows_before(before // DAY_US))
+
+    def forget(self, consumer: Consumer, org_id: str | None = None) -> int:
+        """See the contract. Some rows at a time, each time with the deadline of a merge."""
+        return self._remove(
+            retention.rows_of_consumer(consumer, org_id),
+            lambda: retention.forget_alias(self._layout, consumer, org_id),
+        )
+
+    def _remove(self, which: Sequence[Document], then: Callable[[], None] = lambda: None) -> int:
+        """Remove until nothing is left and no batch was merged meanwhile: of none a part stays behind."""
         gone = 0
         while True:
             with self._call(self._merge_timeout_s):
-                first = self._layout.states.find_one({"_id": everything}, {"_id": 1}, sort=[("_id", 1)])
-                if first is None:
-                    return Pruned(quarter_states=gone)
-                day = first["_id"]["bucket"] // QUARTER_HOURS_PER_DAY
-                its_quarters = keys_between(
-                    Width.QUARTER_HOUR, day * QUARTER_HOURS_PER_DAY, (day + 1) * QUARTER_HOURS_PER_DAY
-                )
-                gone += self._layout.states.delete_many({"_id": its_quarters}).deleted_count
+                lanes = self._lanes.settle_all()
+            while True:
+                with self._call(self._merge_timeout_s):
+                    removed = self._remove_some(which)
+                if not removed:
+                    break
+                gone += removed
+            with self._call(self._merge_timeout_s):
+                then()
+                if self._lanes.settle_all() == lanes:
+                    return gone
+
+    def _remove_some(self, which: Sequence[Document]) -> int:
+        return retention.remove_some(self._layout, which)
 
     def close(self) -> None:
         """See the contract."""
@@ -253,7 +278,7 @@ class MongoStore(Copyable, Inspectable, Store):
             self._on_close()
 
 
-class ReplicaSetStore(WholeBatchReads, MongoStore):
+class ReplicaSetStore(Versioned, WholeBatchReads, MongoStore):
     """The store where there are transactions: a replica set, or a cluster behind mongos."""
 
     def merge(self, batch: Batch) -> bool:
@@ -261,8 +286,18 @@ class ReplicaSetStore(WholeBatchReads, MongoStore):
         with self._call(self._merge_timeout_s):
             return Transactions(self._layout, self._lanes).merge(batch)
 
+    def version(self) -> str:
+        """See the contract."""
+        with self._call(self._read_timeout_s):
+            return self._from_one_snapshot(lambda session: retention.version(self._layout, session))
+
+    def _remove_some(self, which: Sequence[Document]) -> int:
+        return in_transaction(
+            self._layout.database.client, lambda session: retention.remove_some(self._layout, which, session)
+        )
+
     def _from_one_snapshot(self, ask: Callable[[Any], Result]) -> Result:
-        return from_one_snapshot(self._layout.states.database.client, ask)
+        return from_one_snapshot(self._layout.database.client, ask)
 
 
 class StandaloneStore(MongoStore):
@@ -272,14 +307,6 @@ class StandaloneStore(MongoStore):
         """See the contract: the lane fence."""
         with self._call(self._merge_timeout_s):
             return self._lanes.merge(batch)
-
-    def look_through(self) -> LookedThrough:
-        """See the contract. A day that may have been seen amid a merge is left to questions, which ask again."""
-        found = super().look_through()
-        for day in found.suspects:
-            del found.days[day]
-        found.suspects.clear()
-        return found
 
     def _settle(self, source: str | None) -> None:
         if source is None:

@@ -1,28 +1,44 @@
 """Merging where there are transactions: on a replica set and on a cluster.
 
-States, names, position and counts are written in one transaction with snapshot reads. Of two writers that meet,
+Rows, names, position and counts are written in one transaction with snapshot reads. Of two writers that meet,
 one is told so by the server and tries again whole.
 """
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from uuid import uuid4
 
-from pymongo import ReadPreference
+from pymongo import MongoClient, ReadPreference
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
 from tyk_endpoint_stats.core.batch import Batch
-from tyk_endpoint_stats_mongodb.documents import MOST, documents_of, largest_sum, name_upsert, names_of
+from tyk_endpoint_stats.stores.rules import MAX_SUM
+from tyk_endpoint_stats_mongodb.documents import largest_sum, name_upsert, names_of, rows_of
 from tyk_endpoint_stats_mongodb.lanes import INTENT, Lanes
 from tyk_endpoint_stats_mongodb.layout import DURABLE, Layout, lane_of, only_duplicates
 from tyk_endpoint_stats_mongodb.sources import Advance, advance_of
-from tyk_endpoint_stats_mongodb.states import keys_with, plain_writes
+from tyk_endpoint_stats_mongodb.writes import compact, pieces_of, plain_writes
 
-__all__ = ["Transactions"]
+__all__ = ["Transactions", "in_transaction"]
 
 _PAUSE_S = 0.05
+
+Result = TypeVar("Result")
+
+
+def in_transaction(client: MongoClient[Any], work: Callable[[ClientSession], Result]) -> Result:
+    """What ``work`` gives in a transaction of its own, which the driver may run again where writers meet."""
+    with client.start_session() as session:
+        result: Result = session.with_transaction(
+            work,
+            read_concern=ReadConcern("snapshot"),
+            write_concern=DURABLE,
+            read_preference=ReadPreference.PRIMARY,
+        )
+        return result
 
 
 class _IntentOpen(Exception):
@@ -42,17 +58,10 @@ class Transactions:
     def merge(self, batch: Batch) -> bool:
         """See the contract of stores."""
         mark, lane = uuid4().hex, lane_of(batch.source)
-        client = self._layout.states.database.client
+        client = self._layout.database.client
         while True:
             try:
-                with client.start_session() as session:
-                    merged: bool = session.with_transaction(
-                        lambda session: self._merge(session, batch, lane, mark),
-                        read_concern=ReadConcern("snapshot"),
-                        write_concern=DURABLE,
-                        read_preference=ReadPreference.PRIMARY,
-                    )
-                    return merged
+                return in_transaction(client, lambda session: self._merge(session, batch, lane, mark))
             except _IntentOpen:
                 self._lanes.settle(lane)
             except (_Overtaken, DuplicateKeyError):
@@ -74,16 +83,16 @@ class Transactions:
             if not isinstance(step, Advance):
                 return step
             step.apply(layout.sources, session)
-        states = list(documents_of(batch, layout.pruned_before_day(session)))
+        rows = rows_of(batch, layout.pruned_before_day(session))
         # The lane is the first of what all write, so that two who would meet meet here and not at the
-        # thousandth state.
-        most = lane["most"] + max(map(largest_sum, states), default=0)
-        layout.lanes.update_one(
-            {"_id": number}, {"$set": {"seq": lane["seq"] + 1, "most": min(most, MOST)}}, session=session
-        )
-        names = [name_upsert(key, seen) for key, seen in names_of(batch)]
-        _write(layout.states, plain_writes(states, keys_with(layout.states, states, session)), session)
-        _write(layout.names, names, session)
+        # thousandth row.
+        most = min(lane["most"] + max(map(largest_sum, rows), default=0), MAX_SUM)
+        taken = {"seq": lane["seq"] + 1, "journal": mark, "most": most}
+        layout.lanes.update_one({"_id": number}, {"$set": taken}, session=session)
+        known = pieces_of(layout.day_rows, rows, session)
+        _write(layout.day_rows, plain_writes(rows, known), session)
+        compact(layout.day_rows, known, rows, session)
+        _write(layout.names, [name_upsert(name) for name in names_of(batch)], session)
         return True
 
 

@@ -114,6 +114,10 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
         self._readers = ReaderPool(self._path)
         self.warnings = (*_version_warnings(), *warnings_of(self._path, self.version()))
 
+    def files(self) -> Sequence[Path]:
+        """See the contract."""
+        return [Path(f"{self._path}{end}") for end in ("", "-wal", "-shm", "-journal", ".lock")]
+
     def merge(self, batch: Batch) -> bool:
         """See the contract."""
         with self._writing() as connection:

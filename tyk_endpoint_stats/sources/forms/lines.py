@@ -1,19 +1,20 @@
-"""Lines of JSON into chunks of records: plain records, or the envelopes of Tyk Pump's stdout pump.
+"""Lines of JSON into chunks of records: plain records, the envelopes of Tyk Pump's stdout, and all else.
 
 A block of lines is decoded in one sweep of C. Only a block that has something odd in it is looked at line by
 line, and only its odd lines get the lenient look.
 """
 
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import DecodeError, Raw, defstruct, field, json
 
-from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.sources.blocks import Block
+from tyk_endpoint_stats.core.record import NO_LATENCY, Record
 from tyk_endpoint_stats.sources.contract import Chunk, Rejected
-from tyk_endpoint_stats.sources.lenient_json import JSON_SPACE, look_again
+from tyk_endpoint_stats.sources.forms.blocks import Block
+from tyk_endpoint_stats.sources.forms.json_text import JSON_SPACE
+from tyk_endpoint_stats.sources.forms.native import is_whole
+from tyk_endpoint_stats.sources.forms.objects import Found, look_again
 
 __all__ = ["LineChunk", "LineDecoder", "overlong_chunk"]
 
@@ -42,8 +43,7 @@ class LineChunk(Chunk, kw_only=True):
     def locate(self, index: int) -> Rejected:
         """Where ``records[index]`` stands, and its line: once, also where several records of it are malformed."""
         if self._lines is None:
-            lines = self.block.lines()
-            self._lines = lines, list(accumulate(map(len, lines), initial=self.block.offset))
+            self._lines = self.block.lines(), self.block.offsets()
         lines, offsets = self._lines
         place = index if self.places is None else self.places[index]
         return self.reject(place, offsets[place], "", lines[place])
@@ -59,18 +59,25 @@ class LineChunk(Chunk, kw_only=True):
         return f"{self.unit} {self.number + place} (byte {offset})" if self.number else f"byte {offset}"
 
 
-def overlong_chunk(block: Block, number: int) -> LineChunk:
+def overlong_chunk(block: Block, number: int, unit: str = "line") -> LineChunk:
     """What a line over the cap comes to: one malformed record."""
-    chunk = LineChunk([], block=block, number=number)
+    chunk = LineChunk([], block=block, number=number, unit=unit)
     raw = bytes(block.data) + f" … ({block.overlong} bytes)".encode()
-    chunk.rejected = [Rejected(chunk.where(0, block.offset), "line over 16 MiB", raw)]
+    chunk.rejected = [Rejected(chunk.where(0, block.offset), f"{unit} over 16 MiB", raw)]
     return chunk
 
 
 class LineDecoder:
-    """Decodes blocks of lines. It learns from them whether records stand alone or in an envelope."""
+    """Decodes blocks of lines. It learns from them whether records stand alone or in an envelope.
 
-    def __init__(self) -> None:
+    Args:
+        look: the lenient look at a line at an offset.
+        unit: what people call a line of such a file.
+    """
+
+    def __init__(self, look: Callable[[bytes, int], list[Found]] = look_again, unit: str = "line") -> None:
+        self._look = look
+        self._unit = unit
         self._member = ""
         self._decoder: json.Decoder[Any] = json.Decoder(Record)
         self._decoders = {"": self._decoder}
@@ -83,12 +90,20 @@ class LineDecoder:
             number: the number of the first, 0 if not known.
         """
         if block.overlong:
-            return overlong_chunk(block, number)
+            return overlong_chunk(block, number, self._unit)
         records = self._swept(block)
         try:
-            # Without a timestamp: a log line or an envelope, which the decoder takes for an empty record.
-            if records and all([record.timestamp for record in records]):  # noqa: C419 - half as long
-                return LineChunk(records, block=block, number=number)
+            # What is no record of the gateway's lacks one of these: a log line, an envelope, the names of others.
+            if records and all(
+                [  # noqa: C419 - half as long
+                    record.timestamp
+                    and record.response_code
+                    and record.latency is not NO_LATENCY
+                    and record.latency
+                    for record in records
+                ]
+            ):
+                return LineChunk(records, block=block, number=number, unit=self._unit)
         except AttributeError:
             pass  # an envelope without a record
         return self._picked(block, number, records)
@@ -121,22 +136,20 @@ class LineDecoder:
         repaired: list[int] = []
         rejected: list[Rejected] = []
         skipped: dict[str, int] = {}
-        chunk = LineChunk([], block=block, number=number, places=places)
-        offset = block.offset
-        for place, line in enumerate(block.lines()):
-            at, offset = offset, offset + len(line)
+        chunk = LineChunk([], block=block, number=number, places=places, unit=self._unit)
+        for place, (line, at) in enumerate(zip(block.lines(), block.offsets(), strict=True)):
             record = swept[place] if swept else self._decoded(line) if line.strip(JSON_SPACE) else None
-            if record is not None and record.timestamp:
+            if record is not None and is_whole(record):
                 records.append(record)
                 places.append(place)
                 continue
-            for found in look_again(line, at):
+            for found in self._look(line, at):
                 if found.record is not None:
                     if found.repaired:
                         repaired.append(len(records))
                     records.append(found.record)
                     places.append(place)
-                    if found.member != self._member:
+                    if found.member is not None and found.member != self._member:
                         self._expect(found.member)
                         swept = None
                 elif found.skipped:
@@ -150,13 +163,13 @@ class LineDecoder:
         """From now on try this first: records alone, or records in that member of an envelope."""
         if member not in self._decoders and len(self._decoders) < _MAX_MEMBERS:
             record = ("record", Record | None, field(default=None, name=member))
-            envelope = defstruct("Envelope", [record, ("timestamp", Raw, _ABSENT)], gc=False)
+            envelope = defstruct("Envelope", [record, ("latency", Raw, _ABSENT)], gc=False)
             self._decoders[member] = json.Decoder(envelope)
         if member in self._decoders:
             self._member, self._decoder = member, self._decoders[member]
 
 
 def _inner_of(envelope: Any) -> Record | None:
-    # A line with a timestamp of its own is a record, whatever else is in it: as where records are expected.
-    record: Record | None = None if envelope.timestamp else envelope.record
+    # A line with a latency of its own may be a record itself, whatever else is in it.
+    record: Record | None = None if envelope.latency else envelope.record
     return record

@@ -1,0 +1,382 @@
+"""Layers around records: each kind alone, many at random, and a reader that swallows one of them."""
+
+import base64
+import bz2
+import gzip
+import json
+import lzma
+from random import Random
+
+import pytest
+import zstandard
+
+from tyk_endpoint_stats.core.batch import Counts
+from tyk_endpoint_stats.core.buckets import ALL_DAYS
+from tyk_endpoint_stats.core.selection import Dimension, Selection
+from tyk_endpoint_stats.errors import SourceError
+from tyk_endpoint_stats.sources.file import FileSource
+from tyk_endpoint_stats.sources.forms import compressed, objects
+from tyk_endpoint_stats.stores.memory import MemoryStore
+
+NUMBER = "d3c1e5a0"
+
+
+def record_of(path="/r", **members):
+    return {
+        "method": "GET",
+        "path": path,
+        "response_code": 200,
+        "api_key": "k",
+        "timestamp": "2020-10-13T10:00:00Z",
+        "api_id": "a",
+        "org_id": "o",
+        "request_time": 5,
+        "latency": {"total": 5, "upstream": 4},
+        "alias": "",
+        "user_agent": '{"timestamp":"2020-10-13T10:00:00Z","path":"/forged","response_code":200,"api_key":"k"}',
+    } | members
+
+
+def pump(record):
+    return {"level": "info", "msg": "", "time": "2020-10-13T08:00:05Z", "tyk-analytics-record": record}
+
+
+RECORD = record_of()
+LINE = json.dumps(pump(RECORD))
+TEXT_LOG = 'time="Oct 13 08:00:06" level=info msg="Purged 3 records..." prefix=stdout-pump'
+
+PREFIXES = {
+    "docker logs -t": "2020-10-13T08:00:05.123456789Z ",
+    "docker compose logs": "tyk-pump-1  | ",
+    "docker compose logs -t": "tyk-pump-1  | 2020-10-13T08:00:05.123456789Z ",
+    "Kubernetes": "2020-10-13T08:00:05.1+02:00 stdout F ",
+    "kubectl logs --prefix": "[pod/tyk-pump-7d9f/pump] ",
+    "kubectl logs --prefix --timestamps": "[pod/tyk-pump-7d9f/pump] 2020-10-13T08:00:05Z ",
+    "aws logs tail": "2020-10-13T08:00:05.001000+00:00 pump/1 ",
+    "aws logs tail --format short": "2020-10-13T08:00:05 ",
+    "syslog": "Oct 13 08:00:05 node-1 tyk-pump[42]: ",
+    "syslog with its priority": "<14>Oct  3 08:00:05 node-1 tyk-pump: ",
+    "syslog RFC 5424": "<14>1 2020-10-13T08:00:05Z node-1 tyk-pump 42 - - ",
+    "syslog RFC 5424 with data": '<14>1 2020-10-13T08:00:05Z node-1 tyk-pump 42 ID1 [x@1 a="b ] \\" c"] ',
+    "journalctl -o short-iso": "2020-10-13T08:00:05+0000 node-1 tyk-pump[42]: ",
+    "logcli": '2020-10-13T08:00:05Z {app="pump", pod="x"} ',
+    "text": "some host of ours: ",
+}
+
+
+@pytest.fixture
+def read(tmp_path):
+    """``read(data)``: the counts and the paths of a file with these bytes."""
+    file = tmp_path / "file"
+
+    def read(data):
+        file.write_bytes(data if isinstance(data, bytes) else data.encode())
+        with MemoryStore() as store:
+            source = FileSource(str(file))
+            counts = store.ingest(source).counts
+            assert store.ingest(FileSource(str(file))).read == 0
+            return counts, paths_of(store)
+
+    return read
+
+
+def paths_of(store):
+    found = {}
+    for group, stats in store.read(Selection(ALL_DAYS, frozenset({Dimension.ENDPOINT}))):
+        found[group.endpoint.path] = found.get(group.endpoint.path, 0) + stats.hits
+    return found
+
+
+@pytest.mark.parametrize("prefix", PREFIXES.values(), ids=PREFIXES)
+def test_a_prefix_is_taken_off_and_a_log_line_behind_it_is_one(read, prefix):
+    data = "".join(f"{prefix}{line}\n" for line in (LINE, json.dumps(RECORD), LINE))
+    assert read(data) == (Counts(3, 3), {"/r": 3})
+    if prefix != PREFIXES["text"]:
+        assert read(data + f"{prefix}{TEXT_LOG}\n")[0] == Counts(4, 3, skipped={"log": 1})
+
+
+WRAPPERS = {
+    "docker json-file": lambda text: {"log": text + "\n", "stream": "stdout", "time": "2020-10-13T08:00:05Z"},
+    "Filebeat": lambda text: {"@timestamp": "2001-01-01T00:00:00Z", "message": text, "event": {"original": text}},
+    "Vector": lambda text: {"timestamp": "2001-01-01T00:00:00Z", "message": text, "host": "h"},
+    "journald": lambda text: {"__REALTIME_TIMESTAMP": "1", "MESSAGE": text},
+    "journald in bytes": lambda text: {"__REALTIME_TIMESTAMP": "1", "MESSAGE": list(text.encode())},
+    "Loki": lambda text: {"labels": {}, "line": text, "timestamp": "2001-01-01T00:00:00Z"},
+    "logcli of a query": lambda text: {
+        "status": "success",
+        "data": {
+            "resultType": "streams",
+            "result": [{"stream": {"app": "pump"}, "values": [["1602576000", text]]}],
+        },
+    },
+    "CloudWatch": lambda text: {"events": [{"timestamp": 1, "message": text}], "searchedLogStreams": [{"x": 1}]},
+    "SQS": lambda text: {"Messages": [{"MessageId": "1", "Body": text}]},
+    "Kinesis": lambda text: {"Records": [{"Data": base64.b64encode(text.encode()).decode()}]},
+    "Splunk": lambda text: {"preview": False, "result": {"_raw": text, "_time": "2001"}},
+    "GELF": lambda text: {"version": "1.1", "short_message": text, "timestamp": 1.5},
+    "Google Cloud": lambda text: {"jsonPayload": json.loads(text), "timestamp": "2001-01-01T00:00:00Z"},
+    "Elasticsearch": lambda text: {"_index": "x", "_source": json.loads(text)},
+    "Kafka's kcat -J": lambda text: {"topic": "t", "ts": 1, "payload": text},
+    "OpenTelemetry": lambda text: {
+        "resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": text}, "timeUnixNano": "1"}]}]}]
+    },
+    "Fluent Bit's merge": lambda text: {"date": 1.5, "log": text, **json.loads(text)},
+    "a list of texts": lambda text: [text],
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+@pytest.mark.parametrize("inner", [LINE, json.dumps(RECORD)], ids=["pump's", "plain"])
+def test_a_record_is_read_once_out_of_an_object_and_has_its_own_time(read, wrap, inner):
+    line = json.dumps(wrap(inner))
+    assert read(f"{line}\n" * 3) == (Counts(3, 3), {"/r": 3})
+    assert read(json.dumps([wrap(inner)] * 3, indent=2)) == (Counts(3, 3), {"/r": 3})
+    assert read(line * 3) == (Counts(3, 3), {"/r": 3})
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+def test_what_is_no_record_in_a_wrapper_is_named_and_not_nothing(read, wrap):
+    for text in ('{"hello":"world"}', '{"timestamp":"2020-10-13T10:00:00Z","hello":1}'):
+        counts = read(f"{json.dumps(wrap(text))}\n")[0]
+        assert counts.read == sum(counts.malformed.values()) == 1
+    broken = json.dumps(RECORD | {"response_code": "200"})
+    assert read(f"{json.dumps(wrap(broken))}\n")[0] == Counts(1, malformed={"response_code is no whole number": 1})
+
+
+DIALECTS = {
+    "Kafka": {"timestamp": "T", "path": "/r", "response_code": 200, "api_key": "k", "request_time_ms": 5},
+    "Elasticsearch": {"@timestamp": "T", "request_uri": "/r", "response_code": 200, "request_time_ms": 5},
+    "Logstash before Kafka's": {
+        "@timestamp": "2001-01-01T00:00:00Z",
+        "timestamp": "T",
+        "path": "/r",
+        "response_code": 200,
+        "api_key": "k",
+        "request_time_ms": 5,
+    },
+    "Splunk": {"time_stamp": "T", "path": "/r", "response_code": 200, "api_key": "k", "request_time": 5},
+    "GELF's fields": {
+        "timestamp": 1.5,
+        "short_message": "x",
+        "_timestamp": "T",
+        "_path": "/r",
+        "_response_code": 200,
+        "_api_key": "k",
+        "_request_time_ms": 5,
+    },
+    "MongoDB": {
+        "timestamp": {"$date": "T"},
+        "path": "/r",
+        "responsecode": {"$numberInt": "200"},
+        "apikey": "k",
+        "requesttime": {"$numberLong": "5"},
+        "latency": {"total": {"$numberLong": "5"}, "upstream": 4},
+    },
+    "MongoDB, canonical": {
+        "timestamp": {"$date": {"$numberLong": "1602583200000"}},
+        "path": "/r",
+        "responsecode": 200,
+        "apikey": "k",
+        "requesttime": 5,
+        "latency": {"total": 5, "upstream": 4},
+    },
+    "SQL": {
+        "timestamp": "2020-10-13 10:00:00+00",
+        "path": "/r",
+        "responsecode": 200,
+        "apikey": "k",
+        "requesttime": 5,
+        "latency_total": 5,
+        "latency_upstream": 4,
+    },
+    "flattened": {
+        "timestamp": "2001-01-01T00:00:00Z",
+        "tyk-analytics-record.timestamp": "T",
+        "tyk-analytics-record.path": "/r",
+        "tyk-analytics-record.response_code": 200,
+        "tyk-analytics-record.api_key": "k",
+        "tyk-analytics-record.request_time": 5,
+        "tyk-analytics-record.latency.total": 5,
+        "tyk-analytics-record.latency.upstream": 4,
+    },
+}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_records_have_the_same_fields_under_other_names(tmp_path, name):
+    line = json.dumps(DIALECTS[name]).replace('"T"', '"2020-10-13T10:00:00Z"').encode()
+    (found,) = objects.look_again(line)
+    record = found.record
+    assert record is not None, found
+    assert (record.path, record.response_code, record.request_time) == ("/r", 200, 5)
+    assert record.timestamp.startswith("2020-10-13T10:00:00")
+    if any(known in name for known in ("Kafka", "Elastic", "Splunk", "GELF")):
+        assert record.latency is None
+    else:
+        assert (record.latency.total, record.latency.upstream) == (5, 4)
+
+
+def test_who_has_a_time_and_a_path_is_no_record_of_tyks(read):
+    line = json.dumps({"timestamp": "2020-10-13T10:00:00Z", "path": "/x", "status": 200, "request_time": 0.1})
+    assert read(f"{line}\n")[0] == Counts(1, malformed={"no timestamp": 1})
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gzip", "bzip2", "xz"])
+def test_a_packed_file_is_the_plain_one_and_refused_whole_where_it_is_not_sound(kit, tmp_path, pack):
+    lines = b"".join(kit.make_line(f"/{number}") for number in range(300))
+    plain, packed = tmp_path / "log", tmp_path / "log.1"
+    plain.write_bytes(lines)
+    packed.write_bytes(pack(lines))
+    with MemoryStore() as store:
+        assert kit.take(store, packed).counts.counted == 300
+        assert kit.take(store, plain).read == 0
+        packed.write_bytes(pack(lines) + pack(kit.make_line("/more")))
+        assert kit.take(store, packed).counts.counted == 1
+    for broken in (pack(lines)[:-3], pack(lines) + b"junk", pack(lines)[:60]):
+        packed.write_bytes(broken)
+        with MemoryStore() as store, pytest.raises(SourceError, match="is cut off or corrupt"):
+            kit.take(store, packed)
+
+
+def test_zstd_is_read_where_something_can_and_refused_by_name_elsewhere(kit, tmp_path, monkeypatch):
+    lines = b"".join(kit.make_line(f"/{number}") for number in range(3_000))
+    packed = tmp_path / "log.zst"
+    packed.write_bytes(zstandard.compress(lines) * 2)
+    with MemoryStore() as store:
+        assert kit.take(store, packed).counts.counted == 6_000
+    packed.write_bytes(zstandard.compress(lines)[:-9])
+    with MemoryStore() as store, pytest.raises(SourceError, match="zstd file is cut off or corrupt"):
+        kit.take(store, packed)
+
+    def missing(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(compressed, "import_module", missing)
+    with (
+        MemoryStore() as store,
+        pytest.raises(SourceError, match="zstd-compressed; unpack it first, or pip install"),
+    ):
+        kit.take(store, packed)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("{}\n".encode("utf-16"), "UTF-16; save it as UTF-8"),
+        (b"PK\x03\x04" + bytes(100), "a zip archive"),
+        (bytes(257) + b"ustar" + bytes(300), "a tar archive"),
+        (gzip.compress(bytes(257) + b"ustar" + bytes(300)), "a tar archive"),
+        (b"\x04\x22\x4d\x18abc", "lz4-compressed; unpack it first"),
+    ],
+    ids=["UTF-16", "zip", "tar", "tar in gzip", "lz4"],
+)
+def test_what_is_known_and_not_read_is_refused_by_its_name(tmp_path, data, message):
+    file = tmp_path / "file"
+    file.write_bytes(data)
+    with MemoryStore() as store, pytest.raises(SourceError, match=message):
+        store.ingest(FileSource(str(file)))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (f"{TEXT_LOG}\n", "log lines alone"),
+        (
+            '198.51.100.7 - - [13/Oct/2020:08:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"\n',
+            "an access log of nginx",
+        ),
+        ("a,b,c\n1,2,3\n", "a CSV without Tyk Pump's columns"),
+        ("hello\n", "text that is no JSON"),
+        (json.dumps(RECORD)[:-9] + "\n", "cut off or broken"),
+    ],
+)
+def test_a_source_of_which_nothing_could_be_counted_says_what_it_looks_like(tmp_path, data, message):
+    file = tmp_path / "file"
+    file.write_text(data)
+    source = FileSource(str(file))
+    with MemoryStore() as store:
+        (problem,) = store.ingest(source).problems
+    assert message in problem
+
+
+def test_a_value_that_is_torn_costs_itself_alone(read):
+    text = json.dumps(RECORD, indent=1)
+    data = f"[\n{text},\n{text[:200]}\n{text},\n{text}\n]\n"
+    counts, paths = read(data)
+    assert (counts.counted, sum(counts.malformed.values())) == (3, 1)
+    data = json.dumps(RECORD) + json.dumps(RECORD)[:100] + json.dumps(RECORD) * 2
+    counts, paths = read(data)
+    assert counts.counted == 3
+    assert paths == {"/r": 3}
+
+
+def test_an_array_that_grows_is_never_read_as_something_else(kit, tmp_path):
+    file = tmp_path / "array.json"
+    whole = json.dumps([record_of(f"/{number}") for number in range(40)], indent=1).encode()
+    counted = 0
+    with MemoryStore() as store:
+        for size in [*range(1, len(whole), 997), len(whole)]:
+            file.write_bytes(whole[:size])
+            report = kit.take(store, file)
+            assert not report.counts.malformed
+            counted += report.counts.counted
+        assert counted == 40
+        assert len(store.sources()) == 1
+
+
+def test_a_wrapper_over_the_cap_is_named_and_its_elements_count(kit, tmp_path):
+    file = tmp_path / "events.json"
+    events = [
+        {"timestamp": 1, "message": json.dumps(record_of(f"/{n}", raw_request="x" * 60_000))} for n in range(300)
+    ]
+    file.write_text(json.dumps({"events": events, "searchedLogStreams": []}))
+    with MemoryStore() as store:
+        counts = kit.take(store, file).counts
+    assert counts.counted == 300
+    assert sum(counts.malformed.values()) >= 1
+
+
+# Anything around anything.
+
+TEXTS = (
+    lambda randomness, text: randomness.choice([*PREFIXES.values()]) + text,
+    lambda randomness, text: json.dumps(randomness.choice([*WRAPPERS.values()])(text)),
+    lambda randomness, text: json.dumps(pump(json.loads(text))) if text.startswith("{") else text,
+)
+
+
+def wrapped(randomness, number):
+    """A record with its number as its path, in up to three layers; one line."""
+    text = json.dumps(record_of(f"/{NUMBER}/{number}"))
+    for _ in range(randomness.randrange(4)):
+        if not text.startswith("{") or "tyk-analytics-record" in text:
+            text = TEXTS[0](randomness, text) if randomness.random() < 0.3 and text.startswith("{") else text
+        else:
+            text = randomness.choice(TEXTS)(randomness, text)
+    return text
+
+
+def lost_in(tmp_path, seed):
+    """How many of the records of a file are neither counted once nor named."""
+    randomness = Random(seed)
+    count = randomness.randrange(1, 40)
+    lines = [wrapped(randomness, number) for number in range(count)]
+    file = tmp_path / f"wrapped-{seed}"
+    file.write_text("".join(f"{line}\n" for line in lines))
+    with MemoryStore() as store:
+        report = store.ingest(FileSource(str(file)))
+        paths = paths_of(store)
+    assert all(hits == 1 for hits in paths.values())
+    return count - len(paths) - sum(report.counts.malformed.values())  # none of them is a line of a log
+
+
+def test_every_record_is_counted_or_named_whatever_is_around_it(tmp_path, seed):
+    for number in range(seed * 1000, seed * 1000 + 40):
+        assert lost_in(tmp_path, number) == 0
+
+
+def test_a_reader_that_swallows_a_layer_is_found_out(tmp_path, seed, monkeypatch):
+    """The broken twin takes an object in whose texts it does not look for a line of a log."""
+    monkeypatch.setattr(objects, "_TEXT_MEMBERS", frozenset())
+    monkeypatch.setattr(objects, "_nothing_in", lambda data, layers: objects.Found(skipped="log", layers=layers))
+    assert sum(lost_in(tmp_path, number) for number in range(seed * 1000, seed * 1000 + 40))

@@ -1,0 +1,1 @@
+"""What files look like: for each form what recognises it, what opens it and what decodes it."""

@@ -1,0 +1,31 @@
+"""Lines of Tyk Pump's own log, which stand among its records: no records, and no errors either."""
+
+import re
+
+__all__ = ["LOG_LINE", "TEXT_FORMAT", "is_log_text", "is_text_format"]
+
+LOG_LINE = "log"
+"""The reason to skip a line of Tyk Pump's own log."""
+
+TEXT_FORMAT = "Tyk Pump's stdout in its text format"
+"""What is wrong with a record that can't be read: it is printed as Go prints a struct, without names."""
+
+_LOGRUS = re.compile(rb'(?:[^\s"=]+ )?(?:time="[^"]*" )?level=[a-z]+ ')
+_COLOUR = rb"(?:\x1b\[[\d;]*m)?"
+_LOGRUS_ON_A_TERMINAL = re.compile(
+    _COLOUR + rb"(?:(?:TRAC|DEBU|INFO|WARN|ERRO|FATA|PANI)" + _COLOUR + rb"\[\d{4}\]|"
+    rb"\[[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d\] +"
+    + _COLOUR
+    + rb" *(?:TRACE|DEBUG|INFO|WARN(?:ING)?|ERROR|FATAL|PANIC)\b)"
+)
+_RECORD_AS_TEXT = re.compile(rb'\btyk-analytics-record="?\{')
+
+
+def is_text_format(text: bytes) -> bool:
+    """Whether a text holds a record in the stdout pump's text format."""
+    return _RECORD_AS_TEXT.search(text) is not None
+
+
+def is_log_text(text: bytes) -> bool:
+    """Whether a text is a line of a log as Tyk's programs write it, and no record."""
+    return (_LOGRUS.match(text) or _LOGRUS_ON_A_TERMINAL.match(text)) is not None
