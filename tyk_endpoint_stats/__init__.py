@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.sources.files import read_records
     from tyk_endpoint_stats.stores.contract import ReadableStore, Store
 
+    __version__: str
+
 __all__ = [
     "Aggregator",
     "Consumer",
@@ -48,6 +50,7 @@ __all__ = [
     "Rules",
     "Store",
     "TykEndpointStatsError",
+    "__version__",
     "hookimpl",
     "open_sources",
     "open_store",
@@ -79,6 +82,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("tyk-endpoint-stats")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
