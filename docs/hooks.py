@@ -22,7 +22,10 @@ _BELOW = ("plugins/README.md", "plugins/*/README.md", "benchmarks/README.md", "t
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds what lies beside ``docs/``."""
-    for path in [*(TOP / name for name in _BESIDE), *(found for glob in _BELOW for found in sorted(TOP.glob(glob)))]:
+    for path in [
+        *(TOP / name for name in _BESIDE),
+        *(found for glob in _BELOW for found in sorted(TOP.glob(glob))),
+    ]:
         here = path.relative_to(TOP).as_posix()
         files.append(File.generated(config, _in_site(here), abs_src_path=str(path)))
     return files
