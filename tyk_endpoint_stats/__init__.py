@@ -56,14 +56,14 @@ __all__ = [
 
 _HOMES = {
     "Aggregator": "core.aggregator",
-    "Consumer": "core.selection",
+    "Consumer": "core.batch",
     "ConsumerRow": "questions.consumers",
-    "Endpoint": "core.selection",
+    "Endpoint": "core.batch",
     "EndpointRow": "questions.endpoints",
     "EndpointStats": "core.stats",
     "IngestOptions": "ingest.options",
     "IngestReport": "ingest.report",
-    "Kind": "core.selection",
+    "Kind": "core.batch",
     "Period": "questions.period",
     "ReadableStore": "stores.contract",
     "Record": "core.record",

@@ -62,6 +62,8 @@ def links(tree: Any, at: str) -> Iterator[str]:
     for element in tree.iter():
         for name in ("href", "src", "action"):
             if element.get(name) and not element.get(name).startswith("#"):
+                # Relative, so that it holds below whatever prefix the application is mounted at.
+                assert not re.match("/|[a-z]+:", element.get(name)), element.get(name)
                 yield urljoin(f"{BASE}{at}", element.get(name))
 
 
