@@ -50,7 +50,9 @@ def pump_answer(hits: Sequence[Hit], selection: Selection) -> dict[Group, Endpoi
     answer = {}
     for group, stats in plain_answer(hits, selection).items():
         aliases = [(hit, hit.alias) for hit in named if _is_key_of(hit, group.consumer)]
-        names = [(hit, hit.api_name) for hit in named if group.endpoint and hit.api_id == group.endpoint.api_id]
+        # Pump counts no API without an id, so it has no name of one.
+        api_id = group.endpoint.api_id if group.endpoint else ""
+        names = [(hit, hit.api_name) for hit in named if api_id and hit.api_id == api_id]
         stats.first_hit_us, stats.histogram = None, {}
         answer[Group(group.consumer, group.endpoint, group.bucket, _newest(aliases), _newest(names))] = stats
     return answer
