@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.web.settings import Settings
     from tyk_endpoint_stats.web.tokens import Tokens
 
+    __version__: str
+
 __all__ = [
     "Aggregator",
     "Consumer",
@@ -69,6 +71,7 @@ __all__ = [
     "StoreError",
     "Tokens",
     "TykEndpointStatsError",
+    "__version__",
     "hookimpl",
     "make_server",
     "open_sources",
@@ -112,6 +115,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("tyk-endpoint-stats")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
