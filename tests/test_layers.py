@@ -25,7 +25,8 @@ LAYERS = (
     {"builtin"},
     {"plugin_manager"},
     {"opening", "maintenance"},
-    {"", "testing", "web"},
+    {"testing", "web"},
+    {""},
     {"cli"},
     {"__main__"},
 )

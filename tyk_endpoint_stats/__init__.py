@@ -18,8 +18,16 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.core.aggregator import Aggregator, Rules
     from tyk_endpoint_stats.core.batch import Consumer, Endpoint, Kind
     from tyk_endpoint_stats.core.record import Record
+    from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
     from tyk_endpoint_stats.core.stats import EndpointStats
-    from tyk_endpoint_stats.errors import TykEndpointStatsError
+    from tyk_endpoint_stats.errors import (
+        InvalidQuestion,
+        PositionConflict,
+        SourceError,
+        StoreBusy,
+        StoreError,
+        TykEndpointStatsError,
+    )
     from tyk_endpoint_stats.hookspecs import hookimpl
     from tyk_endpoint_stats.ingest.options import IngestOptions
     from tyk_endpoint_stats.ingest.report import IngestReport
@@ -30,25 +38,42 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.questions.rows import Rows
     from tyk_endpoint_stats.sources.files import read_records
     from tyk_endpoint_stats.stores.contract import ReadableStore, Store
+    from tyk_endpoint_stats.web.server import make_server
+    from tyk_endpoint_stats.web.settings import Settings
+    from tyk_endpoint_stats.web.tokens import Tokens
+
+    __version__: str
 
 __all__ = [
     "Aggregator",
     "Consumer",
     "ConsumerRow",
+    "Dimension",
     "Endpoint",
     "EndpointRow",
     "EndpointStats",
+    "Group",
     "IngestOptions",
     "IngestReport",
+    "InvalidQuestion",
     "Kind",
     "Period",
+    "PositionConflict",
     "ReadableStore",
     "Record",
     "Rows",
     "Rules",
+    "Selection",
+    "Settings",
+    "SourceError",
     "Store",
+    "StoreBusy",
+    "StoreError",
+    "Tokens",
     "TykEndpointStatsError",
+    "__version__",
     "hookimpl",
+    "make_server",
     "open_sources",
     "open_store",
     "read_records",
@@ -56,22 +81,33 @@ __all__ = [
 
 _HOMES = {
     "Aggregator": "core.aggregator",
-    "Consumer": "core.selection",
+    "Consumer": "core.batch",
     "ConsumerRow": "questions.consumers",
-    "Endpoint": "core.selection",
+    "Dimension": "core.selection",
+    "Endpoint": "core.batch",
     "EndpointRow": "questions.endpoints",
     "EndpointStats": "core.stats",
+    "Group": "core.selection",
     "IngestOptions": "ingest.options",
     "IngestReport": "ingest.report",
-    "Kind": "core.selection",
+    "InvalidQuestion": "errors",
+    "Kind": "core.batch",
     "Period": "questions.period",
+    "PositionConflict": "errors",
     "ReadableStore": "stores.contract",
     "Record": "core.record",
     "Rows": "questions.rows",
     "Rules": "core.aggregator",
+    "Selection": "core.selection",
+    "Settings": "web.settings",
+    "SourceError": "errors",
     "Store": "stores.contract",
+    "StoreBusy": "errors",
+    "StoreError": "errors",
+    "Tokens": "web.tokens",
     "TykEndpointStatsError": "errors",
     "hookimpl": "hookspecs",
+    "make_server": "web.server",
     "open_sources": "opening",
     "open_store": "opening",
     "read_records": "sources.files",
@@ -79,6 +115,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("tyk-endpoint-stats")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -69,7 +69,7 @@ def running_world(store: Any) -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def world() -> Iterator[World]:
-    yield from running_world(story_store(9_000))
+    yield from running_world(story_store())
 
 
 @pytest.fixture(scope="session")

@@ -265,3 +265,9 @@ def test_the_demo_prints_a_link_that_signs_in_once_and_shows_a_consumer(tmp_path
         assert "What changed since the 30 days before" in body
         again, _ = ask(f"{parts.path}?{parts.query}")
         assert again.headers["Location"] == "login?failed=2"
+
+
+@pytest.mark.parametrize("value", ["", "d", "0d", "-1d", "4.5d", "１d", "400days"])
+def test_retention_is_a_number_of_days(run, value):
+    result = run("serve", "--demo", f"--retain={value}")
+    assert (result.exit_code, "say how many days are kept: 400d" in result.output) == (2, True)

@@ -1,4 +1,4 @@
-"""Every row of the table of bad input (RELIABILITY.md 2.7), and any JSON, any bytes, any array as a line.
+"""Every row of the table of bad input, and any JSON, any bytes, any array as a line.
 
 Each row is read alone, among good lines, inside an envelope of Tyk Pump's, in an array, and packed; each time the
 hit counts, or the line is malformed or skipped for the same reason, and the lines beside it count.

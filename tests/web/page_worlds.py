@@ -31,9 +31,9 @@ HOSTILE = (
 """Ids, aliases, names and paths that somebody might send."""
 
 
-def story_store(records: int = 9_000) -> MemoryStore:
+def story_store(records: int = 40_000) -> MemoryStore:
     """The demo's traffic of 61 days up to ``NOW``."""
-    traffic = Traffic(records=records, days=61, keys=30, clients=6, endpoints=24, end=NOW, story=True, full=False)
+    traffic = Traffic(records=records, days=61, keys=12, clients=3, endpoints=16, end=NOW, story=True, full=False)
     store = MemoryStore()
     store.ingest(traffic.decoded(), rules=Rules(normalise=frozenset({"number"})))
     return store

@@ -62,6 +62,8 @@ def links(tree: Any, at: str) -> Iterator[str]:
     for element in tree.iter():
         for name in ("href", "src", "action"):
             if element.get(name) and not element.get(name).startswith("#"):
+                # Relative, so that it holds below whatever prefix the application is mounted at.
+                assert not re.match("/|[a-z]+:", element.get(name)), element.get(name)
                 yield urljoin(f"{BASE}{at}", element.get(name))
 
 
@@ -342,3 +344,39 @@ def test_a_store_that_fails_tells_a_number_and_no_cause(ask_page: Any, caplog: A
     assert b"swordfish" not in response.body
     (number,) = re.findall(r"under ([0-9a-f]{8})", response.body.decode())
     assert number in caplog.text
+
+
+def test_an_endpoints_total_counts_each_request_once(ask_page: Any, make_store: Any, make_record: Any) -> None:
+    """A request with a key and a client stands in two lines; one with neither stands in none."""
+    both = [make_record(oauth_id="client", timestamp=f"2026-11-{day:02d}T12:00:00Z") for day in (2, 3, 4)]
+    none = [make_record(api_key="", timestamp=f"2026-11-{day:02d}T12:00:00Z") for day in (5, 6)]
+    before = [make_record(oauth_id="client", timestamp="2026-10-20T12:00:00Z")]
+    store = make_store([*both, *none, *before])
+    tree = document(ask_page(store, "/ui/endpoint?api_id=api-1&path=%2Fget"))
+    foot = [
+        "".join(cell.itertext()).strip() for cell in next(tree.iter("tfoot")).iter() if cell.tag in ("td", "th")
+    ]
+    assert foot[0] == "All requests, each once"
+    assert foot[2] == "5"
+    assert foot[3] == "+400\u202f%"
+    figure = next(e for e in tree.iter("dd") if e.get("class") == "value")
+    assert "".join(figure.itertext()) == "5"
+    rows = [["".join(cell.itertext()).strip() for cell in row] for row in _lines(tree, "Consumers")]
+    assert [row[2] for row in rows] == ["3", "3"]
+
+
+def _lines(tree: Any, title: str) -> Any:
+    table = next(t for t in tree.iter("table") if "".join(t[0].itertext()) == title)
+    return table.find("tbody")
+
+
+@pytest.mark.parametrize(
+    ("period", "first", "second"),
+    [("7d", "20 Nov", "21 Nov"), ("24h", "14:00", "18:00"), ("2026-10", "1 Oct", "5 Oct")],
+)
+def test_an_axis_is_named_at_midnights_and_full_hours(
+    story: MemoryStore, ask_page: Any, period: str, first: str, second: str
+) -> None:
+    tree = document(ask_page(story, consumer(PARTNER, period=period)))
+    axis = next(e for e in tree.iter() if e.get("class") == "xs")
+    assert [e.text for e in axis.iter() if e.tag.endswith("}text")][:2] == [first, second]

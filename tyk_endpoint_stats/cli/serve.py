@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ Examples:
   tyk-endpoint-stats serve --demo
   tyk-endpoint-stats serve --timezone Asia/Kolkata --token-file tokens
   tyk-endpoint-stats serve --ingest '/var/log/tyk-pump*.log' --token-file tokens
+  tyk-endpoint-stats serve --retain 400d --token-file tokens
   tyk-endpoint-stats serve --unix /run/tyk-endpoint-stats/http.sock --token-file tokens"""
 )
 @store_option
@@ -61,7 +62,7 @@ Examples:
     type=click.IntRange(min=1),
     default=10_000,
     show_default=True,
-    help="An answer of more rows is refused, and a page of it too. So many take some 14 MB of memory.",
+    help="An answer of more rows is not sent; a page of it is. So many take some 14 MB of memory.",
 )
 @click.option(
     "--end-date",
@@ -95,6 +96,7 @@ def serve(
     end_date: str,
     sources: tuple[str, ...],
     stalled_after: float,
+    retain: int | None,
     unix: Path | None,
     unix_mode: int,
     idle_timeout: float,
@@ -171,7 +173,7 @@ def serve(
                 f"can't listen at {printable(str(unix) if unix else f'{host} port {port}')}: "
                 f"{problem.strerror or problem}; try another {'--unix' if unix else '--port or --host'}"
             ) from problem
-        with server, follower or nullcontext():
+        with server, _retention(store, retain), follower or nullcontext():
             serve_until_signalled(
                 server,
                 on_ready=invite,
@@ -192,6 +194,17 @@ def _refuse_what_excludes_itself(ctx: click.Context, demo: bool, ingests: bool, 
         raise click.UsageError("--demo serves generated traffic alone: leave --ingest out")
     if unix and is_given("host", "port"):
         raise click.UsageError("--unix listens at a socket alone: leave --host and --port out")
+
+
+def _retention(store: "ReadableStore", days: int | None) -> AbstractContextManager[object]:
+    from tyk_endpoint_stats.maintenance.retention import Retention
+    from tyk_endpoint_stats.stores.contract import Retaining
+
+    if days is None:
+        return nullcontext()
+    if not isinstance(store, Retaining):
+        raise click.UsageError("--retain: this store can't drop days")
+    return Retention(store, days)
 
 
 def _store(url: str, plugins: "Plugins", to_fill: bool) -> "ReadableStore":

@@ -29,6 +29,12 @@ def _options() -> list[Callable[[Decorated], Decorated]]:
             help="With --ingest: /ready says no when nothing moved for so long although there may be more.",
         ),
         click.option(
+            "--retain",
+            metavar="DAYSd",
+            callback=_days,
+            help="Keep so many days before today's (UTC): 400d. Once a day older ones are dropped, totals too.",
+        ),
+        click.option(
             "--unix",
             type=click.Path(dir_okay=False, path_type=Path),
             help="Listen at this Unix socket, not at a port.",
@@ -76,3 +82,12 @@ def _mode(ctx: click.Context, param: click.Parameter, value: str) -> int:
     if len(value) not in (3, 4) or not set(value) <= set("01234567"):
         raise click.BadParameter(f"{value!r} is no file mode; for example 660", ctx, param)
     return int(value, 8)
+
+
+def _days(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    number = value.removesuffix("d")
+    if not (number.isascii() and number.isdecimal() and 1 <= int(number) <= 100_000):
+        raise click.BadParameter("say how many days are kept: 400d")
+    return int(number)

@@ -1,7 +1,7 @@
 """The second look: what the fast decoder refuses goes once through here, so the good path pays nothing.
 
-The rules are RELIABILITY's T1 to T12: what Go's decoder would have taken for a record is one, text that is not
-Unicode is mended, durations are brought into range, and everything else has one of a few fixed reasons.
+The rule: what Go's decoder would have taken for a record is one, text that is not Unicode is mended, durations are
+brought into range, and everything else has one of a few fixed reasons.
 """
 
 import math

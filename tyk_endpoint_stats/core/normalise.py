@@ -18,7 +18,7 @@ _TYKS = {
     "ulid": ("(?i:[0-7][0-9A-HJKMNP-TV-Z]{25})", "{ulid}"),
     "number": ("/[0-9]+", "/{id}"),
 }
-"""In the order in which Tyk applies them (TYK.md 5.2, ``analytics_config.normalise_urls``). None is bound to a
+"""In the order in which Tyk applies them (docs/tyk.md, "Normalised paths"; ``normalise_urls``). None is bound to a
 segment: ``/2fa`` becomes ``/{id}fa`` there, too."""
 
 NORMALISATIONS = tuple(_TYKS)

@@ -1,4 +1,7 @@
-"""The forms in which Tyk hands records over: JSON lines, Pump's stdout, Pump's CSV, arrays (TYK.md §3)."""
+"""The forms in which Tyk hands records over: JSON lines, Pump's stdout, Pump's CSV, arrays.
+
+As docs/tyk.md has them, "JSON" and "CSV".
+"""
 
 import csv
 import io

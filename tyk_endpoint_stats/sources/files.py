@@ -96,7 +96,7 @@ def _sources(path: str) -> list[Source]:
     found = glob(path, recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
     if not found:
         raise SourceError(f"{path}: no file has such a name")
-    # Oldest first: of two files that begin alike a position belongs to the older one (F2). Where their times
+    # Oldest first: of two files that begin alike a position belongs to the older one. Where their times
     # are equal the higher name is older: log.10, log.9, …, log.
     found.sort(key=_natural_key, reverse=True)
     found.sort(key=_modified_ns)

@@ -6,6 +6,8 @@ in the order of time, so that its known faults show least: a hit is in its hour,
 
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import replace
+
 from tyk_endpoint_stats.core.batch import Consumer, Kind
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
@@ -20,8 +22,13 @@ _EVER = (Span(Width.DAY, -(10**6), 10**7),)
 
 
 def in_pumps_order(hits: Iterable[Hit]) -> list[Hit]:
-    """The hits that Pump keeps, in the order of time: it drops an empty organisation."""
-    return sorted((hit for hit in hits if hit.org_id), key=lambda hit: (hit.at_us, hit.alias, hit.api_name))
+    """The hits that Pump keeps, in the order of time: it drops an empty organisation, and no latency is 0 to it."""
+    kept = (
+        replace(hit, latency_ms=hit.latency_ms or 0, upstream_latency_ms=hit.upstream_latency_ms or 0)
+        for hit in hits
+        if hit.org_id
+    )
+    return sorted(kept, key=lambda hit: (hit.at_us, hit.alias, hit.api_name))
 
 
 def pump_answer(hits: Sequence[Hit], selection: Selection) -> dict[Group, EndpointStats] | None:
@@ -43,7 +50,9 @@ def pump_answer(hits: Sequence[Hit], selection: Selection) -> dict[Group, Endpoi
     answer = {}
     for group, stats in plain_answer(hits, selection).items():
         aliases = [(hit, hit.alias) for hit in named if _is_key_of(hit, group.consumer)]
-        names = [(hit, hit.api_name) for hit in named if group.endpoint and hit.api_id == group.endpoint.api_id]
+        # Pump counts no API without an id, so it has no name of one.
+        api_id = group.endpoint.api_id if group.endpoint else ""
+        names = [(hit, hit.api_name) for hit in named if api_id and hit.api_id == api_id]
         stats.first_hit_us, stats.histogram = None, {}
         answer[Group(group.consumer, group.endpoint, group.bucket, _newest(aliases), _newest(names))] = stats
     return answer

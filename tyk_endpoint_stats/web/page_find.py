@@ -20,7 +20,7 @@ from tyk_endpoint_stats.views.summary import Part, plural
 from tyk_endpoint_stats.web.page_query import shown_id
 from tyk_endpoint_stats.web.page_reading import Asked
 from tyk_endpoint_stats.web.page_states import framed
-from tyk_endpoint_stats.web.page_tables import consumer_parameters, path_text
+from tyk_endpoint_stats.web.page_tables import consumer_parameters, cut, path_text
 
 __all__ = ["about_page", "find_page"]
 
@@ -107,12 +107,14 @@ def _consumer_cell(asked: Asked, group: Group) -> Cell:
     consumer = _consumer(group)
     href = asked.query.link("consumer", **consumer_parameters(consumer))
     detail = shown_id(consumer) if group.alias else ""
-    return Cell(group.alias or shown_id(consumer), href, detail)
+    return Cell(cut(group.alias or shown_id(consumer)), href, cut(detail))
 
 
 def _endpoint_cell(asked: Asked, group: Group) -> Cell:
     api_id, path = _path(group)
-    return Cell(path_text(path), asked.query.link("endpoint", api_id=api_id, path=path), group.api_name or api_id)
+    return Cell(
+        path_text(path), asked.query.link("endpoint", api_id=api_id, path=path), cut(group.api_name or api_id)
+    )
 
 
 def _apis(
@@ -124,7 +126,10 @@ def _apis(
         if fits(group.api_name, api_id):
             merged.setdefault(api_id, (group.api_name, EndpointStats()))[1].merge(stats)
     return [
-        (Cell(name or api_id, asked.query.link("endpoints", api_id=api_id), api_id if name else ""), stats)
+        (
+            Cell(cut(name or api_id), asked.query.link("endpoints", api_id=api_id), cut(api_id) if name else ""),
+            stats,
+        )
         for api_id, (name, stats) in merged.items()
     ]
 

@@ -30,7 +30,7 @@ from tyk_endpoint_stats.views.summary import plural, worst_column
 from tyk_endpoint_stats.views.timeline import Timeline
 from tyk_endpoint_stats.web.page_query import PageQuery
 from tyk_endpoint_stats.web.page_reading import Asked
-from tyk_endpoint_stats.web.page_tables import consumer_text, path_text
+from tyk_endpoint_stats.web.page_tables import consumer_text, cut, path_text
 
 __all__ = [
     "change_list",
@@ -43,6 +43,8 @@ __all__ = [
 ]
 
 Key = TypeVar("Key", Consumer, Endpoint)
+
+_FEW_COLUMNS = 8
 
 _TITLES = {
     Interval.QUARTER_HOUR: ("Quarter hour by quarter hour", "quarter hour", ""),
@@ -114,7 +116,11 @@ def _column_texts(piece: tuple[int, int], timeline: Timeline, today: date) -> tu
     short = f"{start.day} {start:%b}"
     match timeline.interval:
         case Interval.QUARTER_HOUR | Interval.HOUR:
-            tick = f"{start:%H:%M}" if timeline.interval is Interval.QUARTER_HOUR or start.hour else short
+            # Of many columns full hours are named, or midnights: steps of 21 hours say nothing to anybody.
+            tick = f"{start:%H:%M}"
+            if len(timeline.columns) > _FEW_COLUMNS:
+                is_hour = timeline.interval is Interval.HOUR
+                tick = ("" if start.hour else short) if is_hour else ("" if start.minute else tick)
             return f"{day_text(start.date(), today)}, {start:%H:%M}–{end:%H:%M}", tick
         case Interval.DAY:
             return f"{start:%A} {day_text(start.date(), today)}", short
@@ -241,7 +247,7 @@ def _item(query: PageQuery, change: Change[Key], link: Callable[[Line[Key]], str
     line = change.line
     is_path = isinstance(line.key, Endpoint)
     if isinstance(line.key, Endpoint):
-        name, detail = path_text(line.key.path), line.name or line.key.api_id
+        name, detail = path_text(line.key.path), cut(line.name or line.key.api_id)
     else:
         name, detail = consumer_text(line), "OAuth client" if line.key.kind == "oauth" else ""
     return ChangeItem(

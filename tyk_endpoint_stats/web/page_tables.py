@@ -24,6 +24,7 @@ __all__ = [
     "consumer_parameters",
     "consumer_rows",
     "consumer_text",
+    "cut",
     "endpoint_rows",
     "lines_box",
     "path_text",
@@ -43,14 +44,19 @@ _STATUSES = (("", "Any status"), ("5xx", "With 5xx"), ("4xx", "With 4xx"), ("429
 _IDS_SHARE, _IDS_MIN = 0.6, 20
 
 
+def cut(text: str, most: int = 160) -> str:
+    """A text as long as a line of a table may show; the page about it shows all."""
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
 def path_text(path: str) -> str:
-    """A path as it is written; there are records without one."""
-    return path or "(no path)"
+    """A path as a line of a table shows it; there are records without one."""
+    return cut(path) or "(no path)"
 
 
 def consumer_text(line: Line[Consumer]) -> str:
     """What a consumer is called: its alias, or its id."""
-    return line.name or shown_id(line.key)
+    return cut(line.name or shown_id(line.key))
 
 
 def consumer_parameters(consumer: Consumer) -> dict[str, str | None]:
@@ -96,7 +102,7 @@ def lines_box(
     lines: Sequence[Line[Key]],
     link: Callable[[Line[Key]], str],
     *,
-    total: EndpointStats | None = None,
+    total: tuple[EndpointStats, EndpointStats] | None = None,
     total_text: str = "",
     apis: Sequence[tuple[str, str]] = (),
 ) -> tuple[TableBox, list[Line[Key]]]:
@@ -108,7 +114,8 @@ def lines_box(
         title: of the table.
         lines: all there are.
         link: where a line leads to.
-        total: what the last line says where nothing is filtered; ``None``: the merge of the lines.
+        total: what the last line says where nothing is filtered, of the period and of the time before; ``None``:
+            the merges of the lines.
         total_text: names that line.
         apis: what can be chosen as API: id and name.
     """
@@ -124,7 +131,7 @@ def lines_box(
     if len(chosen) < len(lines):
         text += " found"
     elif total is not None:
-        merged, text = total, total_text or text
+        (merged, before), text = total, total_text or text
     cells = _total_cells(text, merged, before)
     more = None
     if len(chosen) > len(shown):
@@ -162,7 +169,10 @@ def _filters(query: PageQuery, page: str, thing: str, apis: Sequence[tuple[str, 
     if len(apis) > 1:
         selects.append(
             Select(
-                name="api_id", label="API", value=query.given.get("api_id", ""), options=[("", "All APIs"), *apis]
+                name="api_id",
+                label="API",
+                value=query.given.get("api_id", ""),
+                options=[("", "All APIs"), *((api_id, cut(name, 40)) for api_id, name in apis)],
             )
         )
     if thing == "consumer":
@@ -256,11 +266,11 @@ def _line_cells(line: Line[Key], query: PageQuery, largest: int, href: str) -> d
     classes = classes_of(now)
     hot = query.compared is not None and share_rose(classes.c5xx, now.hits, classes_of(before).c5xx, before.hits)
     if isinstance(line.key, Endpoint):
-        name = Cell(path_text(line.key.path), href, line.name or line.key.api_id)
+        name = Cell(path_text(line.key.path), href, cut(line.name or line.key.api_id))
     else:
         consumer: Line[Any] = line
         kind = "OAuth client" if line.key.kind == "oauth" else ""
-        detail = " ".join(filter(None, (shown_id(line.key) if line.name else "", kind)))
+        detail = " ".join(filter(None, (cut(shown_id(line.key)) if line.name else "", kind)))
         name = Cell(consumer_text(consumer), href, detail)
     change = "gone" if not now.hits else growth_text(now.hits, before.hits)
     return {

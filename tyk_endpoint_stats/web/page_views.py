@@ -31,9 +31,9 @@ from tyk_endpoint_stats.web.page_states import framed, never_seen, nothing_found
 from tyk_endpoint_stats.web.page_tables import (
     consumer_parameters,
     consumer_rows,
+    cut,
     endpoint_rows,
     lines_box,
-    path_text,
     short_box,
 )
 
@@ -153,7 +153,9 @@ def consumer_page(asked: Asked) -> Answer:
         page.state = nothing_found(asked, where, "consumer", f"No requests of this {_noun(consumer)}")
     changes = change_list(query, _changed_since(query), folded, link)
     page.changes = [changes] if changes is not None and folded.now.hits else []
-    box, chosen = lines_box(query, "consumer", "Endpoints", folded.seen, link, total=folded.now, apis=_apis(folded))
+    box, chosen = lines_box(
+        query, "consumer", "Endpoints", folded.seen, link, total=(folded.now, folded.before), apis=_apis(folded)
+    )
     page.tables = [box]
     page.codes = code_lines(query, "consumer", folded.now, linked=True)
     page.latency = latency_box(folded.now)
@@ -190,7 +192,7 @@ def endpoint_page(asked: Asked) -> Answer:
         "Consumers",
         callers.seen,
         link,
-        total=everyone.now,
+        total=(everyone.now, everyone.before),
         total_text="All requests, each once",
     )
     page.tables = [box]
@@ -209,7 +211,7 @@ def _pair_page(asked: Asked, endpoint: Endpoint) -> Answer:
     folded, timeline, warnings = gather(asked, where, _BOTH, _endpoint_and_alias(aliases))
     page = _endpoint_head(asked, endpoint, folded, warnings)
     parameters = consumer_parameters(consumer)
-    name = max(aliases, default="") or shown_id(consumer)
+    name = cut(max(aliases, default="") or shown_id(consumer))
     mine = query.link("consumer", **parameters)
     everyone = query.link("endpoint", api_id=endpoint.api_id, path=endpoint.path)
     page.crumbs = [Cell("Consumers", query.link("consumers")), Cell(name, mine)]
@@ -283,13 +285,13 @@ def _endpoint_head(asked: Asked, endpoint: Endpoint, folded: Folded[Endpoint], w
     api = next((line.name for line in folded.lines if line.name), "") or endpoint.api_id
     page = Page(
         section="Endpoints",
-        title=path_text(endpoint.path),
+        title=endpoint.path or "(no path)",
         is_path=True,
         crumbs=[
             Cell("Endpoints", query.link("endpoints")),
-            Cell(api, query.link("endpoints", api_id=endpoint.api_id)),
+            Cell(cut(api), query.link("endpoints", api_id=endpoint.api_id)),
         ],
-        badge=api,
+        badge=cut(api),
         form=period_form(asked, "endpoint"),
         warnings=warnings,
     )

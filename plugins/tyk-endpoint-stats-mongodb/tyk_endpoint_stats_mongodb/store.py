@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 
 import pymongo
 from pymongo.database import Database
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, PyMongoError
 
 from tyk_endpoint_stats.core.batch import Batch, Consumer
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.errors import UnusableStore
+from tyk_endpoint_stats.errors import PluginError, UnusableStore
 from tyk_endpoint_stats.stores.contract import (
     Copyable,
     Inspectable,

@@ -1,4 +1,7 @@
-"""Tyk's lists in Redis: how they are called, and which serializer wrote what is in them (TYK.md 4)."""
+"""Tyk's lists in Redis: how they are called, and which serializer wrote what is in them.
+
+docs/tyk.md, "Lists in Redis".
+"""
 
 from enum import StrEnum
 

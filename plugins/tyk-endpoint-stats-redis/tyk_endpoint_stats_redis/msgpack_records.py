@@ -1,4 +1,4 @@
-"""Records in msgpack, the gateway's default: one map with Go's names an element (TYK.md 3.1)."""
+"""Records in msgpack, the gateway's default: one map with Go's names an element (docs/tyk.md, "msgpack")."""
 
 from typing import Any
 

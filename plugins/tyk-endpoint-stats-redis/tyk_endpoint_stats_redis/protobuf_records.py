@@ -1,4 +1,6 @@
-"""Records in protobuf (TYK.md 3.2): only the fields that matter are declared, the library passes over the others.
+"""Records in protobuf: only the fields that matter are declared, the library passes over the others.
+
+docs/tyk.md, "Protobuf".
 
 Text is declared as bytes, which are the same on the wire: a text that is not UTF-8 would make the library refuse
 the whole record. Measured: 2.9 µs a record, 6.5 µs for a reader of the wire in Python that makes no record yet.
