@@ -58,6 +58,10 @@ def test_an_unknown_command_is_wrong_usage(run):
     assert "No such command 'serv'" in result.stderr
 
 
+def test_a_misspelt_command_is_named(run):
+    assert "No such command 'endpionts'. Did you mean endpoints?" in run("endpionts").stderr
+
+
 def test_the_version_is_the_distributions(run):
     from importlib.metadata import version
 

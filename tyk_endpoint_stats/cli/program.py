@@ -2,6 +2,7 @@
 
 import os
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -49,6 +50,17 @@ class _Program(click.Group):
             if isinstance(param, click.Option):
                 param.envvar = _variables(name, param)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as problem:
+            near = get_close_matches(args[0], COMMANDS, 1)
+            if near:
+                problem.message += f" Did you mean {near[0]}?"
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -107,11 +107,13 @@ def serve(
     rules: "Rules",
     demo: bool,
 ) -> None:
-    """Answer the two routes of Tyk's Dashboard.
+    """Answer over HTTP: Tyk's routes, /v1, and pages for people.
 
     \b
     GET /api/activity/keys/endpoint/KEY/1/10/2026/31/10/2026
     GET /api/activity/oauthid/endpoint/CLIENT/1/10/2026/31/10/2026
+    GET /v1/totals and others, which /openapi.json describes
+    GET /ui/
 
     /health, /ready and /metrics are for whoever runs it. SIGTERM lets requests in flight end; SIGHUP reads
     --token-file again, and nothing else changes.
