@@ -58,9 +58,8 @@ class _Program(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as problem:
             near = get_close_matches(args[0], COMMANDS, 1)
-            if near:
-                problem.message += f" Did you mean {near[0]}?"
-            raise
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise click.UsageError(f"{problem.message}{hint}", ctx) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
