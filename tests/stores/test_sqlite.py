@@ -75,8 +75,10 @@ def test_a_url_that_names_no_file_is_refused(url: str, says: str) -> None:
 
 
 def test_a_new_store_is_for_its_owner_alone_and_leaves_no_draft(path: Path) -> None:
-    SQLiteStore(path).close()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with SQLiteStore(path) as store:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert set(path.parent.iterdir()) <= set(store.files()), "readers leave an empty log, nothing else is there"
+        store.ingest([RECORD])
     assert sorted(entry.name for entry in path.parent.iterdir()) == ["stats.db", "stats.db.lock"]
 
 
@@ -132,19 +134,21 @@ def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_file_that_can_not_be_written_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     SQLiteStore(path).close()
     monkeypatch.setattr(files.os, "access", lambda *_: False)  # whoever runs this may be root
-    with pytest.raises(UnusableStore, match="can't be written to"):
-        SQLiteStore(path)
+    with SQLiteStore(path) as store:
+        assert list(store.consumers()) == [], "it can be read"
+        with pytest.raises(UnusableStore, match="can't be written to"):
+            store.ingest([RECORD])
 
 
 def test_a_network_file_system_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "_filesystem_of", lambda _: "nfs4")
+    monkeypatch.setattr(files, "_mount_of", lambda _: ("nfs4", Path("/")))
     with pytest.raises(UnusableStore, match="network file system"):
         SQLiteStore(path)
     assert not path.exists()
 
 
 def test_the_file_system_of_a_folder_is_found() -> None:
-    assert files._filesystem_of(Path("/proc")) == "proc"
+    assert files._mount_of(Path("/proc")) == ("proc", Path("/proc"))
 
 
 def test_an_old_sqlite_is_refused_by_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,10 +270,11 @@ def test_a_question_seeks_the_days_that_are_stored_and_scans_no_rows(
 
 
 def test_a_question_that_takes_too_long_is_ended(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "READ_TIMEOUT_S", 0.0)
-    monkeypatch.setattr(store_module, "_STEPS_BETWEEN_LOOKS", 1)
-    with SQLiteStore(path) as store, pytest.raises(StoreBusy, match="shorter range"):
-        store.endpoints(Consumer.key("k"), DAY, DAY)
+    with SQLiteStore(path) as store:
+        monkeypatch.setattr(store_module, "READ_TIMEOUT_S", 0.0)
+        monkeypatch.setattr(store_module, "_STEPS_BETWEEN_LOOKS", 1)
+        with pytest.raises(StoreBusy, match="shorter range"):
+            store.endpoints(Consumer.key("k"), DAY, DAY)
 
 
 def test_readers_beyond_the_pool_wait_and_are_told_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
