@@ -37,7 +37,7 @@ def file(request: pytest.FixtureRequest, scale: int, tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="session")
 def counted(file: Path, scale: int) -> int:
-    """How many of the records are hits of a consumer, by a second opinion."""
+    """How many of the records are hits, by a second opinion."""
     count = peers.duckdb_count(file)
     assert 0 < count < scale
     return count
@@ -51,12 +51,6 @@ def asked(request: pytest.FixtureRequest, scale: int, tmp_path_factory: pytest.T
     hits = sum(key == ours.KEY for key, *_ in ours.requests(scale, days))
     with ours.fill(url, scale, days) as store:
         yield store, days, hits
-
-
-@pytest.fixture
-def answers_not_kept() -> Iterator[None]:
-    with ours.no_answers_kept():
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,18 +4,18 @@ import csv
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, timedelta
 from itertools import accumulate
 from pathlib import Path
 from random import Random
+from time import process_time
 
-from msgspec import json
-from tyk_endpoint_stats.stores.sqlite.answers import Answers
+from msgspec import Struct, json
 
 from benchmarks.peers import Request
 from tyk_endpoint_stats import Aggregator, Consumer, Record, open_store
-from tyk_endpoint_stats.core.batch import Batch
+from tyk_endpoint_stats.core.batch import EVERYONE, Batch
+from tyk_endpoint_stats.core.day_row import EVERY_ENDPOINT
 from tyk_endpoint_stats.core.instants import to_datetime
 from tyk_endpoint_stats.core.record import Latency
 from tyk_endpoint_stats.demo import Traffic
@@ -32,16 +32,38 @@ _DAY_US = 86_400_000_000
 START_US = (FIRST_DAY - date(1970, 1, 1)).days * _DAY_US
 _KEYS = [KEY, *(f"key-{number}" for number in range(19))]
 
-SHAPES = {"sparse": 30.0, "one day": 1.0, "dense": 1 / 24}
-"""Over how many days records are spread: nearly every one a state of its own, or many to a state."""
+
+class Shape(Struct, frozen=True):
+    """How records are spread.
+
+    Attributes:
+        days: over so many days.
+        keys: over so many API keys.
+        clients: over so many OAuth clients.
+    """
+
+    days: float
+    keys: int = 200
+    clients: int = 20
+
+
+SHAPES = {
+    "sparse": Shape(30.0),
+    "one day": Shape(1.0),
+    "dense": Shape(1 / 24),
+    "20,000 keys": Shape(10.0, keys=20_000, clients=5_000),
+    "100,000 keys": Shape(10.0, keys=100_000, clients=5_000),
+}
+"""From many records to a state to nearly every one a state of its own, and as many consumers as a large gateway has."""
 
 decode = json.Decoder(Record).decode_lines
 
 
 def write_records(path: Path, records: int, shape: str, full: bool) -> Path:
     """A file of demo traffic."""
+    spread = SHAPES[shape]
     with path.open("wb") as out:
-        Traffic(records=records, days=SHAPES[shape], full=full).write(out)
+        Traffic(records=records, days=spread.days, keys=spread.keys, clients=spread.clients, full=full).write(out)
     return path
 
 
@@ -59,6 +81,14 @@ def blocks_of(lines: bytes) -> list[bytes]:
 def decode_alone(blocks: list[bytes]) -> int:
     """The limit of Python: records decoded and thrown away."""
     return sum(len(decode(block)) for block in blocks)
+
+
+def cpu_seconds_to_decode(file: Path) -> float:
+    """The processor time of that, for a file whose lines are in memory."""
+    blocks = blocks_of(file.read_bytes())
+    began = process_time()
+    decode_alone(blocks)
+    return process_time() - began
 
 
 def aggregate(blocks: list[list[Record]]) -> int:
@@ -91,25 +121,16 @@ def two_processes(file: Path) -> int:
 
 
 def _counted(batch: Batch) -> int:
-    """What was counted; that as many hits stand in quarters and in days is looked at too."""
-    assert sum(one.quarters.hits for one in batch.segments) == sum(one.days.hits for one in batch.segments)
+    """What was counted; that as many hits stand in everyone's totals is looked at too."""
+    everyone = {place for place, (_, kind, _) in enumerate(batch.consumers) if kind == EVERYONE}
+    totals = (row.hits for row in batch.totals if row.endpoint == EVERY_ENDPOINT and row.consumer in everyone)
+    assert sum(totals) == batch.counts.counted
     return batch.counts.counted
 
 
 def run_program(*arguments: str) -> None:
     """The program itself, a process of its own."""
     subprocess.run([sys.executable, "-m", "tyk_endpoint_stats", *arguments], check=True, capture_output=True)
-
-
-@contextmanager
-def no_answers_kept() -> Iterator[None]:
-    """Each question is worked out anew."""
-    find = Answers.find
-    Answers.find = lambda *_: None  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        Answers.find = find  # type: ignore[method-assign]
 
 
 def requests(count: int, days: int, endpoints: int = 250) -> Iterator[Request]:

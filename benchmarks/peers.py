@@ -15,8 +15,7 @@ _COLUMNS = """{
     "timestamp": 'TIMESTAMPTZ', response_code: 'BIGINT', request_time: 'BIGINT',
     latency: 'STRUCT(total BIGINT, upstream BIGINT)',
     graphql_stats: 'STRUCT(IsGraphQL BOOLEAN)', mcp_stats: 'STRUCT(is_mcp BOOLEAN)'}"""
-_COUNTED = """response_code <> -1 AND graphql_stats.IsGraphQL IS NOT TRUE AND mcp_stats.is_mcp IS NOT TRUE
-    AND (api_key <> '' OR oauth_id <> '')"""
+_COUNTED = """response_code <> -1 AND graphql_stats.IsGraphQL IS NOT TRUE AND mcp_stats.is_mcp IS NOT TRUE"""
 _SUMS = """
     count(*) AS hits,
     count(*) FILTER (response_code BETWEEN 200 AND 299) AS success,
@@ -71,7 +70,6 @@ def polars_states(file: Path) -> int:
         (column("response_code") != -1)
         & ~column("graphql_stats").struct["IsGraphQL"].fill_null(False)
         & ~column("mcp_stats").struct["is_mcp"].fill_null(False)
-        & ((column("api_key") != "") | (column("oauth_id") != ""))
     )
     at = column("timestamp").str.to_datetime("%+", time_unit="us", time_zone="UTC")
     states = (
@@ -111,8 +109,6 @@ def plain_python(lines: bytes) -> int:
             or record.get("graphql_stats", {}).get("IsGraphQL")
             or record.get("mcp_stats", {}).get("is_mcp")
         ):
-            continue
-        if not record.get("api_key") and not record.get("oauth_id"):
             continue
         timestamp = record["timestamp"]
         key = tuple(record.get(name, "") for name in ("org_id", "api_key", "oauth_id", "api_id", "path"))

@@ -22,7 +22,8 @@ connection.close()
 _WATCHER = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_maxrss, used.ru_utime + used.ru_stime)
 """
 _ROOT = Path(__file__).parent.parent
 
@@ -46,6 +47,16 @@ def seconds(command: Sequence[str]) -> float:
 
 def peak_mib(command: Sequence[str], stdin: Sequence[str] | None = None) -> float:
     """The most memory that a process (of several: the largest) had, fed by another one if there is one."""
+    return _watched(command, stdin)[0] / 1024
+
+
+def cpu_seconds(command: Sequence[str]) -> float:
+    """The processor time of a process and of those it waited for: what else runs on the machine disturbs it little."""
+    return _watched(command)[1]
+
+
+def _watched(command: Sequence[str], stdin: Sequence[str] | None = None) -> tuple[int, float]:
+    """The most memory, in KiB, and the seconds of processors."""
     feeder = None if stdin is None else subprocess.Popen(stdin, stdout=subprocess.PIPE, cwd=_ROOT)
     given = subprocess.DEVNULL if feeder is None else feeder.stdout
     # Not this process's own children: until they run their program they count as large as this one.
@@ -55,4 +66,5 @@ def peak_mib(command: Sequence[str], stdin: Sequence[str] | None = None) -> floa
         assert feeder.stdout is not None
         feeder.stdout.close()
         assert feeder.wait() == 0, stdin
-    return int(answer) / 1024
+    peak, cpu = answer.split()
+    return int(peak), float(cpu)

@@ -16,6 +16,13 @@ from tyk_endpoint_stats.web.settings import Settings
 from tyk_endpoint_stats.web.tokens import Tokens
 
 TOKEN = "0123456789abcdef0123"
+OVERVIEW = {
+    "totals": "/v1/totals?from=2026-10-01&to=2026-10-31&zone=",
+    "by day": "/v1/series?from=2026-10-01&to=2026-10-31&interval=1d&zone=",
+    "top consumers": "/v1/consumers?from=2026-10-01&to=2026-10-31&limit=10&zone=",
+    "top endpoints": "/v1/endpoints?from=2026-10-01&to=2026-10-31&limit=10&zone=",
+}
+"""What the overview of a month asks, but for the zone."""
 TARGET = f"/api/activity/keys/endpoint/{KEY}/2/12/2026/31/12/2026"
 
 
@@ -29,11 +36,10 @@ class Served:
     def __init__(self, port: int) -> None:
         self._port = port
         self._connection = self._connected()
-        self._request = f"GET {TARGET} HTTP/1.1\r\nHost: localhost\r\nauthorization: {TOKEN}\r\n\r\n".encode()
 
-    def ask(self) -> bytes:
+    def ask(self, target: str = TARGET) -> bytes:
         """One answer over a connection that is kept."""
-        self._connection.sendall(self._request)
+        self._connection.sendall(_request(target))
         head, body = http_client.read_answer(self._connection)
         if b"connection: close" in head:  # after so many requests
             self._connection.close()
@@ -52,6 +58,10 @@ class Served:
     def close(self) -> None:
         """Hang up."""
         self._connection.close()
+
+
+def _request(target: str) -> bytes:
+    return f"GET {target} HTTP/1.1\r\nHost: localhost\r\nauthorization: {TOKEN}\r\n\r\n".encode()
 
 
 @contextmanager

@@ -54,7 +54,7 @@ func main() {
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
 			panic(err)
 		}
-		if r.ResponseCode == -1 || r.GraphQLStats.IsGraphQL || r.MCPStats.IsMCP || r.APIKey == "" && r.OauthID == "" {
+		if r.ResponseCode == -1 || r.GraphQLStats.IsGraphQL || r.MCPStats.IsMCP {
 			continue
 		}
 		id := series{r.OrgID, r.APIKey, r.OauthID, r.APIID, r.Path, r.TimeStamp.Unix() / 900}

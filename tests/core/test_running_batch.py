@@ -6,15 +6,14 @@ import pytest
 
 from tyk_endpoint_stats.core.aggregator import Aggregator
 from tyk_endpoint_stats.core.histogram import bin_of
+from tyk_endpoint_stats.core.packed import BIN_BITS, UNTIMED
 from tyk_endpoint_stats.core.running_batch import (
-    BIN_BITS,
     ERROR,
     MAX_WAITING_CELLS,
     NO_MINIMUM,
-    UNTIMED,
     RunningBatch,
     Sums,
-    count_cells,
+    count_waiting_cells,
     first_sums,
 )
 from tyk_endpoint_stats.testing import hit
@@ -34,10 +33,10 @@ def running(code, latency, upstream, request_time):
 @pytest.mark.parametrize(
     ("one", "numbers"),
     [
-        ((200, 7, 5, 9), [7, 2, 5, 7, 5, 7, 5, NO_MINIMUM, NO_MINIMUM]),
-        ((399, 0, 0, 0), [0, 0, 0, 0, 0, 0, 0, NO_MINIMUM, NO_MINIMUM]),
-        ((400, 7, 5, 7), [7, 0, 5, 7, 5, NO_MINIMUM, NO_MINIMUM, 7, 5]),
-        ((200, -1, -1, 9), [0, 9, 0, -1, -1, NO_MINIMUM, NO_MINIMUM, NO_MINIMUM, NO_MINIMUM]),
+        ((200, 7, 5, 9), [7, 2, 5, 7, 5, 7, 5, NO_MINIMUM, NO_MINIMUM, 0]),
+        ((399, 0, 0, 0), [0, 0, 0, 0, 0, 0, 0, NO_MINIMUM, NO_MINIMUM, 0]),
+        ((400, 7, 5, 7), [7, 0, 5, 7, 5, NO_MINIMUM, NO_MINIMUM, 7, 5, 0]),
+        ((200, -1, -1, 9), [0, 9, 0, -1, -1, NO_MINIMUM, NO_MINIMUM, NO_MINIMUM, NO_MINIMUM, 1]),
     ],
 )
 def test_the_sums_of_one_hit(one, numbers):
@@ -61,8 +60,8 @@ def test_cells_are_counted_where_there_are_many_of_them():
     batch = aggregator._running
     by_place = [sums.cells for sums in batch.sums]
     assert [len(cells) for cells in by_place] == [2, 100]
-    assert count_cells(batch) == 2 + 1
+    assert count_waiting_cells(batch) == 2 + 1
     assert [(len(sums.cells), sum(sums.counted.values())) for sums in batch.sums] == [(2, 0), (0, 100)]
     aggregator.add([many] * MAX_WAITING_CELLS)
-    assert count_cells(batch) == 2 + 1 + MAX_WAITING_CELLS, "so few wait"
+    assert count_waiting_cells(batch) == 2 + 1 + MAX_WAITING_CELLS, "so few wait"
     assert {row.hits for row in aggregator.close().rows} == {2, 100 + MAX_WAITING_CELLS}

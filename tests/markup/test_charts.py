@@ -143,3 +143,10 @@ def test_names_of_lines_in_a_histogram_have_room_at_their_right() -> None:
     drawn = histogram({300: 5}, [("p99", 9_000.0)], "one long latency")
     (line,) = tree(drawn).iter("line")
     assert float(line.get("x1", "").rstrip("%")) <= 80
+
+
+def test_pieces_without_a_name_are_passed_over_by_the_axis() -> None:
+    points = [Point(label=str(n), tick="" if n % 24 else f"day {n // 24}", c2xx=n) for n in range(168)]
+    (axis,) = (one for one in tree(strips(points, "hours")).iter("svg") if one.get("class") == "xs")
+    assert [one.text for one in axis.iter("text")] == [f"day {n}" for n in range(7)]
+    assert strips([Point(label="a", tick="", c2xx=1)], "unnamed")

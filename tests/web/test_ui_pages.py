@@ -62,6 +62,8 @@ def links(tree: Any, at: str) -> Iterator[str]:
     for element in tree.iter():
         for name in ("href", "src", "action"):
             if element.get(name) and not element.get(name).startswith("#"):
+                # Relative, so that it holds below whatever prefix the application is mounted at.
+                assert not re.match("/|[a-z]+:", element.get(name)), element.get(name)
                 yield urljoin(f"{BASE}{at}", element.get(name))
 
 
@@ -366,3 +368,15 @@ def test_an_endpoints_total_counts_each_request_once(ask_page: Any, make_store: 
 def _lines(tree: Any, title: str) -> Any:
     table = next(t for t in tree.iter("table") if "".join(t[0].itertext()) == title)
     return table.find("tbody")
+
+
+@pytest.mark.parametrize(
+    ("period", "first", "second"),
+    [("7d", "20 Nov", "21 Nov"), ("24h", "14:00", "18:00"), ("2026-10", "1 Oct", "5 Oct")],
+)
+def test_an_axis_is_named_at_midnights_and_full_hours(
+    story: MemoryStore, ask_page: Any, period: str, first: str, second: str
+) -> None:
+    tree = document(ask_page(story, consumer(PARTNER, period=period)))
+    axis = next(e for e in tree.iter() if e.get("class") == "xs")
+    assert [e.text for e in axis.iter() if e.tag.endswith("}text")][:2] == [first, second]

@@ -1,59 +1,72 @@
 """``consumers``: who was seen."""
 
-from datetime import date
+from typing import TYPE_CHECKING
 
 import click
 
+from tyk_endpoint_stats.cli.answers import COUNTS, LAST_HIT
 from tyk_endpoint_stats.cli.formats import format_option, write_rows
-from tyk_endpoint_stats.cli.options import day_option, store_option, timezone_option
+from tyk_endpoint_stats.cli.options import limit_option, period_options, sort_option, store_option
+from tyk_endpoint_stats.cli.tables import Column
+
+if TYPE_CHECKING:
+    from tyk_endpoint_stats.questions.period import Period
 
 __all__ = ["consumers"]
 
 _MEMBERS = ["kind", "id", "alias", "hits", "success", "error", "last_hit"]
-_COLUMNS = (
-    ("kind", "kind"),
-    ("id", "consumer"),
-    ("alias", "alias"),
-    ("hits", "hits"),
-    ("success", "success"),
-    ("error", "error"),
-    ("last_hit", "last hit"),
-)
+_COLUMNS = (Column("kind", "kind"), Column("id", "consumer"), Column("alias", "alias"), *COUNTS, LAST_HIT)
 
 
 @click.command(
     epilog="""\b
-Example:
-  tyk-endpoint-stats consumers --kind oauth --from 2026-10-01 --format csv"""
+Examples:
+  tyk-endpoint-stats consumers --kind oauth --from 2026-10 --format csv
+  tyk-endpoint-stats consumers --consumer acme --last 30d --sort -last_hit --limit 10"""
 )
 @store_option
 @click.option("--kind", type=click.Choice(["key", "oauth"]), help="Only API keys, or only OAuth clients.")
-@day_option("--from", "first", "The first day; since ever if not given.")
-@day_option("--to", "last", "The last day, inclusive.")
-@timezone_option("Whose days, and in which zone to print times.")
+@click.option("--consumer", "text", metavar="TEXT", help="Only those with this text in their id or alias.")
+@period_options(ever=True)
 @click.option("--org-id", metavar="ID", help="Only this organisation.")
+@sort_option("-hits")
+@limit_option
 @format_option()
 def consumers(
     store_url: str,
     kind: str | None,
-    first: date | None,
-    last: date | None,
-    timezone: str,
+    text: str | None,
+    period: "Period",
     org_id: str | None,
+    sort: str,
+    limit: int | None,
     form: str,
 ) -> None:
     """The API keys and OAuth clients that were seen, busiest first.
 
-    A request with both a key and a client counts for both.
+    A request with both a key and a client counts for both, and twice in the total line.
     """
+    from tyk_endpoint_stats.cli.answers import say_nothing_found, total_of, under_table
+    from tyk_endpoint_stats.cli.hints import nearest_consumers
     from tyk_endpoint_stats.cli.opening import store_to_ask
     from tyk_endpoint_stats.core.batch import Kind
+    from tyk_endpoint_stats.questions.consumers import consumers as consumers_of
+    from tyk_endpoint_stats.questions.filters import Filter
 
+    where = Filter(kind=Kind(kind) if kind else None, org_id=org_id, q=text)
     with store_to_ask(store_url) as store:
-        rows = store.consumers(
-            kind=Kind(kind) if kind else None, first=first, last=last, zone=timezone, org_id=org_id
-        )
-    members = [{name: getattr(row, name) for name in _MEMBERS} for row in rows]
-    write_rows(members, _MEMBERS, _COLUMNS, form)
-    if not rows:
-        click.echo("No consumers were seen.", err=True)
+        rows = consumers_of(store, period, where, sort=sort, limit=limit, distributions=False)
+        near = nearest_consumers(store, text, org_id) if text and not rows else []
+        if near:
+            click.echo(f"No consumers were seen with that text; the nearest: {', '.join(near)}", err=True)
+        elif not rows:
+            say_nothing_found(store, period, Filter(kind=where.kind, org_id=org_id), "No consumers were seen")
+    members = [{name: getattr(row, name) for name in (*_MEMBERS, "error_rate")} for row in rows]
+    write_rows(
+        members,
+        _MEMBERS,
+        _COLUMNS,
+        form,
+        total=total_of(rows, period, _COLUMNS),
+        under=under_table(rows, period),
+    )

@@ -1,6 +1,8 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
@@ -9,7 +11,15 @@ from tyk_endpoint_stats.cli.escaping import printable
 from tyk_endpoint_stats.core.instants import find_zone
 from tyk_endpoint_stats.errors import InvalidQuestion
 
-__all__ = ["DEFAULT_STORE", "day_option", "store_option", "timezone_option"]
+__all__ = [
+    "DEFAULT_STORE",
+    "day_option",
+    "limit_option",
+    "period_options",
+    "sort_option",
+    "store_option",
+    "timezone_option",
+]
 
 DEFAULT_STORE = "sqlite:///tyk-endpoint-stats.db"
 
@@ -25,6 +35,19 @@ store_option = click.option(
     help="Where the numbers are kept.",
 )
 
+limit_option = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="So many rows at most.")
+
+
+def sort_option(default: str) -> Callable[[Decorated], Decorated]:
+    """``--sort``: a member's name, with ``-`` before it for the largest first."""
+    return click.option(
+        "--sort",
+        metavar="[-]MEMBER",
+        default=default,
+        show_default=True,
+        help="By which member of the rows, such as -p95 or path; - is for the largest first.",
+    )
+
 
 def day_option(name: str, variable: str, text: str, required: bool = False) -> Callable[[Decorated], Decorated]:
     """A day, written as ``2026-10-31``."""
@@ -39,6 +62,56 @@ def day_option(name: str, variable: str, text: str, required: bool = False) -> C
     )
 
 
+def period_options(*, ever: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--from``, ``--to``, ``--last`` and ``--timezone`` as one argument, ``period``.
+
+    Args:
+        ever: what is asked for where nothing is said: all there is; otherwise the last 30 days.
+    """
+    default = "Since ever" if ever else "The last 30 days"
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @click.option(
+            "--from",
+            "first",
+            metavar="TIME",
+            callback=_checked_time,
+            help="The first day (2026-10-13, today, yesterday, or a month, 2026-10), or an instant in quarter hours "
+            f"(2026-10-31T14:00); all: since ever.  [default: {default.lower()}]",
+        )
+        @click.option(
+            "--to",
+            "last",
+            metavar="TIME",
+            callback=_checked_time,
+            help="The last day or month, inclusive, or an instant.",
+        )
+        @click.option(
+            "--last", "length", metavar="LENGTH", help="Instead of both: 30d (days, with today), 4w, 2h or 45m."
+        )
+        @timezone_option("Whose days, and in which zone to print times.")
+        @wraps(command)
+        def with_period(
+            *args: Any, first: str | None, last: str | None, length: str | None, timezone: str, **kwargs: Any
+        ) -> Any:
+            from tyk_endpoint_stats.questions.period import EVER, Period
+
+            now = datetime.now(UTC)
+            if length is not None:
+                if first is not None or last is not None:
+                    raise click.UsageError("--last and --from or --to exclude each other")
+                period = Period.latest(length, now, timezone)
+            else:
+                period = Period.between(first or ("all" if ever else None), last, now, timezone)
+                if ever and last is None:
+                    period = Period(period.start, EVER[1], period.zone)
+            return command(*args, period=period, **kwargs)
+
+        return with_period
+
+    return decorate
+
+
 def timezone_option(text: str) -> Callable[[Decorated], Decorated]:
     """``--timezone``; stays a name, so that messages can show it."""
     return click.option(
@@ -51,4 +124,15 @@ def _checked_zone(ctx: click.Context, param: click.Parameter, value: str) -> str
         find_zone(value)
     except InvalidQuestion as problem:
         raise click.BadParameter(printable(str(problem)), ctx, param) from problem
+    return value
+
+
+def _checked_time(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    from tyk_endpoint_stats.questions.period import Period
+
+    if value is not None:
+        try:
+            Period.parse(value, datetime.now(UTC))
+        except InvalidQuestion as problem:
+            raise click.BadParameter(printable(str(problem)), ctx, param) from problem
     return value

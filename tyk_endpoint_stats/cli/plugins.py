@@ -3,11 +3,12 @@
 import click
 
 from tyk_endpoint_stats.cli.formats import format_option, write_rows
+from tyk_endpoint_stats.cli.tables import Column
 
 __all__ = ["plugins"]
 
 _MEMBERS = ["provides", "scheme", "plugin", "version", "summary", "example"]
-_COLUMNS = tuple((name, name) for name in _MEMBERS)
+_COLUMNS = tuple(Column(name, name) for name in _MEMBERS)
 
 
 @click.command()

@@ -17,6 +17,9 @@ COMMANDS = (
     "ingest",
     "endpoints",
     "consumers",
+    "callers",
+    "series",
+    "compare",
     "status",
     "verify",
     "copy",
@@ -94,5 +97,5 @@ def program() -> None:
     Try it:     tyk-endpoint-stats serve --demo
     Your data:  tyk-endpoint-stats ingest analytics.jsonl
                 tyk-endpoint-stats consumers
-                tyk-endpoint-stats endpoints --key KEY --from 2026-10-01 --to 2026-10-31
+                tyk-endpoint-stats endpoints --key KEY --last 30d
     """

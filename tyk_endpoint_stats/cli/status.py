@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tyk_endpoint_stats.cli.options import store_option, timezone_option
+from tyk_endpoint_stats.cli.tables import Column
 
 if TYPE_CHECKING:
     from tyk_endpoint_stats.core.batch import Counts
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 __all__ = ["status"]
 
 _COLUMNS = (
-    ("source", "source"),
-    ("position", "position"),
-    ("read", "read"),
-    ("counted", "counted"),
-    ("skipped", "skipped"),
-    ("malformed", "malformed"),
+    Column("source", "source"),
+    Column("position", "position"),
+    Column("read", "read"),
+    Column("counted", "counted"),
+    Column("skipped", "skipped"),
+    Column("malformed", "malformed"),
 )
 
 
@@ -84,7 +85,7 @@ def _members(found: "StoreStatus") -> dict[str, Any]:
 
 def _lines(url: str, found: "StoreStatus") -> Iterator[str]:
     from tyk_endpoint_stats.cli.escaping import printable
-    from tyk_endpoint_stats.cli.formats import table_lines, terminal_width
+    from tyk_endpoint_stats.cli.tables import table_lines, terminal_width
     from tyk_endpoint_stats.stores.contract import StoreFacts
 
     facts = found.facts or StoreFacts()

@@ -25,7 +25,7 @@ class Point(Struct, frozen=True, kw_only=True):
 
     Attributes:
         label: names it in a sentence: ``Monday 5 October``.
-        tick: names it at the axis: ``5 Oct``.
+        tick: names it at the axis: ``5 Oct``; empty: it is never named there.
         other, c2xx, c3xx, c4xx, c5xx: hits by the class of their status; other ones are 0 and 1xx.
         p50_ms, p95_ms: of the latency; ``None``: nothing was timed.
         before_hits, before_c4xx, before_c5xx, before_p95_ms: of the piece that it is compared with; ``None``: none.
@@ -177,9 +177,10 @@ def _heading(name: str, keys: Iterable[tuple[str, str]]) -> str:
 
 def _axis(ticks: Sequence[str]) -> str:
     """Names of some pieces; every second one of them steps back on a narrow page."""
-    every = -(-len(ticks) // _MAX_LABELS)
+    named = [number for number, tick in enumerate(ticks) if tick]
+    every = max(1, -(-len(named) // _MAX_LABELS))
     words = []
-    for place, number in enumerate(range(0, len(ticks), every)):
+    for place, number in enumerate(named[::every]):
         x = 100 * (number + 0.5) / len(ticks)
         end = ' text-anchor="start"' if x < 4 else ' text-anchor="end"' if x > 96 else ""
         minor = ' class="minor"' if place % 2 else ""

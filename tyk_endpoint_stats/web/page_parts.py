@@ -44,6 +44,8 @@ __all__ = [
 
 Key = TypeVar("Key", Consumer, Endpoint)
 
+_FEW_COLUMNS = 8
+
 _TITLES = {
     Interval.QUARTER_HOUR: ("Quarter hour by quarter hour", "quarter hour", ""),
     Interval.HOUR: ("Hour by hour", "hour", "its quarter hours"),
@@ -114,7 +116,11 @@ def _column_texts(piece: tuple[int, int], timeline: Timeline, today: date) -> tu
     short = f"{start.day} {start:%b}"
     match timeline.interval:
         case Interval.QUARTER_HOUR | Interval.HOUR:
-            tick = f"{start:%H:%M}" if timeline.interval is Interval.QUARTER_HOUR or start.hour else short
+            # Of many columns full hours are named, or midnights: steps of 21 hours say nothing to anybody.
+            tick = f"{start:%H:%M}"
+            if len(timeline.columns) > _FEW_COLUMNS:
+                is_hour = timeline.interval is Interval.HOUR
+                tick = ("" if start.hour else short) if is_hour else ("" if start.minute else tick)
             return f"{day_text(start.date(), today)}, {start:%H:%M}–{end:%H:%M}", tick
         case Interval.DAY:
             return f"{start:%A} {day_text(start.date(), today)}", short

@@ -191,7 +191,8 @@ def _login_form(status: int, message: str, following: str) -> Response:
 def _posted(name: str, request: Request, settings: Settings) -> Response:
     if name not in _POSTED:
         return plain_response(405, "Method not allowed", (("Allow", "GET, HEAD"),))
-    if int(request.headers.get("content-length") or 0) > MAX_FORM_BYTES:
+    length = request.headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > MAX_FORM_BYTES:
         return plain_response(413, "This form is too large")
     if not is_same_site(request):
         return plain_response(403, "This form was posted from another site")
