@@ -46,7 +46,7 @@ Examples:
   tyk-endpoint-stats endpoints --key 7f3c3ca87376cabe --from 2026-10-01 --to 2026-10-31
   tyk-endpoint-stats endpoints --consumer mobile --last 2h --sort -error
   tyk-endpoint-stats endpoints --raw-key --key - --from 2026-10 <key
-  tyk-endpoint-stats endpoints --raw-key --key partner-acme --org-id 64c1f0aa9b2e4d0001a7c3e5"""
+  tyk-endpoint-stats endpoints --raw-key --key partner-acme --org-id 64c1f0aa9b2e"""
 )
 @store_option
 @whose_options(required=True)

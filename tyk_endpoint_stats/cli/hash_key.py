@@ -17,8 +17,8 @@ _NO_FUNCTION = "none"
 Examples:
   tyk-endpoint-stats hash-key - < token
   tyk-endpoint-stats hash-key 5e9d9544a1dcd60001d0ed20e7f75f9e03534825b7aef9df749582e5
-  tyk-endpoint-stats hash-key --org-id 64c1f0aa9b2e4d0001a7c3e5 --function murmur64 partner-acme
-  tyk-endpoint-stats hash-key --org-id 64c1f0aa9b2e4d0001a7c3e5 --jwt-claim user@example.org
+  tyk-endpoint-stats hash-key --org-id 64c1f0aa9b2e --function murmur64 partner-acme
+  tyk-endpoint-stats hash-key --org-id 64c1f0aa9b2e --jwt-claim user@example.org
   tyk-endpoint-stats endpoints --key "$(tyk-endpoint-stats hash-key - < token)" …"""
 )
 @click.option(

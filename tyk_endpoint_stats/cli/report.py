@@ -14,7 +14,7 @@ __all__ = ["report"]
     epilog="""\b
 Examples:
   tyk-endpoint-stats report -o october.html --period 2026-10
-  tyk-endpoint-stats report --key 5a2fcc217494b3c5 --from 2026-10-01 --to 2026-10-31 -o customer.html
+  tyk-endpoint-stats report --key 5a2fcc217494b3c5 --period 2026-10 -o customer.html
   tyk-endpoint-stats report --api-id 4a1b --path /v1/orders -o callers.html"""
 )
 @store_option
