@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
+import tyk_endpoint_stats
 from tyk_endpoint_stats.cli.program import COMMANDS, program
 from tyk_endpoint_stats.demo import Traffic
 
@@ -178,3 +179,15 @@ def test_commands_and_options_that_are_named_are_there(page):
         command = program.get_command(context, name)
         known = {option for param in command.params for option in param.opts} | {"--help"}
         assert set(re.findall(r"(?<=\s)--[a-z][a-z-]*", rest)) <= known, (name, rest)
+
+
+def test_the_reference_has_every_name_that_the_package_exports():
+    page = TOP.joinpath("docs/reference/python.md").read_text(encoding="utf-8")
+    for name, home in tyk_endpoint_stats._HOMES.items():
+        assert home == "errors" or re.search(rf"\.{name}\b", page), name
+
+
+def test_every_page_is_in_the_navigation_of_the_site():
+    navigation = TOP.joinpath("mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
+    for page in DOCS:
+        assert str(page.relative_to(TOP / "docs")) in navigation
