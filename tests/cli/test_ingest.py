@@ -305,19 +305,16 @@ def test_a_rule_that_can_not_work_is_wrong_usage(run, tmp_path, option, message)
     assert not list(tmp_path.iterdir())
 
 
-def test_the_report_names_who_brings_very_many_paths_and_what_helps(run, tmp_path):
+def test_the_report_says_that_there_are_very_many_paths_and_what_helps(run, tmp_path):
     with tmp_path.joinpath("a.jsonl").open("wb") as file:
-        for number in range(11_800):
-            file.write(line(path=f"/user/{number}", key="41c5cb1e", oauth_id="client"))
         file.writelines(line(path=f"/x/{number}", key="a.raw.key") for number in range(11_800))
         file.write(line(path="/few", key="0" * 8))
     report = run("ingest", *STORE, "--jobs", 1, "a.jsonl").stdout
-    named = [words.split(": about")[0].strip() for words in report.splitlines() if "distinct paths on " in words]
-    assert sorted(named) == ["key 41c5cb1e", "key ~afbe2138", "oauth client"]
-    assert "a.raw.key" not in report  # where the gateway does not hash keys, one is a secret
+    assert "11,801 distinct paths in one batch" in report
     assert "--normalise uuid,ulid,number" in report
+    assert "a.raw.key" not in report  # where the gateway does not hash keys, one is a secret
     folded = run("ingest", "--store", "memory://", "--normalise", "number", "a.jsonl").stdout
-    assert "counted           23,601" in folded
+    assert "counted           11,801" in folded
     assert "distinct paths" not in folded
 
 
