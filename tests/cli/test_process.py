@@ -303,7 +303,8 @@ def test_completion_for_a_shell_is_printed(folder, name):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("tyk-endpoint-stats ser", {"serve"}),
+        ("tyk-endpoint-stats serv", {"serve"}),
+        ("tyk-endpoint-stats ser", {"serve", "series"}),
         ("tyk-endpoint-stats serve --metr", {"--metrics"}),
         ("tyk-endpoint-stats serve --log-format ", {"text", "json"}),
     ],

@@ -131,7 +131,7 @@ def test_a_merge_that_never_ends_is_a_stall(store, tmp_path, monkeypatch):
 
 
 def test_a_store_that_can_not_be_written_is_a_stall_until_it_can(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(follower, "_AGAIN_AFTER_S", 0.01)
+    monkeypatch.setattr(follower, "_STORE_AGAIN_AFTER_S", 0.01)
     log = tmp_path / "log"
     log.write_bytes(LINE)
     full, real = threading.Event(), store.merge

@@ -14,7 +14,6 @@ from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 
 from tyk_endpoint_stats.errors import StoreBusy
 from tyk_endpoint_stats.maintenance.verify import verify
-from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.exam import run_together
 
 
@@ -133,26 +132,3 @@ def problems_of(store: PostgreSQLStore) -> list[str]:
 
 def test_dropping_and_merging_side_by_side_leave_totals_with_their_rows(server: PostgresServer) -> None:
     assert drop_while_merging(Schema(server, "drops")) == []
-
-
-def test_without_the_lock_a_merge_between_two_deletes_loses_its_total(
-    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The broken twin: dropping shares the lock as merges do."""
-    schema = Schema(server, "drops_twin")
-    with PostgreSQLStore(schema.url) as merging, PostgreSQLStore(schema.url) as dropping:
-        merging.merge(batch(0))
-        execute = psycopg.Connection.execute
-
-        def execute_and_let_in(self: connections.Connection, query: str, *given: object) -> object:
-            done = execute(self, query.replace("lock(", "lock_shared("), *given)
-            if query.startswith("DELETE FROM days"):
-                with monkeypatch.context() as inner:
-                    inner.setattr(psycopg.Connection, "execute", execute)
-                    merging.merge(batch_of([hit(0, org_id="another", path="/new")]))
-            return done
-
-        with monkeypatch.context() as patch:
-            patch.setattr(psycopg.Connection, "execute", execute_and_let_in)
-            dropping.drop(86_400_000_000)
-        assert any("no row of totals" in what or "total has not" in what for what in problems_of(dropping))
