@@ -36,8 +36,8 @@ PIECE = 1024
 MAX_UNCOUNTED = 2**18
 """How many hits may wait with their cells, at some 36 bytes each, before those are counted."""
 
-_STATE_BYTES, _CELL_BYTES, _NAME_FACTOR = 600, 200, 4
-"""About what a state, a counted cell and a character of a name take until the batch is merged."""
+_STATE_BYTES, _IDENTITY_BYTES, _CELL_BYTES, _NAME_FACTOR = 600, 800, 200, 4
+"""About what a state, an identity, a counted cell and a character of a name take until the batch is merged."""
 
 
 class Rules(Struct, frozen=True):
@@ -84,7 +84,8 @@ class Aggregator:
     @property
     def held_bytes(self) -> int:
         """About how much memory the running batch takes, or will when it is closed: states, names and cells."""
-        return len(self) * _STATE_BYTES + self._cells * _CELL_BYTES + self._name_characters * _NAME_FACTOR
+        of_states = len(self) * _STATE_BYTES + len(self._running.newest) * _IDENTITY_BYTES
+        return of_states + self._cells * _CELL_BYTES + self._name_characters * _NAME_FACTOR
 
     def reason_to_skip(self, record: Record) -> str:
         """Why a record is no hit under the rules: ``tcp``, ``graphql``, …; ``""`` if it is one."""

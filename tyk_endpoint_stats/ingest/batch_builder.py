@@ -30,7 +30,7 @@ class Limits(Struct, frozen=True):
     """
 
     states: int = 50_000
-    held_bytes: int = 32 * 2**20
+    held_bytes: int = 40 * 2**20
     bytes: int = 256 * 2**20
     seconds: float = 5.0
     rejected_bytes: int = 8 * 2**20
