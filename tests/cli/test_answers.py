@@ -9,7 +9,8 @@ from datetime import date
 import pytest
 
 from tyk_endpoint_stats import Consumer, Kind, open_store
-from tyk_endpoint_stats.cli.escaping import csv_cell, printable
+from tyk_endpoint_stats.cli.escaping import printable
+from tyk_endpoint_stats.questions.csv_text import csv_cell
 from tyk_endpoint_stats.web.tyk_json import endpoints_body
 
 RANGE = ("--from", "2026-10-02", "--to", "2026-10-31")

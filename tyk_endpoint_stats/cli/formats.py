@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import click
 
-from tyk_endpoint_stats.cli.escaping import csv_cell, printable
+from tyk_endpoint_stats.cli.escaping import printable
 from tyk_endpoint_stats.cli.tables import Column, Row, table_lines, terminal_width
 from tyk_endpoint_stats.core.instants import format_rfc3339, from_datetime
 
@@ -71,6 +71,8 @@ def write_rows(
 
 
 def _csv_text(rows: Sequence[Row], members: Sequence[str], for_people: bool) -> str:
+    from tyk_endpoint_stats.questions.csv_text import csv_cell
+
     out = StringIO()
     # Every text in quotes: with minimal quoting a lone CR would stand bare and end the row.
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
