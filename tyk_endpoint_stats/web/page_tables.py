@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from tyk_endpoint_stats.core.batch import Consumer, Endpoint
-from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.core.stats import EndpointStats, merged
 from tyk_endpoint_stats.markup.tables import Cell, Column, Table
 from tyk_endpoint_stats.markup.texts import count_text, duration_text, growth_text, share_text
 from tyk_endpoint_stats.questions.consumers import ConsumerRow
@@ -123,16 +123,13 @@ def lines_box(
     shown = chosen[: _limit(query.given)]
     columns = _columns(query, page, lines, with_sorts=True)
     thing = "endpoint" if not lines or isinstance(lines[0].key, Endpoint) else "consumer"
-    merged, before = EndpointStats(), EndpointStats()
-    for line in chosen:
-        merged.merge(line.now)
-        before.merge(line.before)
+    now, before = merged([line.now for line in chosen]), merged([line.before for line in chosen])
     text = f"All {plural(len(chosen), thing)}"
     if len(chosen) < len(lines):
         text += " found"
     elif total is not None:
-        (merged, before), text = total, total_text or text
-    cells = _total_cells(text, merged, before)
+        (now, before), text = total, total_text or text
+    cells = _total_cells(text, now, before)
     more = None
     if len(chosen) > len(shown):
         count = min(len(chosen), _MAX_ROWS)
@@ -228,7 +225,7 @@ def _columns(query: PageQuery, page: str, lines: Sequence[Line[Any]], with_sorts
     sort = query.given.get("sort", "-hits")
     is_path = bool(lines) and isinstance(lines[0].key, Endpoint)
     compared = query.compared is not None
-    has_sparks = any(line.spark for line in lines)
+    has_sparks = any(line.pieces for line in lines)
     has_callers = any(line.callers is not None for line in lines)
 
     def column(name: str, title: str, kind: str = "number", minor: bool = True) -> tuple[str, Column]:
@@ -262,7 +259,7 @@ def _columns(query: PageQuery, page: str, lines: Sequence[Line[Any]], with_sorts
 def _line_cells(line: Line[Key], query: PageQuery, largest: int, href: str) -> dict[str, Cell]:
     """A line by column."""
     now, before = line.now, line.before
-    today = query.now.astimezone(query.period.zone).date()
+    today = query.today
     classes = classes_of(now)
     hot = query.compared is not None and share_rose(classes.c5xx, now.hits, classes_of(before).c5xx, before.hits)
     if isinstance(line.key, Endpoint):

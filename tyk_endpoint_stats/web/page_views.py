@@ -22,11 +22,19 @@ from tyk_endpoint_stats.web.page_parts import (
     code_lines,
     latency_box,
     period_form,
-    today_of,
     worst_of,
 )
 from tyk_endpoint_stats.web.page_query import PageQuery, is_credential, shown_id
-from tyk_endpoint_stats.web.page_reading import Asked, alias_of, callers_of, find_consumer, gather
+from tyk_endpoint_stats.web.page_reading import (
+    Asked,
+    alias_of,
+    callers_of,
+    everything,
+    find_consumer,
+    gather,
+    gather_lines,
+    lines_of,
+)
 from tyk_endpoint_stats.web.page_states import framed, never_seen, nothing_found, unseen_endpoint
 from tyk_endpoint_stats.web.page_tables import (
     consumer_parameters,
@@ -60,37 +68,37 @@ def _to_endpoint(query: PageQuery, **more: str | None) -> Callable[[Line[Endpoin
 
 def overview_page(asked: Asked) -> Answer:
     """Everything: totals, what needs attention, the busiest consumers and endpoints."""
-    query = asked.query
-    everything, timeline, warnings = gather(asked, asked.where(), ENDPOINTS, endpoint_of)
-    callers, _, _ = gather(asked, asked.where(), CONSUMERS, consumer_of)
+    query, where = asked.query, asked.where()
+    total, timeline, warnings = gather(asked, where, frozenset(), everything)
+    called = lines_of(asked, where, ENDPOINTS, endpoint_of, timeline)
+    callers = lines_of(asked, where, CONSUMERS, consumer_of, timeline)
     page = Page(section="Overview", title="Everything", form=period_form(asked, ""), warnings=warnings)
     framed(asked, page, "overview")
-    if not everything.now.hits:
-        page.state = nothing_found(asked, asked.where(), "", "No requests")
+    if not total.now.hits:
+        page.state = nothing_found(asked, where, "", "No requests")
         return Answer(page, endpoint_rows([], query.period, query.compared is not None))
-    subject = f"from {plural(len(callers.seen), 'consumer')} to {plural(len(everything.seen), 'endpoint')}"
-    subject += f" of {plural(len(_apis(everything)), 'API')}"
-    _summarise(page, query, everything, timeline, subject, None)
-    page.figures = [*page.figures, *figures(everything.now, everything.before, _breadth("Consumers", callers))[-1:]]
+    subject = f"from {plural(len(callers.seen), 'consumer')} to {plural(len(called.seen), 'endpoint')}"
+    subject += f" of {plural(len(_apis(called)), 'API')}"
+    _summarise(page, query, total, timeline, subject, _breadth("Endpoints", called), _breadth("Consumers", callers))
     lists = (
-        change_list(query, "Endpoints that changed", everything, _to_endpoint(query)),
+        change_list(query, "Endpoints that changed", called, _to_endpoint(query)),
         change_list(query, "Consumers that changed", callers, _to_consumer(query)),
     )
     page.changes = [one for one in lists if one is not None]
-    page.chart = chart_of(query, "", everything, timeline)
+    page.chart = chart_of(query, "", total, timeline)
     page.tables = [
         short_box(query, "consumers", "Consumers", callers.seen, _to_consumer(query)),
-        short_box(query, "endpoints", "Endpoints", everything.seen, _to_endpoint(query)),
+        short_box(query, "endpoints", "Endpoints", called.seen, _to_endpoint(query)),
     ]
-    page.codes = code_lines(query, "", everything.now, linked=False)
-    page.latency = latency_box(everything.now)
-    return Answer(page, endpoint_rows(everything.seen, query.period, query.compared is not None))
+    page.codes = code_lines(query, "", total.now, linked=False)
+    page.latency = latency_box(total.now)
+    return Answer(page, endpoint_rows(called.seen, query.period, query.compared is not None))
 
 
 def consumers_page(asked: Asked) -> Answer:
     """All consumers of the period, or those that are gone."""
     query = asked.query
-    folded, _, warnings = gather(asked, asked.where(), CONSUMERS, consumer_of)
+    folded, _, warnings = gather_lines(asked, asked.where(), CONSUMERS, consumer_of)
     gone = query.given.get("gone") == "1"
     lines = [line for line in folded.lines if bool(line.now.hits) is not gone]
     page = Page(section="Consumers", title="Consumers", form=period_form(asked, "consumers"), warnings=warnings)
@@ -106,7 +114,7 @@ def consumers_page(asked: Asked) -> Answer:
 def endpoints_page(asked: Asked) -> Answer:
     """All endpoints of the period, with how many consumers called each."""
     query = asked.query
-    folded, timeline, warnings = gather(asked, asked.where(), ENDPOINTS, endpoint_of)
+    folded, timeline, warnings = gather_lines(asked, asked.where(), ENDPOINTS, endpoint_of)
     gone = query.given.get("gone") == "1"
     lines = [line for line in folded.lines if bool(line.now.hits) is not gone]
     counts = callers_of(asked, timeline.period)
@@ -173,7 +181,7 @@ def endpoint_page(asked: Asked) -> Answer:
         return _pair_page(asked, endpoint)
     where = asked.where(api_id=endpoint.api_id, path=endpoint.path)
     everyone, timeline, warnings = gather(asked, where, ENDPOINTS, endpoint_of)
-    callers, _, _ = gather(asked, where, CONSUMERS, consumer_of)
+    callers = lines_of(asked, where, CONSUMERS, consumer_of, timeline, sparks=True)
     page = _endpoint_head(asked, endpoint, everyone, warnings)
     if not everyone.now.hits:
         page.state = nothing_found(asked, where, "endpoint", "Not called by anyone")
@@ -220,7 +228,7 @@ def _pair_page(asked: Asked, endpoint: Endpoint) -> Answer:
     if not folded.now.hits:
         page.state = nothing_found(asked, where, "endpoint", f"Not called by this {_noun(consumer)}")
         return Answer(page if page.state is not None else never_seen(asked, consumer))
-    _summarise(page, query, folded, timeline, "", None)
+    _summarise(page, query, folded, timeline, "")
     page.chart = chart_of(query, "endpoint", folded, timeline)
     page.codes = code_lines(query, "endpoint", folded.now, linked=False)
     page.latency = latency_box(folded.now)
@@ -230,7 +238,7 @@ def _pair_page(asked: Asked, endpoint: Endpoint) -> Answer:
 
 
 def _facts(query: PageQuery, folded: Folded[Endpoint]) -> list[tuple[str, str]]:
-    now, today = folded.now, today_of(query)
+    now, today = folded.now, query.today
     row = Measures(stats=now, zone=query.period.zone)
 
     def spread(least: float | None, mean: float | None, largest: float | None) -> str:
@@ -264,7 +272,7 @@ def _consumer_head(
     asked: Asked, consumer: Consumer, alias: str, folded: Folded[Endpoint], warnings: list[str]
 ) -> Page:
     query = asked.query
-    last = moment_text(folded.now.last_hit_us or folded.before.last_hit_us, query.period, today_of(query))
+    last = moment_text(folded.now.last_hit_us or folded.before.last_hit_us, query.period, query.today)
     page = Page(
         section="Consumers",
         title=alias or shown_id(consumer),
@@ -300,13 +308,13 @@ def _endpoint_head(asked: Asked, endpoint: Endpoint, folded: Folded[Endpoint], w
 
 
 def _summarise(
-    page: Page, query: PageQuery, folded: Folded[Any], timeline: Timeline, subject: str, breadth: Breadth | None
+    page: Page, query: PageQuery, folded: Folded[Any], timeline: Timeline, subject: str, *breadths: Breadth
 ) -> None:
     before = folded.before if query.compared is not None else None
     when = query.compared.when if query.compared is not None else ""
-    phrase = period_phrase(query.period, today_of(query))
+    phrase = period_phrase(query.period, query.today)
     page.parts = sentence(subject, phrase, folded.now, before, when, worst_of(query, folded, timeline))
-    page.figures = figures(folded.now, before, breadth)
+    page.figures = figures(folded.now, before, *breadths)
 
 
 def _callers_sentence(query: PageQuery, callers: Folded[Consumer], parts: Sequence[Part]) -> list[Part]:
@@ -316,7 +324,7 @@ def _callers_sentence(query: PageQuery, callers: Folded[Consumer], parts: Sequen
         before = sum(bool(line.before.hits) for line in callers.lines)
         if now != before:
             text += f", {abs(now - before)} {'more' if now > before else 'fewer'} than {query.compared.when}"
-    last = moment_text(callers.now.last_hit_us, query.period, today_of(query))
+    last = moment_text(callers.now.last_hit_us, query.period, query.today)
     return [Part(f"{text}; the last request was {last}. "), *parts]
 
 
@@ -328,7 +336,7 @@ def _breadth(name: str, folded: Folded[Any]) -> Breadth:
 
 def _list_sentence(page: Page, query: PageQuery, folded: Folded[Any], one: str, name: str, gone: bool) -> None:
     breadth = _breadth(name, folded)
-    text = f"{plural(breadth.now, one)} {period_phrase(query.period, today_of(query))}"
+    text = f"{plural(breadth.now, one)} {period_phrase(query.period, query.today)}"
     if query.compared is not None and folded.before.hits and folded.now.hits:
         text += f"; {count_text(breadth.new)} new and {count_text(breadth.gone)} gone since {query.compared.name}"
         other = query.again(name, gone=None if gone else "1", limit=None)
