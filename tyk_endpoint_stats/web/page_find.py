@@ -42,7 +42,7 @@ def find_page(asked: Asked) -> Page | str:
     text = query.given.get("q", "").strip()
     page = Page(section="", title="Find")
     framed(asked, page, "find")
-    page.foot_links = [one for one in page.foot_links if one.text == "What is counted"]
+    page.foot_links = page.foot_links[-2:]
     if not text:
         page.state = State(
             "What are you looking for?", ["A key, its hash, an alias, a path: a piece of it will do."]
@@ -152,7 +152,7 @@ def about_page(asked: Asked) -> Page:
     query = asked.query
     page = Page(section="", title="What is counted", facts_title="This server")
     framed(asked, page, "about")
-    page.foot_links = []
+    page.foot_links = page.foot_links[-2:-1]
     known = meta(asked.store, zone=query.period.zone, org_id=asked.org_id)
     facts: list[tuple[str, Any]] = [
         ("Version", package_version()),

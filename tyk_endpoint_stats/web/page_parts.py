@@ -131,12 +131,13 @@ def chart_of(query: PageQuery, page: str, folded: Folded[Key], timeline: Timelin
     title, noun, finer = _TITLES[timeline.interval]
     points, rows = [], []
     leads = len(timeline.columns) > 1
+    unders = folded.under if any(stats.hits for stats in folded.under) else []
     for number, (piece, stats) in enumerate(zip(timeline.columns, folded.columns, strict=True)):
         name, tick = _column_texts(piece, timeline, today)
         classes = classes_of(stats)
         p50, p95 = stats.latency_percentile_ms(50), stats.latency_percentile_ms(95)
         href = query.at(page or "./", Period(*piece, timeline.period.zone)) if leads else ""
-        under = folded.under[number] if folded.under else None
+        under = unders[number] if unders else None
         under_classes = classes_of(under) if under else None
         told = f"{name}: {plural(stats.hits, 'request')}"
         if stats.hits:
@@ -186,7 +187,7 @@ def chart_of(query: PageQuery, page: str, folded: Folded[Key], timeline: Timelin
         title=title,
         label=label,
         points=points,
-        before=_under_text(timeline) if folded.under else "",
+        before=_under_text(timeline) if unders else "",
         hint=hint,
         table=Table(title=title, columns=columns, rows=rows),
     )

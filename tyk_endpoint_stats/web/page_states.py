@@ -41,7 +41,7 @@ def framed(asked: Asked, page: Page, name: str) -> None:
     links = [Cell("As one HTML file", query.again(f"{name}.html"))]
     if "from" not in query.given:
         links.append(Cell("A link that stays", query.again("./" if name == "overview" else name)))
-    links.append(Cell("What is counted", query.link("about")))
+    links += [Cell("API", "../openapi.json"), Cell("What is counted", query.link("about"))]
     page.foot_links = links
 
 
@@ -56,7 +56,7 @@ def nothing_found(asked: Asked, where: Filter, page: str, what: str) -> State | 
                 title,
                 [
                     "The store has no requests at all yet, or this token's organisation has none.",
-                    "Records are read by `ingest`, or while serving by `serve --ingest SOURCE`.",
+                    "Records are read by “ingest”, or while serving by “serve --ingest SOURCE”.",
                 ],
             )
         return None

@@ -267,7 +267,8 @@ def _line_cells(line: Line[Key], query: PageQuery, largest: int, href: str) -> d
     else:
         consumer: Line[Any] = line
         kind = "OAuth client" if line.key.kind == "oauth" else ""
-        detail = " ".join(filter(None, (cut(shown_id(line.key)) if line.name else "", kind)))
+        # The kind first: an id may have a mark in it that turns round what follows.
+        detail = " ".join(filter(None, (kind, cut(shown_id(line.key)) if line.name else "")))
         name = Cell(consumer_text(consumer), href, detail)
     change = "gone" if not now.hits else growth_text(now.hits, before.hits)
     return {

@@ -105,9 +105,10 @@ def consumers_page(asked: Asked) -> Answer:
     framed(asked, page, "consumers")
     _list_sentence(page, query, folded, "consumer", "consumers", gone)
     box, chosen = lines_box(query, "consumers", _list_title("Consumers", gone), lines, _to_consumer(query))
-    page.tables = [box]
-    if not folded.now.hits and not gone:
-        page.state = nothing_found(asked, asked.where(), "consumers", "No requests of anyone")
+    if folded.now.hits or gone:
+        page.tables = [box]
+    else:
+        page.parts, page.state = [], nothing_found(asked, asked.where(), "consumers", "No requests of anyone")
     return Answer(page, consumer_rows(chosen, query.period, query.compared is not None))
 
 
@@ -131,9 +132,10 @@ def endpoints_page(asked: Asked) -> Answer:
         _to_endpoint(query),
         apis=_apis(folded),
     )
-    page.tables = [box]
-    if not folded.now.hits and not gone:
-        page.state = nothing_found(asked, asked.where(), "endpoints", "No requests to anything")
+    if folded.now.hits or gone:
+        page.tables = [box]
+    else:
+        page.parts, page.state = [], nothing_found(asked, asked.where(), "endpoints", "No requests to anything")
     return Answer(page, endpoint_rows(chosen, query.period, query.compared is not None))
 
 
