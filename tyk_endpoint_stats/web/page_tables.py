@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from msgspec import structs
+
 from tyk_endpoint_stats.core.batch import Consumer, Endpoint
 from tyk_endpoint_stats.core.stats import EndpointStats, merged
 from tyk_endpoint_stats.markup.tables import Cell, Column, Table
 from tyk_endpoint_stats.markup.texts import count_text, duration_text, growth_text, share_text
 from tyk_endpoint_stats.questions.consumers import ConsumerRow
 from tyk_endpoint_stats.questions.endpoints import EndpointRow
-from tyk_endpoint_stats.questions.period import Period
 from tyk_endpoint_stats.questions.rows import Rows
 from tyk_endpoint_stats.views.evidence import share_rose
 from tyk_endpoint_stats.views.lines import Line, classes_of
@@ -22,16 +23,16 @@ __all__ = [
     "ROWS",
     "TOP",
     "consumer_parameters",
-    "consumer_rows",
     "consumer_text",
     "cut",
-    "endpoint_rows",
     "lines_box",
     "path_text",
+    "rows_of",
     "short_box",
 ]
 
 Key = TypeVar("Key", Consumer, Endpoint)
+Row = TypeVar("Row", EndpointRow, ConsumerRow)
 
 ROWS = 25
 """So many lines are shown first."""
@@ -311,25 +312,14 @@ def _ids_note(lines: Iterable[Line[Any]]) -> str:
     )
 
 
-def endpoint_rows(lines: Iterable[Line[Endpoint]], period: Period, compared: bool) -> Rows[EndpointRow]:
+def rows_of(query: PageQuery, row_type: type[Row], lines: Iterable[Line[Any]]) -> Rows[Row]:
     """Lines as rows that can be written as CSV and JSON."""
-    zone = period.zone
+    zone = query.period.zone
+    (name,) = row_type.NAMES
 
-    def row(line: Line[Endpoint]) -> EndpointRow:
-        api_id, path = line.key.api_id, line.key.path
-        before = EndpointRow(api_id=api_id, path=path, stats=line.before, zone=zone) if line.before.hits else None
-        return EndpointRow(api_id=api_id, path=path, api_name=line.name, stats=line.now, zone=zone, before=before)
+    def row(line: Line[Any]) -> Row:
+        ids = structs.asdict(line.key)
+        before = row_type(**ids, stats=line.before, zone=zone) if line.before.hits else None
+        return row_type(**ids | {name: line.name}, stats=line.now, zone=zone, before=before)
 
-    return Rows(map(row, lines), EndpointRow, compared=compared)
-
-
-def consumer_rows(lines: Iterable[Line[Consumer]], period: Period, compared: bool) -> Rows[ConsumerRow]:
-    """Lines as rows that can be written as CSV and JSON."""
-    zone = period.zone
-
-    def row(line: Line[Consumer]) -> ConsumerRow:
-        kind, consumer_id = line.key.kind, line.key.id
-        before = ConsumerRow(kind=kind, id=consumer_id, stats=line.before, zone=zone) if line.before.hits else None
-        return ConsumerRow(kind=kind, id=consumer_id, alias=line.name, stats=line.now, zone=zone, before=before)
-
-    return Rows(map(row, lines), ConsumerRow, compared=compared)
+    return Rows(map(row, lines), row_type, compared=query.compared is not None)

@@ -1,7 +1,7 @@
 """The pages themselves: from a question to a page as values. One function a page, one or two reads each."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -9,6 +9,8 @@ from tyk_endpoint_stats.core.batch import Consumer, Endpoint, Kind
 from tyk_endpoint_stats.core.selection import Dimension, Group
 from tyk_endpoint_stats.markup.tables import Cell
 from tyk_endpoint_stats.markup.texts import count_text, duration_text
+from tyk_endpoint_stats.questions.consumers import ConsumerRow
+from tyk_endpoint_stats.questions.endpoints import EndpointRow
 from tyk_endpoint_stats.questions.measures import Measures
 from tyk_endpoint_stats.questions.rows import Rows
 from tyk_endpoint_stats.views.lines import Folded, Line, consumer_of, endpoint_of
@@ -38,10 +40,9 @@ from tyk_endpoint_stats.web.page_reading import (
 from tyk_endpoint_stats.web.page_states import framed, never_seen, nothing_found, unseen_endpoint
 from tyk_endpoint_stats.web.page_tables import (
     consumer_parameters,
-    consumer_rows,
     cut,
-    endpoint_rows,
     lines_box,
+    rows_of,
     short_box,
 )
 
@@ -49,6 +50,8 @@ __all__ = ["Answer", "consumer_page", "consumers_page", "endpoint_page", "endpoi
 
 ENDPOINTS, CONSUMERS = frozenset({Dimension.ENDPOINT}), frozenset({Dimension.CONSUMER})
 _BOTH = ENDPOINTS | CONSUMERS
+
+Key = TypeVar("Key", Consumer, Endpoint)
 
 
 class Answer(Struct, frozen=True):
@@ -76,7 +79,7 @@ def overview_page(asked: Asked) -> Answer:
     framed(asked, page, "overview")
     if not total.now.hits:
         page.state = nothing_found(asked, where, "", "No requests")
-        return Answer(page, endpoint_rows([], query.period, query.compared is not None))
+        return Answer(page, rows_of(query, EndpointRow, []))
     subject = f"from {plural(len(callers.seen), 'consumer')} to {plural(len(called.seen), 'endpoint')}"
     subject += f" of {plural(len(_apis(called)), 'API')}"
     _summarise(page, query, total, timeline, subject, _breadth("Endpoints", called), _breadth("Consumers", callers))
@@ -92,51 +95,49 @@ def overview_page(asked: Asked) -> Answer:
     ]
     page.codes = code_lines(query, "", total.now, linked=False)
     page.latency = latency_box(total.now)
-    return Answer(page, endpoint_rows(called.seen, query.period, query.compared is not None))
+    return Answer(page, rows_of(query, EndpointRow, called.seen))
 
 
 def consumers_page(asked: Asked) -> Answer:
     """All consumers of the period, or those that are gone."""
-    query = asked.query
     folded, _, warnings = gather_lines(asked, asked.where(), CONSUMERS, consumer_of)
-    gone = query.given.get("gone") == "1"
-    lines = [line for line in folded.lines if bool(line.now.hits) is not gone]
-    page = Page(section="Consumers", title="Consumers", form=period_form(asked, "consumers"), warnings=warnings)
-    framed(asked, page, "consumers")
-    _list_sentence(page, query, folded, "consumer", "consumers", gone)
-    box, chosen = lines_box(query, "consumers", _list_title("Consumers", gone), lines, _to_consumer(query))
-    if folded.now.hits or gone:
-        page.tables = [box]
-    else:
-        page.parts, page.state = [], nothing_found(asked, asked.where(), "consumers", "No requests of anyone")
-    return Answer(page, consumer_rows(chosen, query.period, query.compared is not None))
+    page, chosen = _list_page(asked, "consumer", folded, warnings, _to_consumer(asked.query), "of anyone")
+    return Answer(page, rows_of(asked.query, ConsumerRow, chosen))
 
 
 def endpoints_page(asked: Asked) -> Answer:
-    """All endpoints of the period, with how many consumers called each."""
-    query = asked.query
+    """All endpoints of the period, with how many consumers called each; or those that are gone."""
     folded, timeline, warnings = gather_lines(asked, asked.where(), ENDPOINTS, endpoint_of)
+    counts = callers_of(asked, timeline.period)
+    for line in folded.seen if counts is not None else ():
+        line.callers = (counts or {}).get(line.key, 0)
+    apis = _apis(folded)
+    page, chosen = _list_page(asked, "endpoint", folded, warnings, _to_endpoint(asked.query), "to anything", apis)
+    return Answer(page, rows_of(asked.query, EndpointRow, chosen))
+
+
+def _list_page(
+    asked: Asked,
+    one: str,
+    folded: Folded[Key],
+    warnings: list[str],
+    link: Callable[[Line[Key]], str],
+    nobody: str,
+    apis: Sequence[tuple[str, str]] = (),
+) -> tuple[Page, list[Line[Key]]]:
+    """A page of all lines, and those that its filters let through."""
+    query, name, title = asked.query, f"{one}s", f"{one.capitalize()}s"
     gone = query.given.get("gone") == "1"
     lines = [line for line in folded.lines if bool(line.now.hits) is not gone]
-    counts = callers_of(asked, timeline.period)
-    for line in lines if counts is not None and not gone else ():
-        line.callers = (counts or {}).get(line.key, 0)
-    page = Page(section="Endpoints", title="Endpoints", form=period_form(asked, "endpoints"), warnings=warnings)
-    framed(asked, page, "endpoints")
-    _list_sentence(page, query, folded, "endpoint", "endpoints", gone)
-    box, chosen = lines_box(
-        query,
-        "endpoints",
-        _list_title("Endpoints", gone),
-        lines,
-        _to_endpoint(query),
-        apis=_apis(folded),
-    )
+    page = Page(section=title, title=title, form=period_form(asked, name), warnings=warnings)
+    framed(asked, page, name)
+    box, chosen = lines_box(query, name, f"{title} that are gone" if gone else title, lines, link, apis=apis)
     if folded.now.hits or gone:
         page.tables = [box]
+        _list_sentence(page, query, folded, one, name, gone)
     else:
-        page.parts, page.state = [], nothing_found(asked, asked.where(), "endpoints", "No requests to anything")
-    return Answer(page, endpoint_rows(chosen, query.period, query.compared is not None))
+        page.state = nothing_found(asked, asked.where(), name, f"No requests {nobody}")
+    return page, chosen
 
 
 def consumer_page(asked: Asked) -> Answer:
@@ -169,7 +170,7 @@ def consumer_page(asked: Asked) -> Answer:
     page.tables = [box]
     page.codes = code_lines(query, "consumer", folded.now, linked=True)
     page.latency = latency_box(folded.now)
-    return Answer(page, endpoint_rows(chosen, query.period, query.compared is not None))
+    return Answer(page, rows_of(query, EndpointRow, chosen))
 
 
 def endpoint_page(asked: Asked) -> Answer:
@@ -208,7 +209,7 @@ def endpoint_page(asked: Asked) -> Answer:
     page.tables = [box]
     page.codes = code_lines(query, "endpoint", everyone.now, linked=True)
     page.latency = latency_box(everyone.now)
-    return Answer(page, consumer_rows(chosen, query.period, query.compared is not None))
+    return Answer(page, rows_of(query, ConsumerRow, chosen))
 
 
 def _pair_page(asked: Asked, endpoint: Endpoint) -> Answer:
@@ -236,7 +237,7 @@ def _pair_page(asked: Asked, endpoint: Endpoint) -> Answer:
     page.latency = latency_box(folded.now)
     page.facts_title, page.facts = "In figures", _facts(query, folded)
     page.leads = [Cell(f"All endpoints of {name}", mine), Cell("Everybody who calls this endpoint", everyone)]
-    return Answer(page, endpoint_rows(folded.seen, query.period, query.compared is not None))
+    return Answer(page, rows_of(query, EndpointRow, folded.seen))
 
 
 def _facts(query: PageQuery, folded: Folded[Endpoint]) -> list[tuple[str, str]]:
@@ -345,10 +346,6 @@ def _list_sentence(page: Page, query: PageQuery, folded: Folded[Any], one: str, 
         shown = f"Those of the period ({breadth.now})" if gone else f"Those that are gone ({breadth.gone})"
         page.foot_links = [Cell(shown, other), *page.foot_links] if breadth.gone or gone else page.foot_links
     page.parts = [Part(f"{text}.")]
-
-
-def _list_title(title: str, gone: bool) -> str:
-    return f"{title} that are gone" if gone else title
 
 
 def _changed_since(query: PageQuery) -> str:
