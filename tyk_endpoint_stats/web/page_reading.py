@@ -129,7 +129,7 @@ def lines_of(
 ) -> Folded[Key]:
     """Lines that the store adds up itself: a read of each of the two periods, and one for sparklines.
 
-    Of many lines that is a hundredth of what their days are, and twice as fast.
+    For many lines: a line then comes as two states, and not as one for each day.
 
     Raises:
         AnswerTooLarge, StoreError: as in ``gather``.
