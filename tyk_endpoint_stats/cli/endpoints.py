@@ -11,7 +11,7 @@ from tyk_endpoint_stats.cli.tables import Column
 from tyk_endpoint_stats.cli.whose import Whose, whose_options
 
 if TYPE_CHECKING:
-    from tyk_endpoint_stats.questions.endpoints import EndpointRow
+    from tyk_endpoint_stats.questions.group_rows import EndpointRow
     from tyk_endpoint_stats.questions.period import Period
 
 __all__ = ["endpoints"]
@@ -74,13 +74,14 @@ def endpoints(
     from tyk_endpoint_stats.cli.answers import say_nothing_found, total_of, under_table
     from tyk_endpoint_stats.cli.opening import store_to_ask
     from tyk_endpoint_stats.cli.whose import named_consumer
-    from tyk_endpoint_stats.questions.endpoints import endpoints as endpoints_of
+    from tyk_endpoint_stats.questions.answer import answer
     from tyk_endpoint_stats.questions.filters import Filter
+    from tyk_endpoint_stats.questions.group_rows import EndpointRow
 
     with store_to_ask(store_url) as store:
         consumer = named_consumer(store, whose, org_id)
         where = Filter(consumer=consumer, org_id=org_id, api_id=api_id)
-        rows = endpoints_of(store, period, where, sort=sort, limit=limit, distributions=form != "tyk")
+        rows = answer(store, EndpointRow, period, where, sort=sort, limit=limit, distributions=form != "tyk")
         if not rows and form != "tyk":
             say_nothing_found(store, period, where, f"No requests of {whose.noun}")
     if form == "tyk":

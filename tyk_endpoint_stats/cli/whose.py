@@ -106,12 +106,13 @@ def named_consumer(store: "ReadableStore", whose: Whose, org_id: str | None) -> 
 def _by_text(store: "ReadableStore", text: str, org_id: str | None) -> "Consumer":
     from tyk_endpoint_stats.cli.hints import nearest_consumers, option_for
     from tyk_endpoint_stats.core.batch import Consumer
-    from tyk_endpoint_stats.questions.consumers import consumers
+    from tyk_endpoint_stats.questions.answer import answer
     from tyk_endpoint_stats.questions.filters import Filter
+    from tyk_endpoint_stats.questions.group_rows import ConsumerRow
     from tyk_endpoint_stats.questions.period import EVER, Period
     from tyk_endpoint_stats.tyk.key_hash import ALGORITHMS, hash_token
 
-    rows = consumers(store, Period(*EVER), Filter(org_id=org_id), distributions=False)
+    rows = answer(store, ConsumerRow, Period(*EVER), Filter(org_id=org_id), distributions=False)
     wanted = text.casefold()
     ways: tuple[Callable[[str, str], bool], ...] = (
         lambda id_, _: id_ == text,
