@@ -107,7 +107,11 @@ def option_for(consumer: Consumer) -> str:
 
 def period_text(period: "Period") -> str:
     """``from 2026-10-02 to 2026-10-31 (UTC)``: both included, where these are days."""
+    from tyk_endpoint_stats.questions.period import EVER
+
     zone = zone_name(period)
+    if period.start <= EVER[0]:
+        return "since ever" if period.end >= EVER[1] else f"up to {period.last_day} ({zone})"
     if period.is_whole_days or period.start >= period.end:
         return f"from {period.first_day} to {period.last_day} ({zone})"
     return f"from {_moment(period.start, period)} to {_moment(period.end, period)} ({zone})"

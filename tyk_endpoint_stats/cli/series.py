@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["series"]
 
 _MAX_ROWS = 100_000
-_BAR = Column("bar", "")
+_BAR = Column("bar", "", "bar")
 _COLUMNS = (
     Column("start", "from"),
     *COUNTS,

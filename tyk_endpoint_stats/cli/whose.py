@@ -70,6 +70,10 @@ def whose_options(*, required: bool) -> Callable[[Callable[..., Any]], Callable[
                     "say whose hits: either --key KEY or --oauth-client ID or --consumer TEXT"
                     + ("" if required else ", or nothing for everybody's")
                 )
+            if text == "":
+                raise click.UsageError(
+                    "--consumer is empty: say an id, the beginning of one, or a piece of an alias"
+                )
             if raw_key and key is None:
                 raise click.UsageError("--raw-key says what --key KEY is: give that too")
             whose = Whose(key, raw_key, oauth_client, text) if said else None
@@ -120,7 +124,7 @@ def _by_text(store: "ReadableStore", text: str, org_id: str | None) -> "Consumer
         lambda id_, alias: id_.casefold().startswith(wanted) or alias.casefold().startswith(wanted),
         lambda id_, alias: wanted in alias.casefold(),
     )
-    for fits in ways if text else ():
+    for fits in ways:
         found = [row for row in rows if fits(row.id, row.alias)]
         if len(found) == 1:
             return Consumer(found[0].kind, found[0].id)
