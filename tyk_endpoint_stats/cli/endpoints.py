@@ -1,6 +1,6 @@
 """``endpoints``: the answer in a terminal."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +11,6 @@ from tyk_endpoint_stats.cli.tables import Column
 from tyk_endpoint_stats.cli.whose import Whose, whose_options
 
 if TYPE_CHECKING:
-    from tyk_endpoint_stats.questions.group_rows import EndpointRow
     from tyk_endpoint_stats.questions.period import Period
 
 __all__ = ["endpoints"]
@@ -89,28 +88,15 @@ def endpoints(
 
         click.echo(endpoints_body(rows, 1))
         return
+    members = [
+        {**{name: getattr(row, name) for name in (*_MEMBERS, "error_rate")}, "api": row.api_name or row.api_id}
+        for row in rows
+    ]
     write_rows(
-        [_members(row) for row in rows],
+        members,
         _MEMBERS,
         _COLUMNS,
         form,
         total=total_of(rows, period, _COLUMNS),
         under=under_table(rows, period),
     )
-
-
-def _members(row: "EndpointRow") -> dict[str, Any]:
-    stats = row.stats
-    return {
-        **{name: getattr(row, name) for name in (*_MEMBERS, "error_rate")},
-        "api": row.api_name or row.api_id,
-        "p50": _rounded(stats.latency_percentile_ms(50)),
-        "p95": _rounded(stats.latency_percentile_ms(95)),
-        "p99": _rounded(stats.latency_percentile_ms(99)),
-        "codes": {str(code): count for code, count in sorted(stats.codes.items())},
-    }
-
-
-def _rounded(percentile: float | None) -> float | None:
-    """The histogram is good for about 1 %: more digits would pretend."""
-    return None if percentile is None else round(percentile, 1)
