@@ -10,6 +10,9 @@ settings.register_profile(
 )
 settings.load_profile("repeatable")
 
+# Exams that several tests sit, of plugins too, show what they compared.
+pytest.register_assert_rewrite("tests.web")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--seed`` for whatever is random in a test."""

@@ -10,7 +10,7 @@ from tyk_endpoint_stats.core.instants import Instant, find_zone, to_datetime
 from tyk_endpoint_stats.questions.answer import Readable
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.period import EVER, Period
-from tyk_endpoint_stats.questions.times import rfc3339
+from tyk_endpoint_stats.questions.times import plain_value
 from tyk_endpoint_stats.questions.totals import totals
 
 __all__ = ["Meta", "meta"]
@@ -38,8 +38,7 @@ class Meta(Struct, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name, ready for JSON."""
-        values = {name: getattr(self, name) for name in self.__struct_fields__}
-        return {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in values.items()}
+        return {name: plain_value(getattr(self, name)) for name in self.__struct_fields__}
 
 
 class _Outline(Protocol):

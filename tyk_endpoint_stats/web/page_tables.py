@@ -9,8 +9,7 @@ from tyk_endpoint_stats.core.batch import Consumer, Endpoint
 from tyk_endpoint_stats.core.stats import EndpointStats, merged
 from tyk_endpoint_stats.markup.tables import Cell, Column, Table
 from tyk_endpoint_stats.markup.texts import count_text, duration_text, growth_text, share_text
-from tyk_endpoint_stats.questions.consumers import ConsumerRow
-from tyk_endpoint_stats.questions.endpoints import EndpointRow
+from tyk_endpoint_stats.questions.group_rows import ConsumerRow, EndpointRow
 from tyk_endpoint_stats.questions.rows import Rows
 from tyk_endpoint_stats.views.evidence import share_rose
 from tyk_endpoint_stats.views.lines import Line, classes_of

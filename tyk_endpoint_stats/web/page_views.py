@@ -9,8 +9,7 @@ from tyk_endpoint_stats.core.batch import Consumer, Endpoint, Kind
 from tyk_endpoint_stats.core.selection import Dimension, Group
 from tyk_endpoint_stats.markup.tables import Cell
 from tyk_endpoint_stats.markup.texts import count_text, duration_text
-from tyk_endpoint_stats.questions.consumers import ConsumerRow
-from tyk_endpoint_stats.questions.endpoints import EndpointRow
+from tyk_endpoint_stats.questions.group_rows import ConsumerRow, EndpointRow
 from tyk_endpoint_stats.questions.measures import Measures
 from tyk_endpoint_stats.questions.rows import Rows
 from tyk_endpoint_stats.views.lines import Folded, Line, consumer_of, endpoint_of
