@@ -10,7 +10,7 @@ from tyk_endpoint_stats.sources.place import Place, position_text
 
 __all__ = ["StreamReading"]
 
-_REST_BYTES = 4096
+_REST_BYTES = 64 * 2**10
 
 
 class StreamReading(Reading):

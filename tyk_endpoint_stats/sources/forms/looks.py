@@ -34,6 +34,8 @@ def looks_of(head: bytes, form: Form | None) -> str:
     if head.count(0) * 4 > len(head):
         return "UTF-16; save it as UTF-8" if head[1::2].count(0) * 2 > len(head) // 2 else "bytes that are no text"
     lines = [line for line in head.split(b"\n")[:_MAX_LINES] if line.strip()]
+    if not lines:
+        return "nothing but space"
     if any(map(is_text_format, lines)):
         return 'Tyk Pump\'s stdout in its text format; set "format": "json" in the stdout pump\'s meta'
     if any(map(_ACCESS_LOG.match, lines)):
