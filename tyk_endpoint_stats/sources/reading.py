@@ -71,6 +71,7 @@ class StreamReading(Reading):
             yield chunk
             if number:
                 number += block.count
+            del block, chunk  # a line of 16 MiB is not kept beside the next one
         self.waiting = self._bytes_behind(mark.offset)
 
     def acknowledge(self, position: str | None) -> None:
