@@ -14,7 +14,7 @@ from tyk_endpoint_stats.sources.forms.json_text import JSON_SPACE, is_value, val
 from tyk_endpoint_stats.sources.forms.lines import LineChunk, LineDecoder
 from tyk_endpoint_stats.sources.forms.parts import look_at_entry, read_entries
 from tyk_endpoint_stats.sources.forms.prefixes import without_prefix
-from tyk_endpoint_stats.sources.forms.values import first_value, read_values
+from tyk_endpoint_stats.sources.forms.values import first_value, read_values, with_elements
 
 __all__ = ["Decoder", "EntriesForm", "Form", "LinesForm", "RowsForm", "ValuesForm", "first_line"]
 
@@ -39,7 +39,7 @@ class LinesForm(Struct, frozen=True, tag="lines"):
 
     def blocks(self, stream: ByteStream, begins: Mark) -> Iterator[Block]:
         """The units of a stream from a place on."""
-        return read_blocks(stream, begins, _is_whole_line)
+        return with_elements(read_blocks(stream, begins, _is_whole_line), begins)
 
     def decoder(self) -> Decoder:
         """What decodes them."""

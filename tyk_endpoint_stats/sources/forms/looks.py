@@ -19,6 +19,7 @@ __all__ = ["looks_of"]
 
 _ACCESS_LOG = re.compile(rb'\S+ \S+ \S+ \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] "')
 _MAX_NAMES = 6
+_LONG = 32 * 2**10
 _MAX_LINES = 200
 
 
@@ -46,6 +47,10 @@ def looks_of(head: bytes, form: Form | None) -> str:
     if names := _names_of_objects(lines):
         return f"JSON objects that are no records of Tyk's (they have {', '.join(names)})"
     if lines and lines[0].lstrip()[:1] in (b"{", b"["):
+        if len(head) >= _LONG and len(lines) == 1:
+            return (
+                "one long JSON value with no record near its beginning, or too many in one line; write one a line"
+            )
         return "JSON that is cut off or broken"
     if lines and any(lines[0].count(delimiter.encode()) > 1 for delimiter in DELIMITERS):
         return "a CSV without Tyk Pump's columns (its first line must have Path, ResponseCode and TimeStamp)"

@@ -57,6 +57,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]{8,}={0,2}", re.ASCII)
 _REPLACEMENT = "\ufffd"
 _NO_RECORD = "no timestamp"
 _NOT_JSON = "not one JSON value"
+_TOO_MANY = "over 20,000 records in one line; write one a line"
 _INNER = ("latency", "graphql_stats", "mcp_stats")
 
 
@@ -107,7 +108,7 @@ def _look_at_valid(data: bytes, layers: tuple[str, ...]) -> list[Found]:
         reason = value
         values = list(values_of(data))
         if len(values) > MAX_RECORDS_A_LINE:
-            return [Found(malformed="array of too many records")]
+            return [Found(malformed=_TOO_MANY)]
         if len(values) > 1 and data[:1] == b"{" and isinstance(decoded(values[0], Raw), Raw):
             found = [one for each in values for one in _look_at_text(each, 1, layers)]
             if any(one.record is not None for one in found):
@@ -241,6 +242,8 @@ def _look_at_member_text(text: bytes, plain: str, layers: tuple[str, ...]) -> li
 
 def _look_at_list(data: bytes, plain: str, layers: tuple[str, ...]) -> list[Found]:
     elements = _elements(data)
+    if elements == _TOO_MANY and data[1:].lstrip()[:1] in (b"{", b'"', b"["):
+        return [Found(malformed=_TOO_MANY, layers=layers)]
     if isinstance(elements, str) or not elements or len(layers) >= _MAX_LAYERS:
         return []
     if plain == "message" and (text := _from_numbers(data)):  # journald's, where it is no UTF-8
@@ -351,10 +354,10 @@ def _members(data: bytes) -> dict[str, Raw] | str:
 
 def _elements(data: bytes) -> list[Raw] | str:
     if data.count(b",") > _MAX_ELEMENTS:
-        return "array of too many records"
+        return _TOO_MANY
     elements = decoded(data, list[Raw])
     if not isinstance(elements, str) and len(elements) > MAX_RECORDS_A_LINE:
-        return "array of too many records"
+        return _TOO_MANY
     return elements
 
 
