@@ -10,7 +10,7 @@ from tyk_endpoint_stats.core.counts import add_counts
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.ingest.growth import hits_by_day
 from tyk_endpoint_stats.sources.contract import Rejected
-from tyk_endpoint_stats.sources.forms.log_lines import LOG_LINE
+from tyk_endpoint_stats.sources.forms.log_lines import NO_RECORDS
 
 __all__ = ["NAMED_REJECTS", "IngestReport", "OnProgress", "records_of"]
 
@@ -96,4 +96,4 @@ class IngestReport(Struct):
 
 def records_of(counts: Counts) -> int:
     """Records of Tyk's, counted or not: whatever is neither malformed nor a line of a log."""
-    return counts.counted + sum(counts.skipped.values()) - counts.skipped.get(LOG_LINE, 0)
+    return counts.counted + sum(count for reason, count in counts.skipped.items() if reason not in NO_RECORDS)
