@@ -5,6 +5,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
@@ -95,6 +96,7 @@ def ingest(
         store_to_fill,
     )
     from tyk_endpoint_stats.cli.peek import show_waiting
+    from tyk_endpoint_stats.cli.stopping import stop_on_signal
 
     if explain and (peek or follow):
         raise click.UsageError("--explain counts nothing and ends; it can't go with --peek or --follow")
@@ -115,11 +117,13 @@ def ingest(
     # A store is made once a source was opened: a typo in a file's name, or a file of others, leaves nothing behind.
     is_made = is_there(store_url, plugins)
     if follow:
-        if not _is_worth_it(sources, find, is_made):
-            return
-        with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
-            others = _Others(store, rejects, new_stream)
-            _follow(store, sources, lambda name: others.of(find(name)), rules, on_rejected)
+        # One for both: a signal between the wait and the loop is not lost.
+        with stop_on_signal() as stopped:
+            if not _is_worth_it(sources, find, is_made, stopped):
+                return
+            with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
+                others = _Others(store, rejects, new_stream)
+                _follow(store, sources, lambda name: others.of(find(name)), rules, on_rejected, stopped)
         return
     found, problems = _found(sources, find)
     fail_fast = on_error == "fail"
@@ -189,10 +193,9 @@ def _found(names: Sequence[str], find: Find) -> tuple[list["Source"], list[str]]
     return sources, problems
 
 
-def _is_worth_it(names: Sequence[str], find: Find, is_made: bool) -> bool:
+def _is_worth_it(names: Sequence[str], find: Find, is_made: bool, stopped: Event) -> bool:
     """Wait until a source is there, and can be opened unless the store is; ``False``: somebody said stop before."""
     from tyk_endpoint_stats.cli.opening import can_be_opened
-    from tyk_endpoint_stats.cli.stopping import stop_on_signal
     from tyk_endpoint_stats.sources.stdin import StdinSource
 
     said: set[str] = set()
@@ -202,19 +205,18 @@ def _is_worth_it(names: Sequence[str], find: Find, is_made: bool) -> bool:
             said.add(str(problem))
             click.echo(f"Waiting: {printable(str(problem))}", err=True)
 
-    with stop_on_signal() as stopped:
-        while True:
-            for name in names:
-                try:
-                    found = find(name)
-                except SourceError as problem:
-                    say(problem)
-                    continue
-                # What was read of a pipe would be gone with this object.
-                if found and (is_made or isinstance(found[0], StdinSource) or can_be_opened(found, say)):
-                    return True
-            if stopped.wait(1.0):
-                return False
+    while True:
+        for name in names:
+            try:
+                found = find(name)
+            except SourceError as problem:
+                say(problem)
+                continue
+            # What was read of a pipe would be gone with this object.
+            if found and (is_made or isinstance(found[0], StdinSource) or can_be_opened(found, say)):
+                return True
+        if stopped.wait(1.0):
+            return False
 
 
 def _once(
@@ -265,22 +267,21 @@ def _follow(
     find: Find,
     rules: "Rules",
     on_rejected: "OnRejected | None",
+    stopped: Event,
 ) -> None:
     from tyk_endpoint_stats.cli.ingest_report import minute_line, report_lines
-    from tyk_endpoint_stats.cli.stopping import stop_on_signal
     from tyk_endpoint_stats.ingest.follower import follow
     from tyk_endpoint_stats.ingest.options import IngestOptions
 
-    with stop_on_signal() as stopped:
-        report = follow(
-            store,
-            names,
-            find,
-            IngestOptions(rules=rules, on_rejected=on_rejected),
-            wait=stopped.wait,
-            on_report=lambda report: click.echo(minute_line(report), err=True),
-            on_problem=lambda problem: click.echo(f"Waiting: {printable(problem)}", err=True),
-        )
+    report = follow(
+        store,
+        names,
+        find,
+        IngestOptions(rules=rules, on_rejected=on_rejected),
+        wait=stopped.wait,
+        on_report=lambda report: click.echo(minute_line(report), err=True),
+        on_problem=lambda problem: click.echo(f"Waiting: {printable(problem)}", err=True),
+    )
     for line in report_lines([report], on_rejected is not None):
         click.echo(line)
 
