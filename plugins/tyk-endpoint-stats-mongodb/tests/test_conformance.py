@@ -106,6 +106,7 @@ class OnAStandalone(MongoStores):
         self.server = standalone
 
 
+@pytest.mark.slow
 class TestStandalone(OnAStandalone, AnswersExam, ConcurrencyExam, DurabilityExam, LimitsExam, PositionsExam):
     """Merging, which is another one there; what comes behind it is the same code as on a replica set."""
 

@@ -21,6 +21,8 @@ from tyk_endpoint_stats.web.routes import respond
 from tyk_endpoint_stats.web.settings import Settings
 from tyk_endpoint_stats.web.tokens import Tokens
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "0123456789abcdef"
 ZONES = ("UTC", "Asia/Kolkata")
 

@@ -20,6 +20,8 @@ from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, EVERYTHING, answer_of, run_together
 
+pytestmark = pytest.mark.slow
+
 SOURCES = [f"file:{number}" for number in range(4)]
 Patch = pytest.MonkeyPatch
 

@@ -25,6 +25,8 @@ from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.testing import batch_of
 
+pytestmark = pytest.mark.slow
+
 SOURCES = [f"file:{number}" for number in range(4)]
 MERGES_WITHIN_S = 200.0  # a transaction that was left open holds others up for a minute
 WAYS = ["replica_set", "standalone"]

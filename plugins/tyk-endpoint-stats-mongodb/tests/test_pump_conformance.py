@@ -28,6 +28,8 @@ from tyk_endpoint_stats.web.routes import respond
 from tyk_endpoint_stats.web.settings import Settings
 from tyk_endpoint_stats.web.tokens import Tokens
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "7a7b140f-2480-4d5a-4e78-24049e3ba7f8"
 
 

@@ -16,6 +16,8 @@ from tyk_endpoint_stats.opening import open_sources
 from tyk_endpoint_stats.sources.contract import Source
 from tyk_endpoint_stats.testing import SourceConformance
 
+pytestmark = pytest.mark.slow
+
 LONG_AGO = datetime(2026, 5, 5, tzinfo=UTC)
 
 

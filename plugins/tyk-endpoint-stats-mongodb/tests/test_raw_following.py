@@ -19,6 +19,8 @@ from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.opening import open_store
 from tyk_endpoint_stats.testing.exam import ALL_DAYS
 
+pytestmark = pytest.mark.slow
+
 LAG_S = 5
 SLOW_CLOCK_S = 1.0
 SLOWEST_WRITE_S = 0.9

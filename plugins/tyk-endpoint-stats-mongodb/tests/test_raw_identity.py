@@ -13,6 +13,8 @@ from tyk_endpoint_stats_mongodb import raw_source
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.stores.memory import MemoryStore
 
+pytestmark = pytest.mark.slow
+
 LONG_AGO = datetime(2026, 5, 5, tzinfo=UTC)
 LATER = LONG_AGO + timedelta(days=1)
 

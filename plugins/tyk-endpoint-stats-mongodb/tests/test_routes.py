@@ -7,6 +7,8 @@ from mongo_servers import MongoServer
 
 from tests.web.routes_exam import RoutesExam
 
+pytestmark = pytest.mark.slow
+
 
 class TestMongoDB(RoutesExam):
     @pytest.fixture(scope="class")

@@ -15,6 +15,8 @@ from tyk_endpoint_stats.opening import open_sources
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, answer_of
 
+pytestmark = pytest.mark.slow
+
 NUMBERS = ("responsecode", "requesttime", "latency_total", "latency_upstream")
 TEXTS = ("path", "apikey", "api_name", "apiid", "orgid", "oauthid", "alias")
 FLAGS = ("trackpath", "graphql_stats_is_graph_ql", "mcp_stats_is_mcp")

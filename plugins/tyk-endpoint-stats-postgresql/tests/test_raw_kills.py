@@ -19,6 +19,8 @@ from tyk_endpoint_stats.opening import open_store
 from tyk_endpoint_stats.testing import hit
 from tyk_endpoint_stats.testing.exam import ALL_DAYS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("rounds", [3, pytest.param(100, marks=pytest.mark.torture)])
 def test_readers_killed_at_random_while_pumps_write_count_every_row_once(

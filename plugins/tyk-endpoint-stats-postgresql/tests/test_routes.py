@@ -7,6 +7,8 @@ from postgres_servers import PostgresServer
 
 from tests.web.routes_exam import RoutesExam
 
+pytestmark = pytest.mark.slow
+
 
 class TestPostgreSQL(RoutesExam):
     @pytest.fixture(scope="class")

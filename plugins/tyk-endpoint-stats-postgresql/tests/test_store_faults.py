@@ -19,6 +19,8 @@ from tyk_endpoint_stats.errors import StoreBusy, StoreError
 from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.exam import ALL_DAYS
 
+pytestmark = pytest.mark.slow
+
 
 def cut(connection: connections.Connection) -> None:
     """The network is gone."""

@@ -20,6 +20,8 @@ from tests.waiting import wait_for
 from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.errors import PositionConflict, StoreError
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def position_in_a_transaction_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

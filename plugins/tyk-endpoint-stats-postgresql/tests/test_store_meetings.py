@@ -16,6 +16,8 @@ from tyk_endpoint_stats.errors import StoreBusy
 from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.testing.exam import run_together
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_merge_that_waits_for_another_too_long_is_told_so(
     server: PostgresServer, monkeypatch: pytest.MonkeyPatch

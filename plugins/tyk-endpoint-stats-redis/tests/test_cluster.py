@@ -14,6 +14,8 @@ from tyk_endpoint_stats import open_store
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.testing.sources import stopped_after
 
+pytestmark = pytest.mark.slow
+
 SLOTS = 2**14
 FORMED_WITHIN_S = 20.0
 MSGPACK = [name for name in list_names() if not name.endswith("_protobuf")]

@@ -17,6 +17,8 @@ from tyk_endpoint_stats import open_store
 from tyk_endpoint_stats.testing import batch_of
 from tyk_endpoint_stats.testing.exam import snapshot
 
+pytestmark = pytest.mark.slow
+
 LISTS = (BASE, f"{BASE}_protobuf", f"{BASE}_4", f"{BASE}_4_protobuf")
 BURST = 20
 

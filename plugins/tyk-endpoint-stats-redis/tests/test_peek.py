@@ -17,6 +17,8 @@ from tyk_endpoint_stats import open_store
 from tyk_endpoint_stats.cli.program import program
 from tyk_endpoint_stats.sources.contract import Peekable
 
+pytestmark = pytest.mark.slow
+
 
 def ingest(folder, *arguments):
     """The command, in this process."""
