@@ -3,9 +3,9 @@
 from datetime import date
 
 import pytest
+from tyk_endpoint_stats.ingest.growth import Growth, growth_before
 
 from tyk_endpoint_stats.core.instants import EPOCH
-from tyk_endpoint_stats.ingest.growth import Growth, growth_before
 from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.ingest.options import IngestOptions, Limits
 from tyk_endpoint_stats.ingest.report import IngestReport

@@ -9,11 +9,14 @@ from msgspec.structs import replace
 from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.buckets import Span
 from tyk_endpoint_stats.core.instants import DAY_US
+from tyk_endpoint_stats.core.months import Month, changed_months
 from tyk_endpoint_stats.errors import StoreError
+from tyk_endpoint_stats.maintenance.copy_mark import COPY_SOURCE
 from tyk_endpoint_stats.stores import memory
 from tyk_endpoint_stats.stores.contract import SourceProgress
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing import (
+    CopyableConformance,
     DurableStoreConformance,
     RetainingConformance,
     VersionedConformance,
@@ -301,6 +304,50 @@ class KeepsTheAlias(MemoryStore):
         return forgotten
 
 
+class GrowsAgain(MemoryStore):
+    """Takes in the months of a batch that was merged before."""
+
+    def merge(self, batch):
+        merged = super().merge(batch)
+        self._months |= {} if merged else changed_months(self._months, batch.months)
+        return merged
+
+
+class GrowsWhatIsNew(MemoryStore):
+    """Takes the first hits of a month for late ones."""
+
+    def merge(self, batch):
+        return super().merge(
+            replace(batch, months={first: Month(0, of.grown) for first, of in batch.months.items()})
+        )
+
+
+class GrowsUnlocked(MemoryStore):
+    """Knows of each month what the last writer knew."""
+
+    def merge(self, batch):
+        months = self._months | changed_months(self._months, batch.months)
+        time.sleep(0.001)
+        merged = super().merge(replace(batch, months={}))
+        self._months = months
+        return merged
+
+
+class KeepsTheGrowth(MemoryStore):
+    """Names days that were dropped."""
+
+    def drop(self, before):
+        months = self._months
+        dropped = super().drop(before)
+        self._months = months
+        return dropped
+
+
+class CopiesNoGrowth(MemoryStore):
+    def merge(self, batch):
+        return super().merge(replace(batch, months={}) if batch.source == COPY_SOURCE else batch)
+
+
 class HasNoBound(MemoryStore):
     def read(self, selection):
         return super().read(replace(selection, max_groups=None))
@@ -335,6 +382,11 @@ def patched(module, name, value):
         (ForgetsEveryone, "test_a_forgotten_consumer_is_gone_and_everyone_stays", ()),
         (KeepsTheTotal, "test_a_forgotten_consumer_is_gone_and_everyone_stays", ()),
         (KeepsTheAlias, "test_who_was_forgotten_can_come_again", ()),
+        (GrowsAgain, "test_any_history_tells_which_closed_months_grew", ()),
+        (GrowsWhatIsNew, "test_a_month_that_is_loaded_in_many_batches_has_not_grown", ()),
+        (GrowsUnlocked, "test_writers_at_once_tell_of_every_hit_once", ()),
+        (KeepsTheGrowth, "test_growth_goes_with_its_days_and_not_with_a_consumer", ()),
+        (CopiesNoGrowth, "test_a_copy_into_the_store_holds_the_same", ()),
         (KeepsTheBatch, "test_a_merge_leaves_the_batch_as_it_is", ()),
         (LastNameWins, "test_of_two_names_the_newer_wins_in_any_order", ()),
         (CountsTheLastBatch, "test_counts_are_sums_by_reason", ()),
@@ -361,7 +413,13 @@ def patched(module, name, value):
     ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
 def test_the_exam_catches(new_place: NewPlace, twin, test: str, arguments) -> None:
-    class Exam(DurableStoreConformance, RetainingConformance, VersionedConformance, WholeBatchReadsConformance):
+    class Exam(
+        CopyableConformance,
+        DurableStoreConformance,
+        RetainingConformance,
+        VersionedConformance,
+        WholeBatchReadsConformance,
+    ):
         def open_store(self, place):
             return twin()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tyk_endpoint_stats.core.batch import Batch
+from tyk_endpoint_stats.core.months import months_of
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.errors import PositionConflict, SourceError
 from tyk_endpoint_stats.ingest.batch_builder import Collected, collect
@@ -146,6 +147,7 @@ def merge_collected(
     if on_rejected is not None and collected.rejected:
         # Before the merge, behind which nobody reads these lines again: what is not kept by then may be lost.
         on_rejected(collected.rejected)
+    batch.months = months_of(batch.hits_by_day(), time.time_ns() // 1000)
     try:
         merged = store.merge(batch)
     except PositionConflict:

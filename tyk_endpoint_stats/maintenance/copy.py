@@ -1,4 +1,4 @@
-"""Copying a store into another: rows, names, and where each source stands, so that ingests can go on there.
+"""Copying a store into another: rows, names, where each source stands, so that ingests can go on there.
 
 The copy makes up the difference. Day by day it compares what both stores hold and merges what the target lacks,
 so it can be killed anywhere and run again, and what the store it copies from got in the meantime is brought too.
@@ -10,13 +10,13 @@ What is exact about it:
   bring the same; one of them ends with an error.
 - Positions come last, once a pass has found no difference left while no position moved in the other store.
   Until then the target refuses ingests.
-- Quarter hours that were pruned are pruned in the target.
+- Quarter hours that were pruned are pruned in the target. Of closed months it knows by how much they grew, too.
 
 Batches of records without a source leave no position: while such are merged into the store that is copied from,
 the target may end with a part of one; the next run brings the rest.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
@@ -25,6 +25,7 @@ from msgspec import Struct
 from tyk_endpoint_stats.core.batch import EVERYONE, Batch, ConsumerKey, Counts, EndpointKey
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.day_row import EVERY_ENDPOINT, DayRow
+from tyk_endpoint_stats.core.months import Month, lacking_months
 from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PositionConflict, StoreError
@@ -89,6 +90,7 @@ class CopyableStore(Protocol):
     def prune(self, before: int) -> Pruned: ...
     def outline(self) -> Outline: ...
     def day(self, number: int) -> Batch: ...
+    def months(self) -> Mapping[int, Month]: ...
 
 
 class _Copy:
@@ -132,7 +134,8 @@ class _Copy:
                 raise StoreError(f"the target has read more of the source {name!r} than the store to copy from")
 
     def _copy_rows(self) -> None:
-        outline = self._origin.outline()
+        # Before the rows: what comes in between is then growth that lacks, never growth without its hits.
+        months, outline = self._origin.months(), self._origin.outline()
         if outline.pruned_before is not None:
             self._target.prune(outline.pruned_before)
         here, there = _hits_by_day(self._origin), _hits_by_day(self._target)
@@ -148,6 +151,8 @@ class _Copy:
             self._merge(Batch(api_names=dict(names)), 0)
         for aliases in _pieces(outline.aliases.items(), self._target.max_states_a_batch):
             self._merge(Batch(aliases=dict(aliases)), 0)
+        if lacking := lacking_months(months, self._target.months()):
+            self._merge(Batch(months=lacking), 0)
 
     def _copy_day(self, ours: Batch, theirs: Batch) -> None:
         lacking = _lacking(ours, theirs)

@@ -1,4 +1,4 @@
-"""What can be asked for: from when to when, how finely, of which organisations."""
+"""What can be asked for: from when to when, how finely, of which organisations; and which closed months grew."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
@@ -9,6 +9,7 @@ from msgspec import Struct
 from tyk_endpoint_stats.core.instants import Instant, find_zone, to_datetime
 from tyk_endpoint_stats.questions.answer import Readable
 from tyk_endpoint_stats.questions.filters import Filter
+from tyk_endpoint_stats.questions.growth import GrownMonth, growth_of
 from tyk_endpoint_stats.questions.period import EVER, Period
 from tyk_endpoint_stats.questions.times import rfc3339
 from tyk_endpoint_stats.questions.totals import totals
@@ -25,6 +26,8 @@ class Meta(Struct, frozen=True, kw_only=True):
         pruned_before: edges of earlier days can only be whole UTC days; ``None``: any edge can be asked for, or the
             store does not say.
         organisations: those that named an API or a consumer; ``None``: the store does not say.
+        grown: the closed months that grew by late records, the latest first; ``None``: the store does not say, or one
+            organisation was asked for: what is kept of it is of all of them.
         zone: in which the times are.
         grain: the shortest piece of time that is kept apart.
     """
@@ -33,12 +36,14 @@ class Meta(Struct, frozen=True, kw_only=True):
     counted_to: datetime | None
     pruned_before: datetime | None
     organisations: list[str] | None
+    grown: list[GrownMonth] | None
     zone: str
     grain: str = "15m"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name, ready for JSON."""
         values = {name: getattr(self, name) for name in self.__struct_fields__}
+        values["grown"] = None if self.grown is None else [month.to_dict() for month in self.grown]
         return {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
@@ -83,5 +88,6 @@ def meta(store: Readable, *, zone: str | tzinfo = UTC, org_id: str | None = None
         counted_to=moment(stats.last_hit_us),
         pruned_before=moment(outline.pruned_before if outline else None),
         organisations=organisations if org_id is None else [org_id],
+        grown=growth_of(store, zone) if org_id is None else None,
         zone=str(zone),
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tyk_endpoint_stats.core.batch import Batch
+from tyk_endpoint_stats.core.months import months_of
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.maintenance.copy import copy
@@ -19,7 +20,7 @@ DAY_US = 86_400_000_000
 
 
 def fill(store: Store, first: int = 0, end: int = 4) -> None:
-    """Batches of two sources and of none: several organisations, days, names, codes and skipped records."""
+    """Batches of two sources: several organisations, days, names, codes and skipped records; all but the first late."""
     for number in range(first, end):
         records = [
             hit(
@@ -38,7 +39,9 @@ def fill(store: Store, first: int = 0, end: int = 4) -> None:
         ]
         begins = str(number) if number else None
         for source in ("file:1", "file:2"):
-            store.merge(batch_of([*records, hit(code=-1)], source, begins, str(number + 1)))
+            batch = batch_of([*records, hit(code=-1)], source, begins, str(number + 1))
+            batch.months = months_of(batch.hits_by_day(), (FIRST_DAY + 30 * number) * DAY_US)
+            store.merge(batch)
 
 
 def held_by(store: Store) -> object:
@@ -49,7 +52,7 @@ def held_by(store: Store) -> object:
     sources.pop("copy", None)
     positions.pop("copy", None)
     assert isinstance(store, Copyable)
-    return answers, sources, positions, store.outline()
+    return answers, sources, positions, store.outline(), store.months()
 
 
 class Killed(BaseException):
@@ -66,6 +69,8 @@ class _Mortal(MemoryStore):
         self.sources = store.sources  # type: ignore[method-assign]
         self.read = store.read  # type: ignore[method-assign]
         self.prune = store.prune  # type: ignore[method-assign]
+        assert isinstance(store, Copyable)
+        self.months = store.months  # type: ignore[method-assign]
 
     def merge(self, batch: Batch) -> bool:
         self._left -= 1
@@ -107,7 +112,7 @@ class CopyingExam(StoreExam):
     """``copy`` with the store at either end."""
 
     def test_a_copy_into_the_store_holds_the_same(self, new_place: NewPlace) -> None:
-        """States of every organisation, names with their instants, positions, counts by reason."""
+        """States of every organisation, names with their instants, growth, positions, counts by reason."""
         origin = MemoryStore()
         fill(origin)
         with self.open_store(new_place()) as store:

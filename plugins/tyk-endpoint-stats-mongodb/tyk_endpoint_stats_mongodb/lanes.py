@@ -8,7 +8,7 @@ of its name, so that all who read one source queue in one row.
 2. Compare the position.
 3. Write the batch into the journal and replace the lane's ``done`` by the intent to merge it. *From here on the
    batch will be counted, even if this process dies.*
-4. Merge each row into its document, unless the document bears the mark of this batch or a later one of the
+4. Merge each row and month into its document, unless the document bears the mark of this batch or a later one of the
    lane: ``ap: {lane: seq}``. Packed values of many pieces are written back in one.
 5. Set the position, unless it was set.
 6. Call the lane done and remove the journal.
@@ -39,6 +39,7 @@ from tyk_endpoint_stats_mongodb.documents import (
 )
 from tyk_endpoint_stats_mongodb.journal import Journal
 from tyk_endpoint_stats_mongodb.layout import Documents, Layout, lane_of, only_duplicates
+from tyk_endpoint_stats_mongodb.months import documents_of, merge_fenced
 from tyk_endpoint_stats_mongodb.sources import Advance, advance_of
 from tyk_endpoint_stats_mongodb.writes import Write, compact, fenced_writes, pieces_of
 
@@ -60,7 +61,8 @@ class Lanes:
     def merge(self, batch: Batch) -> bool:
         """See the contract of stores."""
         number, mark = lane_of(batch.source), uuid4().hex
-        rows, names = rows_of(batch, self._layout.pruned_before_day()), list(names_of(batch))
+        rows = rows_of(batch, self._layout.pruned_before_day())
+        written = {"rows": rows, "names": list(names_of(batch)), "months": documents_of(batch.months)}
         won = False
         lost_at: int | None = None  # the place in the lane for which the server's answer was lost
         while True:
@@ -83,7 +85,7 @@ class Lanes:
                     "seq": lane["seq"] + 1,
                     "state": INTENT,
                     "journal": mark,
-                    "parts": self._journal.write(number, lane["seq"] + 1, mark, rows, names),
+                    "parts": self._journal.write(number, lane["seq"] + 1, mark, written),
                     "by": step.by if step else None,
                     "becomes": step.becomes if step else None,
                     "most": self._most_after(lane, rows),
@@ -141,8 +143,10 @@ class Lanes:
             written = self._journal.read(number, seq, lane["journal"], part)
             if written is None:
                 return False
-            if written.are_names:
+            if written.of == "names":
                 self._apply_names(written.documents)
+            elif written.of == "months":
+                merge_fenced(self._layout.months, written.documents, number, seq)
             else:
                 self._apply_rows(written.documents, number, seq)
         if lane["becomes"] is not None:

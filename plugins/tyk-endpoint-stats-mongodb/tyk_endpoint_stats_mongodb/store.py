@@ -1,7 +1,7 @@
 """The MongoDB store: opened by its URL, the way of merging chosen by what the server is."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from tyk_endpoint_stats.core.batch import Batch, Consumer
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
+from tyk_endpoint_stats.core.months import Month
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PluginError, UnusableStore
@@ -31,6 +32,7 @@ from tyk_endpoint_stats_mongodb.documents import Document
 from tyk_endpoint_stats_mongodb.gate import Gate
 from tyk_endpoint_stats_mongodb.lanes import Lanes
 from tyk_endpoint_stats_mongodb.layout import Layout, lane_of
+from tyk_endpoint_stats_mongodb.months import drop_growth, known_months
 from tyk_endpoint_stats_mongodb.schema import prepare
 from tyk_endpoint_stats_mongodb.seam import Seam, client_of
 from tyk_endpoint_stats_mongodb.snapshots import from_one_snapshot, has_snapshots
@@ -213,6 +215,12 @@ class MongoStore(Copyable, Inspectable, Retaining, Store):
             self._settle(None)
             return self._from_one_snapshot(lambda session: reading.day(self._layout, number, session))
 
+    def months(self) -> Mapping[int, Month]:
+        """See the contract."""
+        with self._call(self._read_timeout_s):
+            self._settle(None)
+            return self._from_one_snapshot(lambda session: known_months(self._layout.months, session=session))
+
     def facts(self) -> StoreFacts:
         """See the contract."""
         with self._call(INSPECTION_TIMEOUT_S):
@@ -243,7 +251,9 @@ class MongoStore(Copyable, Inspectable, Retaining, Store):
         """See the contract. Some rows at a time, each time with the deadline of a merge."""
         with self._call(self._merge_timeout_s):
             retention.say_pruned(self._layout, before // DAY_US)
-        return self._remove(retention.rows_before(before // DAY_US))
+        return self._remove(
+            retention.rows_before(before // DAY_US), lambda: drop_growth(self._layout.months, before // DAY_US)
+        )
 
     def forget(self, consumer: Consumer, org_id: str | None = None) -> int:
         """See the contract. Some rows at a time, each time with the deadline of a merge."""

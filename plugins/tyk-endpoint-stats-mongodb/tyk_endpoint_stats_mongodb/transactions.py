@@ -1,6 +1,6 @@
 """Merging where there are transactions: on a replica set and on a cluster.
 
-Rows, names, position and counts are written in one transaction with snapshot reads. Of two writers that meet,
+Rows, names, months, position and counts are written in one transaction with snapshot reads. Of two writers that meet,
 one is told so by the server and tries again whole.
 """
 
@@ -19,6 +19,7 @@ from tyk_endpoint_stats.stores.rules import MAX_SUM
 from tyk_endpoint_stats_mongodb.documents import largest_sum, name_upsert, names_of, rows_of
 from tyk_endpoint_stats_mongodb.lanes import INTENT, Lanes
 from tyk_endpoint_stats_mongodb.layout import DURABLE, Layout, lane_of, only_duplicates
+from tyk_endpoint_stats_mongodb.months import month_writes
 from tyk_endpoint_stats_mongodb.sources import Advance, advance_of
 from tyk_endpoint_stats_mongodb.writes import compact, pieces_of, plain_writes
 
@@ -93,6 +94,7 @@ class Transactions:
         _write(layout.day_rows, plain_writes(rows, known), session)
         compact(layout.day_rows, known, rows, session)
         _write(layout.names, [name_upsert(name) for name in names_of(batch)], session)
+        _write(layout.months, month_writes(layout.months, batch.months, session) if batch.months else [], session)
         return True
 
 

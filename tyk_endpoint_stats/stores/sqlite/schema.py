@@ -12,6 +12,7 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from tyk_endpoint_stats.core.fields import FIELDS
+from tyk_endpoint_stats.core.months import first_of_month
 from tyk_endpoint_stats.core.selection import RowKind
 from tyk_endpoint_stats.errors import UnusableStore
 
@@ -96,6 +97,15 @@ CREATE TABLE history (
     "INSERT INTO history VALUES (0, lower(hex(randomblob(8))), NULL)",
 )
 
+_MONTHS = """
+CREATE TABLE months (
+    month INTEGER PRIMARY KEY,                          -- its first day, in days since 1970-01-01T00:00Z
+    since_day INTEGER NOT NULL,                         -- on which its first hits were merged
+    grown TEXT NOT NULL                                 -- {"20731": [2, 1795650000000000]}: by day the hits that came
+                                                        -- after the month was closed, and when the last of them did
+) STRICT
+"""
+
 _VIEW = """
 CREATE VIEW endpoint_days AS
 SELECT
@@ -124,6 +134,14 @@ def _migrations() -> Migrations:
     def day_rows(db: Database) -> None:
         for statement in (*_TABLES, _VIEW):
             db.execute(statement)
+
+    @steps(name="0002_months")
+    def months(db: Database) -> None:
+        db.execute(_MONTHS)
+        # What is there was merged by an earlier version: nobody knows when, but it was there.
+        days = db.execute(f"SELECT DISTINCT day FROM totals WHERE kind = {KINDS[RowKind.EVERYTHING]:d}")
+        firsts = {first_of_month(day) for (day,) in days}
+        db.conn.executemany("INSERT INTO months VALUES (?1, ?1, '{}')", [(first,) for first in firsts])
 
     return steps
 
