@@ -8,11 +8,14 @@ import stat
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tyk_endpoint_stats import open_store
+from tyk_endpoint_stats.core.batch import Batch
+from tyk_endpoint_stats.core.months import Month
 from tyk_endpoint_stats.ingest import parallel
 
 STORE = ("--store", "sqlite:///stats.db")
@@ -327,23 +330,32 @@ def test_a_line_of_many_malformed_records_is_kept_once(run, tmp_path, element):
     assert sorted(tmp_path.joinpath("bad").read_bytes().splitlines(True)) == sorted([array, b"{bad\n", array])
 
 
-def test_the_report_names_days_and_months_before_today_that_grew(run, tmp_path):
+def test_the_report_names_closed_months_that_grew_with_their_days(run, tmp_path):
     """A closed month that grows changes a bill; the broken twin is a report that says nothing of it."""
-    days = [*(f"2026-09-{day:02}" for day in range(1, 9)), "2026-08-31", "2020-01-01"]
+    days = [*(f"2020-09-{day:02}" for day in range(1, 9)), "2020-08-31", "2020-01-01"]
     months = [f"2019-{month:02}-05" for month in range(1, 13)]
     first = b"".join(line(timestamp=f"{day}T00:00:00Z") for day in [*days, *days[-2:], *months])
     tmp_path.joinpath("a.jsonl").write_bytes(first + line(timestamp="9999-01-01T00:00:00Z"))
-    grew = [text for text in run("ingest", *STORE, "a.jsonl").stdout.splitlines() if " by " in text]
-    assert grew == [
-        "  grew       2026-09 by 8 hits (UTC): 3 earlier days, 2026-09-04 by 1, 2026-09-05 by 1, 2026-09-06 by 1, "
-        "2026-09-07 by 1, 2026-09-08 by 1",
-        "  grew       2026-08 by 2 hits (UTC): 2026-08-31 by 2",
-        "  grew       2020-01 by 2 hits (UTC): 2020-01-01 by 2",
-        "  grew       2019-12 by 1 hits (UTC): 2019-12-05 by 1",
-        "  grew       2019-11 by 1 hits (UTC): 2019-11-05 by 1",
+    tmp_path.joinpath("late.jsonl").write_bytes(first)
+    assert "grew" not in run("ingest", *STORE, "a.jsonl").stdout, "what is loaded for the first time is new"
+    assert "grew" not in run("ingest", *STORE, "late.jsonl").stdout, "that takes its time"
+    with open_store(f"sqlite:///{tmp_path}/stats.db") as store:
+        store.merge(Batch(months=dict.fromkeys(store.months(), Month(0))))  # as if it had been long ago
+    tmp_path.joinpath("late.jsonl").write_bytes(first + first)
+    today = datetime.now(UTC).date()
+    shown = run("ingest", *STORE, "late.jsonl").stdout
+    assert [text for text in shown.splitlines() if " by " in text] == [
+        f"  grew       2020-09 by 8 hits, last on {today}: 3 earlier days, 2020-09-04 by 1, 2020-09-05 by 1, "
+        "2020-09-06 by 1, 2020-09-07 by 1, 2020-09-08 by 1",
+        f"             2020-08 by 2 hits, last on {today}: 2020-08-31 by 2",
+        f"             2020-01 by 2 hits, last on {today}: 2020-01-01 by 2",
+        f"             2019-12 by 1 hits, last on {today}: 2019-12-05 by 1",
+        f"             2019-11 by 1 hits, last on {today}: 2019-11-05 by 1",
         "             10 earlier months, 2019-01 to 2019-10, by 10 hits",
     ]
-    assert "grew" not in run("ingest", *STORE, "a.jsonl").stdout, "nothing is new any more"
-    with tmp_path.joinpath("a.jsonl").open("ab") as file:
-        file.write(line(timestamp="2026-08-31T00:00:00Z"))
-    assert "  grew       2026-08 by 1 hits (UTC): 2026-08-31 by 1\n" in run("ingest", *STORE, "a.jsonl").stdout
+    assert "grew" not in run("ingest", *STORE, "late.jsonl").stdout, "nothing is new any more"
+    with tmp_path.joinpath("late.jsonl").open("ab") as file:
+        file.write(line(timestamp="2020-08-31T00:00:00Z"))
+    more = f"  grew       2020-08 by 1 hits, last on {today}: 2020-08-31 by 1\n"
+    assert more in run("ingest", *STORE, "late.jsonl").stdout
+    assert f"2020-08 by 3 hits, last on {today}: 2020-08-31 by 3\n" in run("status", *STORE).stdout

@@ -4,11 +4,14 @@ import csv
 import io
 import json
 from datetime import date, timedelta
+from html import unescape
 
 import pandas
 import pytest
 
-from tests.web.plain_usage import BOUND, FIRST, LAST, ZONES, Usage, grouped
+from tests.web.plain_usage import BOUND, FIRST, LAST, TOKEN, ZONES, Usage, grouped
+from tyk_endpoint_stats.core.batch import Batch
+from tyk_endpoint_stats.core.months import Grown, Month
 
 Q = f"from={FIRST}&to={LAST}"
 BEFORE = ("hits", "success", "error", "c4xx", "c5xx", "latency", "p50", "p95", "last_hit")
@@ -285,6 +288,23 @@ def test_meta(usage):
     assert (found["organisations"], found["zone"], found["grain"]) == (["org-1", "org-2"], str(usage.zone), "15m")
     assert usage.body("/v1/meta?zone=Asia/Tokyo", BOUND)["data"]["organisations"] == ["org-1"]
     assert usage.body("/v1/meta?zone=Asia/Tokyo")["data"]["counted_to"].endswith("+09:00")
+
+
+def test_meta_names_closed_months_that_grew():
+    """Not to whoever may see one organisation: it is of all of them."""
+    usage = Usage("memory://")
+    assert usage.body("/v1/meta")["data"]["grown"] == []
+    usage.store.merge(Batch(months={18_506: Month(18_506, {18_530: Grown(1_240, 1_795_651_200_000_000)})}))
+    last = "2026-11-26T00:00:00Z"
+    days = [{"day": "2020-09-25", "hits": 1_240, "last": last}]
+    assert usage.body("/v1/meta")["data"]["grown"] == [
+        {"month": "2020-09", "hits": 1_240, "last": last, "days": days}
+    ]
+    assert usage.body("/v1/meta", BOUND)["data"]["grown"] is None
+    grew = ("2020-09 grew by", "1,240 requests after it was over, the last of them on 2026-11-26")
+    for token, shown in ((TOKEN, True), (BOUND, False)):
+        text = unescape(usage.response("/ui/about", token).body.decode()).replace("\u202f", ",")
+        assert [one in text for one in grew] == [shown] * 2
 
 
 def test_a_question_that_needs_quarter_hours_that_are_gone_says_so():

@@ -9,16 +9,22 @@ from contextlib import contextmanager
 from tyk_endpoint_stats_mongodb.store import open_mongodb
 
 from tyk_endpoint_stats.core.batch import Batch
+from tyk_endpoint_stats.core.instants import DAY_US
+from tyk_endpoint_stats.core.months import Grown, Month, first_of_month
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import PositionConflict, StoreBusy
-from tyk_endpoint_stats.stores.contract import Store
+from tyk_endpoint_stats.stores.contract import Copyable, Store
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTER_HOURS, EVERYTHING, answer_of
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 
 __all__ = ["batch", "child", "is_exact", "write_forever"]
+
+
+MONTH = first_of_month(FIRST_DAY)
+LATE_US = (FIRST_DAY + 100) * DAY_US
 
 
 def records_of(source: str, unit: int) -> list[Record]:
@@ -31,9 +37,11 @@ def records_of(source: str, unit: int) -> list[Record]:
 
 
 def batch(source: str, first: int, end: int) -> Batch:
-    """The units from ``first`` up to ``end`` of a source."""
+    """The units from ``first`` up to ``end`` of a source, all of them late."""
     records = [record for unit in range(first, end) for record in records_of(source, unit)]
-    return batch_of(records, source, str(first) if first else None, str(end))
+    made = batch_of(records, source, str(first) if first else None, str(end))
+    made.months = {MONTH: Month(MONTH, {day: Grown(hits, LATE_US) for day, hits in made.hits_by_day().items()})}
+    return made
 
 
 def write_forever(url: str, sources: list[str], seed: int, most_units: int = 8) -> None:
@@ -55,16 +63,17 @@ def write_forever(url: str, sources: list[str], seed: int, most_units: int = 8) 
 
 
 def is_exact(store: Store, sources: list[str]) -> bool:
-    """Whether the store holds, state by state, what its positions say was merged; names and counts too."""
+    """Whether the store holds, state by state, what its positions say was merged; names, counts and growth too."""
     expected = MemoryStore()
     for source in sources:
         position = store.position(source)
         if position is not None:
             expected.merge(batch(source, 0, int(position)))
+    assert isinstance(store, Copyable)
     return all(
         answer_of(store, Selection(spans, EVERYTHING)) == answer_of(expected, Selection(spans, EVERYTHING))
         for spans in (ALL_DAYS, ALL_QUARTER_HOURS)
-    ) and list(store.sources()) == list(expected.sources())
+    ) and (list(store.sources()), store.months()) == (list(expected.sources()), expected.months())
 
 
 @contextmanager
