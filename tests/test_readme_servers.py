@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
@@ -17,6 +18,7 @@ from redis import Redis
 from redis_server import BASE, RedisServer, push
 
 from tests.test_readme import KEY, TOP, folder, rows_of_sources, shell
+from tests.waiting import wait_for
 from tyk_endpoint_stats import open_store
 from tyk_endpoint_stats.testing import hit, plain_hits
 
@@ -72,8 +74,11 @@ def test_a_gateways_redis(folder, tmp_path):
         with Redis(port=server.port) as client:
             push(client, BASE, [bytes.fromhex(record["msgpack_hex"]) for record in RECORDS])
         run = command("a gateway's Redis, and no Tyk Pump", "localhost:6379", f"127.0.0.1:{server.port}")
-        folder.joinpath("run").write_text(f"{run} & job=$!; sleep 3; kill -TERM $job; wait $job")
-        assert f"{len(RECORDS)} read" in shell(folder, "bash run")
+        with subprocess.Popen(["bash", "-c", f"exec {run}"], cwd=folder, stdout=subprocess.PIPE) as program:
+            wait_for(lambda: Path("tyk-endpoint-stats.db").exists() and hits_of_key())
+            program.terminate()
+            said, _ = program.communicate(timeout=60)
+        assert f"{len(RECORDS)} read" in said.decode()
     finally:
         server.kill()
     expected = sum(record["expect"]["api_key"] == KEY and not record["expect"]["skipped"] for record in RECORDS)

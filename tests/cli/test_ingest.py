@@ -7,13 +7,14 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import wait_for
 from tyk_endpoint_stats import open_store
+from tyk_endpoint_stats.cli import opening
 from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.months import Month
 from tyk_endpoint_stats.ingest import parallel
@@ -47,13 +48,6 @@ def ended(program):
     program.kill()
     if not program.stdout.closed:
         program.communicate()
-
-
-def wait_for(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.02)
 
 
 def test_the_report_says_what_became_of_every_record(run, tmp_path):
@@ -204,6 +198,31 @@ def test_all_cores_give_the_same_as_one(tmp_path, run):
         answers.append(run("consumers", "--store", url, "--format", "json").stdout)
     assert answers[0] == answers[1]
     assert len(answers[0]) > 10_000
+
+
+def test_following_ends_where_the_signal_comes_while_the_first_source_is_looked_for(run, tmp_path, monkeypatch):
+    # Where waiting and following each caught signals for themselves, this one was lost and the program went on.
+    tmp_path.joinpath("log").write_bytes(line())
+    finder = opening.source_finder
+
+    def finder_that_signals(plugins):
+        find = finder(plugins)
+
+        def find_and_signal(name):
+            if not signalled:
+                signalled.append(True)
+                signal.raise_signal(signal.SIGTERM)
+            return find(name)
+
+        return find_and_signal
+
+    signalled = []
+    monkeypatch.setattr(opening, "source_finder", finder_that_signals)
+    monkeypatch.chdir(tmp_path)
+    done = run("ingest", *STORE, "--follow", "log")
+    assert signalled
+    assert done.exit_code == 0
+    assert "Stopping" in done.stderr
 
 
 def test_following_reads_on_finds_new_files_and_ends_well(tmp_path):

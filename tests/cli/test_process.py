@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.serving import LINE, wait_for
+from tests.cli.serving import LINE
+from tests.waiting import wait_for
 
 PROGRAM = (sys.executable, "-m", "tyk_endpoint_stats")
 ANSWER = ("endpoints", "--key", "k", "--from", "2026-10-13", "--to", "2026-10-13", "--store", "sqlite:///stats.db")

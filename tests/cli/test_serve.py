@@ -6,12 +6,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import pytest
+
+from tests.waiting import wait_for
 
 TOKEN = "7a7b140f-2480-4d5a-4e78-24049e3ba7f8"
 
@@ -179,13 +180,6 @@ LINE = b'{"path":"/a","api_key":"k","response_code":200,"timestamp":"2026-10-13T
 
 def hits_of(answer):
     return sum(row["hits"] for row in answer["data"])
-
-
-def wait_for(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.05)
 
 
 def test_one_process_reads_and_answers_and_loses_nothing_when_it_ends(tmp_path):

@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from tests.cli.serving import LINE, NEW_TOKEN, TOKEN, curl, serving, wait_for
+from tests.cli.serving import LINE, NEW_TOKEN, TOKEN, curl, serving
+from tests.waiting import wait_for
 
 QUESTION = "/api/activity/keys/endpoint/k/13/10/2026/13/10/2026"
 

@@ -11,8 +11,9 @@ import click
 import pytest
 import yaml
 
-from tests.cli.serving import LINE, TOKEN, curl, wait_for
+from tests.cli.serving import LINE, TOKEN, curl
 from tests.deploy.containerfile import build, can_mount
+from tests.waiting import wait_for
 from tyk_endpoint_stats.cli.program import program
 
 ROOT = Path(__file__).parents[2]

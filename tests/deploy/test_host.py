@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.serving import LINE, NEW_TOKEN, TOKEN, curl, wait_for
+from tests.cli.serving import LINE, NEW_TOKEN, TOKEN, curl
+from tests.waiting import wait_for
 from tests.web.nginx import free_port, nginx
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -10,6 +10,7 @@ from contextlib import ExitStack, nullcontext
 
 import pytest
 
+from tests.waiting import wait_for
 from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.web.send_budget import SendBudget
 from tyk_endpoint_stats.web.server import make_server
@@ -34,20 +35,13 @@ def asked(address):
     return int(answer[9:12] or 0)
 
 
-def wait_until(condition, within_s=5.0):
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.01)
-
-
 def test_over_the_cap_a_503_comes_and_room_is_made_again(store, settings, serve, caplog):
     server = serve(store, settings, connections=8, idle_s=0.5, linger_s=0.1)
     address = server.server_address[:2]
     with ExitStack() as stack:
         for _ in range(8):
             connect(stack, address)
-        wait_until(lambda: server.connections == 8)
+        wait_for(lambda: server.connections == 8)
         sock = connect(stack, address)
         sock.sendall(HEAD)
         answer = sock.recv(65_536)
@@ -56,7 +50,7 @@ def test_over_the_cap_a_503_comes_and_room_is_made_again(store, settings, serve,
         assert b"\r\nConnection: close\r\n" in answer
         assert answer.endswith(b'{"Status":"Error","Message":"Busy, try again","Meta":null}')
         assert [asked(address) for _ in range(40)] == [503] * 40
-        wait_until(lambda: asked(address) == 200, within_s=2 * 0.5)
+        wait_for(lambda: asked(address) == 200)
     assert sum("turned away" in record.getMessage() for record in caplog.records) in (1, 2)  # once a second
 
 
@@ -81,7 +75,7 @@ def test_a_bug_in_a_connection_is_one_line_and_gives_its_place_back(store, setti
     server = serve(store, settings)
     server.respond = lambda request: 1 / 0
     assert asked(server.server_address[:2]) == 0
-    wait_until(lambda: server.connections == 0)
+    wait_for(lambda: server.connections == 0)
     del server.respond
     assert asked(server.server_address[:2]) == 200
     (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
@@ -252,7 +246,7 @@ def test_out_of_descriptors_the_server_idles_and_recovers(when, twin):
                 assert share > 0.2
             else:
                 assert share < 0.2
-        wait_until(lambda: asked(address) == 200)
+        wait_for(lambda: asked(address) == 200)
         child.stdin.write("\n")
         child.stdin.flush()
         assert child.wait(10) == 0

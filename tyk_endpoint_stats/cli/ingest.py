@@ -5,6 +5,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
@@ -89,6 +90,7 @@ def ingest(
     """
     from tyk_endpoint_stats.cli.opening import plugins_with_warnings, source_finder, store_to_fill
     from tyk_endpoint_stats.cli.peek import show_waiting
+    from tyk_endpoint_stats.cli.stopping import stop_on_signal
 
     if explain and (peek or follow):
         raise click.UsageError("--explain counts nothing and ends; it can't go with --peek or --follow")
@@ -108,11 +110,13 @@ def ingest(
     find = source_finder(plugins)
     # Before the store is made: a typo in a file's name leaves nothing behind.
     if follow:
-        if not _is_there(sources, find):
-            return
-        with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
-            others = _Others(store, rejects, new_stream)
-            _follow(store, sources, lambda name: others.of(find(name)), rules, on_rejected)
+        # One for both: a signal between the wait and the loop is not lost.
+        with stop_on_signal() as stopped:
+            if not _is_there(sources, find, stopped):
+                return
+            with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
+                others = _Others(store, rejects, new_stream)
+                _follow(store, sources, lambda name: others.of(find(name)), rules, on_rejected, stopped)
         return
     found, problems = _found(sources, find)
     fail_fast = on_error == "fail"
@@ -176,23 +180,20 @@ def _found(names: Sequence[str], find: Find) -> tuple[list["Source"], list[str]]
     return sources, problems
 
 
-def _is_there(names: Sequence[str], find: Find) -> bool:
+def _is_there(names: Sequence[str], find: Find, stopped: Event) -> bool:
     """Wait until one of the sources is there; ``False``: somebody said stop before."""
-    from tyk_endpoint_stats.cli.stopping import stop_on_signal
-
     said: set[str] = set()
-    with stop_on_signal() as stopped:
-        while True:
-            for name in names:
-                try:
-                    if find(name):
-                        return True
-                except SourceError as problem:
-                    if str(problem) not in said:
-                        said.add(str(problem))
-                        click.echo(f"Waiting: {printable(str(problem))}", err=True)
-            if stopped.wait(1.0):
-                return False
+    while True:
+        for name in names:
+            try:
+                if find(name):
+                    return True
+            except SourceError as problem:
+                if str(problem) not in said:
+                    said.add(str(problem))
+                    click.echo(f"Waiting: {printable(str(problem))}", err=True)
+        if stopped.wait(1.0):
+            return False
 
 
 def _once(
@@ -245,24 +246,23 @@ def _follow(
     find: Find,
     rules: "Rules",
     on_rejected: "OnRejected | None",
+    stopped: Event,
 ) -> None:
     from tyk_endpoint_stats.cli.growth import GrowthWatch
     from tyk_endpoint_stats.cli.ingest_report import minute_line, report_lines
-    from tyk_endpoint_stats.cli.stopping import stop_on_signal
     from tyk_endpoint_stats.ingest.follower import follow
     from tyk_endpoint_stats.ingest.options import IngestOptions
 
     growth = GrowthWatch(store)
-    with stop_on_signal() as stopped:
-        report = follow(
-            store,
-            names,
-            find,
-            IngestOptions(rules=rules, on_rejected=on_rejected),
-            wait=stopped.wait,
-            on_report=lambda report: click.echo(minute_line(report), err=True),
-            on_problem=lambda problem: click.echo(f"Waiting: {printable(problem)}", err=True),
-        )
+    report = follow(
+        store,
+        names,
+        find,
+        IngestOptions(rules=rules, on_rejected=on_rejected),
+        wait=stopped.wait,
+        on_report=lambda report: click.echo(minute_line(report), err=True),
+        on_problem=lambda problem: click.echo(f"Waiting: {printable(problem)}", err=True),
+    )
     for line in report_lines([report], on_rejected is not None, growth.texts()):
         click.echo(line)
 
