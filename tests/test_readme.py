@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.printed import printed_by, shell
 from tyk_endpoint_stats import Consumer, open_store
 from tyk_endpoint_stats.demo import Traffic
 from tyk_endpoint_stats.errors import StoreError
@@ -36,12 +37,6 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def shell(folder, command, stdin=""):
-    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, input=stdin)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_the_python_runs_as_printed(folder):
     lines = block("python", "## In Python")
     done = subprocess.run([sys.executable, "-c", lines], cwd=folder, capture_output=True, text=True)
@@ -63,9 +58,9 @@ def test_what_the_python_says_about_rows_is_true(folder):
 def test_the_commands_for_your_own_data_run_as_printed(folder):
     commands = block("console", "## Your own data").splitlines()
     ingest, consumers, endpoints, serve = commands
-    assert "analytics.jsonl: 2 read" in shell(folder, ingest)
-    assert KEY in shell(folder, consumers)
-    assert "/get" in shell(folder, endpoints)
+    assert "analytics.jsonl: 2 read" in shell(folder, ingest)  # once as a reader runs it
+    assert KEY in printed_by(folder, consumers)
+    assert "/get" in printed_by(folder, endpoints)
     folder.joinpath("tokens").write_text("0123456789abcdef0123\n")
     folder.joinpath("tokens").chmod(0o600)
     program = subprocess.Popen(
@@ -155,7 +150,7 @@ def rows_of_wrappers():
 def test_a_row_of_the_table_of_wrappers_works(folder, have):
     (sample,) = TOP.joinpath("tests", "field").glob(f"*/{rows_of_wrappers()[have]}")
     shutil.copy(sample, folder)
-    report = shell(folder, f"tyk-endpoint-stats ingest {sample.name}")
+    report = printed_by(folder, f"tyk-endpoint-stats ingest {sample.name}")
     assert re.search(r"counted +[1-9]", report)
     assert re.search(r"malformed +0\n", report)
 
@@ -181,7 +176,7 @@ def test_a_row_of_the_table_of_sources_works(folder, have):
     serves = " serve " in command
     if serves:
         command += f" --port 0 --token {KEY}"
-    report = ended_when_counted(folder, command) if serves or "--follow" in command else shell(folder, command)
+    report = ended_when_counted(folder, command) if serves or "--follow" in command else printed_by(folder, command)
     if not serves:
         assert "counted" in report
         assert re.search(r"malformed +1 +\(null 1\)\n" if form == "array" else r"malformed +0\n", report)
@@ -201,7 +196,7 @@ def test_links_lead_somewhere():
 
 
 def test_the_view_for_other_tools_is_as_printed(folder):
-    shell(folder, block("console", "## Your own data").splitlines()[0])
+    printed_by(folder, block("console", "## Your own data").splitlines()[0])
     if shutil.which("sqlite3"):
         printed = shell(folder, re.search(r"`(sqlite3 stats\.db '[^']+')`", README)[1])
     else:

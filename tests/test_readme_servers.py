@@ -17,7 +17,8 @@ from pymongo import MongoClient
 from redis import Redis
 from redis_server import BASE, RedisServer, push
 
-from tests.test_readme import KEY, TOP, folder, rows_of_sources, shell
+from tests.printed import printed_by
+from tests.test_readme import KEY, TOP, folder, rows_of_sources
 from tests.waiting import wait_for
 from tyk_endpoint_stats import open_store
 from tyk_endpoint_stats.testing import hit, plain_hits
@@ -90,7 +91,7 @@ def test_raw_records_in_mongodb(folder, mongo, mongo_database):
         [raw_document(object_id(MOMENT, number), apikey=KEY) for number in range(3)]
     )
     have = "Tyk Pump's raw records, in MongoDB"
-    assert "3 read" in shell(folder, command(have, "localhost:27017", mongo.address))
+    assert "3 read" in printed_by(folder, command(have, "localhost:27017", mongo.address))
     assert hits_of_key() == 3
 
 
@@ -99,7 +100,7 @@ def test_raw_records_in_postgresql(folder, postgres_url):
     row = {"path": "/get", "apikey": KEY, "responsecode": 200, "timestamp": MOMENT, "orgid": "o", "apiid": "a"}
     insert(postgres_url, "tyk_analytics", [row] * 4)
     run = command("Tyk Pump's raw records, in PostgreSQL", "localhost", postgres_url.split("@")[1].split("/")[0])
-    assert "4 read" in shell(folder, run)
+    assert "4 read" in printed_by(folder, run)
     assert hits_of_key() == 4
 
 

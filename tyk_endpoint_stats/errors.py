@@ -9,7 +9,7 @@
     │   ├── PositionConflict              the source stands elsewhere than the batch begins
     │   ├── StoreBusy                     a wait for the store ended at its deadline; try again
     │   ├── StoreClosed                   the store was closed, or inherited through a fork
-    │   ├── QuarterHoursPruned                the answer needs quarter hours that were pruned
+    │   ├── QuarterHoursPruned            the answer needs quarter hours that were pruned
     │   ├── EdgeInsideBucket              the answer needs a part of what is stored as one number
     │   ├── AnswerTooLarge                the answer is larger than whoever asks allows for
     │   └── UnusableStore                 not our file, a newer schema, a directory, read-only, …

@@ -41,7 +41,7 @@ def test_batches_leave_nothing_behind() -> None:
     assert left < 100_000
 
 
-def most_bytes_of_hot_traffic() -> int:
+def max_bytes_of_hot_traffic() -> int:
     aggregator = Aggregator()
 
     def run() -> None:
@@ -55,11 +55,11 @@ def most_bytes_of_hot_traffic() -> int:
 
 def test_memory_grows_with_states_and_not_with_hits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_UNCOUNTED", 5_000)
-    assert most_bytes_of_hot_traffic() < 500_000
+    assert max_bytes_of_hot_traffic() < 500_000
 
 
 def test_that_test_catches_cells_that_are_never_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The broken twin keeps every cell until the batch closes."""
     monkeypatch.setattr(module, "MAX_UNCOUNTED", 5_000)
     monkeypatch.setattr(module, "count_waiting_cells", lambda running: 0)
-    assert most_bytes_of_hot_traffic() > 500_000
+    assert max_bytes_of_hot_traffic() > 500_000

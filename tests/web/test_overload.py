@@ -87,7 +87,7 @@ def test_a_bug_in_a_connection_is_one_line_and_gives_its_place_back(store, setti
 def test_the_cap_is_lowered_to_fit_the_descriptors(store, settings, monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda which: (200, 4096))
     with make_server(store, settings=settings, port=0) as server:
-        assert 50 <= server.most_connections <= 150
+        assert 50 <= server.max_connections <= 150
 
 
 DAY = "13/10/2020/13/10/2020"

@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 _GAP = "  "
 _ELLIPSIS = "…"
-_LEAST = 8
+_MIN_CELLS = 8
 _WIDE = 100
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -89,7 +89,7 @@ def table_lines(
         if width < _WIDE:
             shown = [column for column in columns if not column.may_go]
             widths = widths_of(shown)
-        _narrow(widths, [_least(column, rows) for column in shown], width)
+        _narrow(widths, [_min_cells(column, rows) for column in shown], width)
     lines = [
         _GAP.join(
             _padded(column.heading, wide, _is_number(column, rows))
@@ -144,11 +144,11 @@ def _is_number(column: Column, rows: Sequence[Row]) -> bool:
     return all(isinstance(row[column.name], int | float | None) for row in rows)
 
 
-def _least(column: Column, rows: Sequence[Row]) -> int | None:
+def _min_cells(column: Column, rows: Sequence[Row]) -> int | None:
     """How few cells a column may be cut to; ``None``: it may not be cut."""
     if _is_number(column, rows) or any(isinstance(row[column.name], datetime) for row in rows):
         return None
-    return max(_LEAST, _cells(column.heading))
+    return max(_MIN_CELLS, _cells(column.heading))
 
 
 def _line(widths: Sequence[int]) -> int:

@@ -14,10 +14,10 @@ Example:
 )
 @store_option
 def verify(store_url: str) -> None:
-    """Look through all of a store for what can't be.
+    """Scan all of a store for what can't be.
 
     The structure of the file; that every record of every source is accounted for (read = counted + skipped +
-    malformed); that no state is impossible; that the quarter hours of every day come to the day. Exit code 1
+    malformed); that no state is impossible; that the quarter hours of every row are its sums. Exit code 1
     and what is wrong, if anything is. Writers may go on; a million states take half a minute.
     """
     from tyk_endpoint_stats.cli.escaping import printable

@@ -37,7 +37,7 @@ _LENGTH_BYTES = 8
 
 
 def main() -> None:
-    """Read the rules, then piece after piece; write what each comes to."""
+    """Read the rules, then piece after piece; write the batch of each."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that merges
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     frame = read_frame(stdin)

@@ -100,7 +100,7 @@ def _in_durations(stats: EndpointStats) -> list[str]:
             not largest + (stats.timed_hits - 1) * smallest <= total <= smallest + (stats.timed_hits - 1) * largest
         ):
             found.append(
-                f"{total_name} is {total}, which {stats.timed_hits} hits of {smallest} to {largest} can't come to"
+                f"{total_name} is {total}, which {stats.timed_hits} hits of {smallest} to {largest} can't sum up to"
             )
     for name, smallest_name, largest_name in _NON_ERROR_MINIMA:
         non_error, smallest, largest = (getattr(stats, each) for each in (name, smallest_name, largest_name))

@@ -61,7 +61,7 @@ class Verdict(Struct):
 
 
 def verify(store: ReadableStore) -> Verdict:
-    """Look through all of a store.
+    """Scan all of a store.
 
     - its own structure, where it is ``Inspectable``;
     - ``read = counted + skipped + malformed`` of every source, and that no counted record is without a hit, unless

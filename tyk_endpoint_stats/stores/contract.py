@@ -311,5 +311,5 @@ class Inspectable(ABC):
         May read all there is and take minutes; writers are not kept waiting. Not bound by the deadline of questions.
 
         Raises:
-            StoreError: the store can't be looked through.
+            StoreError: the store can't be scanned.
         """

@@ -64,7 +64,7 @@ def write_source(store: Store, source: str, merged: list[int]) -> None:
 
 
 def expected_records() -> list[Record]:
-    """What four writers of shares and any number of one source's come to."""
+    """The sum of what four writers of shares and any number of one source's merge."""
     own = [record for writer in range(4) for number in range(BATCHES) for record in _batch_records(writer, number)]
     return own + [record for number in range(BATCHES) for record in _batch_records(99, number)]
 

@@ -52,7 +52,7 @@ class ReadableExam:
     """How many random histories each property is tried with."""
 
     def open_filled(self, place: Path, records: Sequence[Record]) -> ReadableStore:
-        """Open a store that holds what these records come to, however it gets in there.
+        """Open a store that holds the states of these records, however they get in there.
 
         Args:
             place: a directory that exists and is empty; its name is unique, for stores elsewhere.

@@ -3,7 +3,7 @@
 Pump keeps less than we do, and what it does not keep is left out rather than guessed:
 
 - no latency histogram, so percentiles read as ``None``; every hit has a latency, be it 0;
-- status codes of errors alone, so ``codes`` may come to less than ``hits``;
+- status codes of errors alone, so ``codes`` may sum up to less than ``hits``;
 - one minimum, of the hits below 400 and of an error that came first in a flush; it stands as the minimum over
   all hits, because the one over the non-error hits is not known;
 - of the last hit a lower bound: the first record of a flush. Of the first hit nothing.

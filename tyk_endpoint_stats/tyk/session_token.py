@@ -24,7 +24,7 @@ class RecordedKey(Struct, frozen=True):
 
     Attributes:
         id: as in a record's ``api_key``.
-        what: how the gateway comes to it, for people.
+        what: how the gateway makes it, for people.
         is_hash: whether it is a hash, or the token itself, which is a secret.
     """
 

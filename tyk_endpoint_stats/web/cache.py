@@ -15,11 +15,11 @@ class Cache(Generic[Key, Value]):
     """Values of one version, the last ones that were used, bounded in bytes. Thread-safe.
 
     Args:
-        most_bytes: of all values together; whoever keeps one says what it takes.
+        max_bytes: of all values together; whoever keeps one says what it takes.
     """
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._lock = Lock()
         self._version = ""
         self._bytes = 0
@@ -36,7 +36,7 @@ class Cache(Generic[Key, Value]):
 
     def keep(self, version: str, key: Key, value: Value, size: int) -> None:
         """Keep a value of so many bytes, unless it is too large; those of other versions go."""
-        if size > self._most_bytes:
+        if size > self._max_bytes:
             return
         with self._lock:
             if version != self._version:
@@ -46,6 +46,6 @@ class Cache(Generic[Key, Value]):
             if key not in self._values:
                 self._values[key] = (value, size)
                 self._bytes += size
-                while self._bytes > self._most_bytes:
+                while self._bytes > self._max_bytes:
                     _, (_, oldest) = self._values.popitem(last=False)
                     self._bytes -= oldest

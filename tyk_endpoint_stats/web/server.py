@@ -31,7 +31,7 @@ from tyk_endpoint_stats.web.turned_away import TurnedAway
 __all__ = ["Server", "UnixAddress", "make_server"]
 
 _RESERVED_DESCRIPTORS = 96
-"""Cache free for the store's connections, log files and the connections that are being turned away."""
+"""Left free for the store's connections, log files and the connections that are being turned away."""
 
 _log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Server(socketserver.TCPServer):
         self._store = store
         self._operations = operations
         self._kept = ResponseCache(store, settings)
-        self.most_connections = _fitting_descriptors(limits.connections)
+        self.max_connections = _fitting_descriptors(limits.connections)
         self._changed = threading.Condition()
         self._open: set[Connection] = set()
         self._stopping = False
@@ -147,7 +147,7 @@ class Server(socketserver.TCPServer):
 
     @property
     def connections(self) -> int:
-        """How many connections are open; at most ``most_connections`` are."""
+        """How many connections are open; at most ``max_connections`` are."""
         return len(self._open)
 
     def respond(self, request: Request) -> Response:
@@ -238,7 +238,7 @@ class Server(socketserver.TCPServer):
 
     def _has_room(self) -> bool:
         """Whether there is a place; one that has been idle for a while is made free for it. Holds the lock."""
-        if len(self._open) < self.most_connections:
+        if len(self._open) < self.max_connections:
             return True
         long_ago = time.monotonic() - self.limits.head_s
         idle = [(since, each) for each in self._open if (since := each.idle_since) is not None and since < long_ago]
@@ -246,7 +246,7 @@ class Server(socketserver.TCPServer):
             return False
         min(idle, key=itemgetter(0))[1].stop()
         # Its thread has nothing to do but close.
-        return self._changed.wait_for(lambda: len(self._open) < self.most_connections, 0.1)
+        return self._changed.wait_for(lambda: len(self._open) < self.max_connections, 0.1)
 
     def service_actions(self) -> None:
         """Called between two rounds of accepting: close what was turned away a while ago."""
@@ -317,7 +317,7 @@ class Server(socketserver.TCPServer):
         if self._operations.metrics is not None:
             self._operations.metrics.turned_away()
         if self._may_say("full"):
-            _log.warning("%d connections are open, others are turned away", self.most_connections)
+            _log.warning("%d connections are open, others are turned away", self.max_connections)
         self._turned_away.add(sock)
 
     def _may_say(self, what: str) -> bool:

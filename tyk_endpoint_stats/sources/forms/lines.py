@@ -60,7 +60,7 @@ class LineChunk(Chunk, kw_only=True):
 
 
 def overlong_chunk(block: Block, number: int, unit: str = "line") -> LineChunk:
-    """What a line over the cap comes to: one malformed record."""
+    """A line over the cap: one malformed record."""
     chunk = LineChunk([], block=block, number=number, unit=unit)
     raw = bytes(block.data) + f" … ({block.overlong} bytes)".encode()
     chunk.rejected = [Rejected(chunk.where(0, block.offset), f"{unit} over 16 MiB", raw)]
