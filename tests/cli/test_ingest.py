@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -15,8 +16,6 @@ import pytest
 from tests.waiting import wait_for
 from tyk_endpoint_stats import open_store
 from tyk_endpoint_stats.cli import opening
-from tyk_endpoint_stats.core.batch import Batch
-from tyk_endpoint_stats.core.months import Month
 from tyk_endpoint_stats.ingest import parallel
 
 STORE = ("--store", "sqlite:///stats.db")
@@ -349,32 +348,49 @@ def test_a_line_of_many_malformed_records_is_kept_once(run, tmp_path, element):
     assert sorted(tmp_path.joinpath("bad").read_bytes().splitlines(True)) == sorted([array, b"{bad\n", array])
 
 
-def test_the_report_names_closed_months_that_grew_with_their_days(run, tmp_path):
+def test_the_report_and_status_name_days_and_months_that_grew(run, tmp_path):
     """A closed month that grows changes a bill; the broken twin is a report that says nothing of it."""
+    files = {
+        "a": line(timestamp="2020-10-13T08:00:00Z") * 3 + line(timestamp="2020-10-14T08:00:00Z"),
+        "b": line(timestamp="2020-10-13T09:00:00Z") * 2 + line(timestamp="9999-01-01T00:00:00Z"),
+        "late": line(timestamp="2020-10-13T23:00:00Z") * 1_240 + line(timestamp="2020-10-15T08:00:00Z"),
+    }
+    for name, lines in files.items():
+        tmp_path.joinpath(f"{name}.jsonl").write_bytes(lines)
+    assert "grew" not in run("ingest", *STORE, "a.jsonl", "b.jsonl").stdout, "what is loaded first is new"
+    assert "grew" not in run("ingest", *STORE, "a.jsonl", "b.jsonl").stdout, "nothing of it was merged"
+    assert "grew" not in run("status", *STORE).stdout
+    first = datetime.now(UTC).date()
+    shown = run("ingest", *STORE, "late.jsonl").stdout
+    last = json.loads(run("status", *STORE, "--format", "json").stdout)["grown"][0]["last"]
+    assert first <= datetime.fromisoformat(last).date()
+    grew = f"2020-10 by 1,240 hits, last on {last[:10]}: 2020-10-13 by 1,240\n"
+    assert f"  grew       {grew}" in shown
+    assert f"\ngrew        {grew}" in run("status", *STORE).stdout
+    assert "grew" not in run("ingest", *STORE, "late.jsonl").stdout
+    with tmp_path.joinpath("late.jsonl").open("ab") as file:
+        file.write(line(timestamp="2020-10-15T08:00:00Z"))
+    assert f"  grew       2020-10 by 1 hits, last on {first.year}" in run("ingest", *STORE, "late.jsonl").stdout
+    (month,) = json.loads(run("status", *STORE, "--format", "json").stdout)["grown"]
+    assert (month["month"], month["hits"]) == ("2020-10", 1_241)
+    assert [(day["day"], day["hits"]) for day in month["days"]] == [("2020-10-13", 1_240), ("2020-10-15", 1)]
+
+
+def test_many_months_and_days_that_grew_are_summed_up(run, tmp_path):
     days = [*(f"2020-09-{day:02}" for day in range(1, 9)), "2020-08-31", "2020-01-01"]
     months = [f"2019-{month:02}-05" for month in range(1, 13)]
-    first = b"".join(line(timestamp=f"{day}T00:00:00Z") for day in [*days, *days[-2:], *months])
-    tmp_path.joinpath("a.jsonl").write_bytes(first + line(timestamp="9999-01-01T00:00:00Z"))
-    tmp_path.joinpath("late.jsonl").write_bytes(first)
-    assert "grew" not in run("ingest", *STORE, "a.jsonl").stdout, "what is loaded for the first time is new"
-    assert "grew" not in run("ingest", *STORE, "late.jsonl").stdout, "that takes its time"
-    with open_store(f"sqlite:///{tmp_path}/stats.db") as store:
-        store.merge(Batch(months=dict.fromkeys(store.months(), Month(0))))  # as if it had been long ago
-    tmp_path.joinpath("late.jsonl").write_bytes(first + first)
-    today = datetime.now(UTC).date()
-    shown = run("ingest", *STORE, "late.jsonl").stdout
-    assert [text for text in shown.splitlines() if " by " in text] == [
-        f"  grew       2020-09 by 8 hits, last on {today}: 3 earlier days, 2020-09-04 by 1, 2020-09-05 by 1, "
-        "2020-09-06 by 1, 2020-09-07 by 1, 2020-09-08 by 1",
-        f"             2020-08 by 2 hits, last on {today}: 2020-08-31 by 2",
-        f"             2020-01 by 2 hits, last on {today}: 2020-01-01 by 2",
-        f"             2019-12 by 1 hits, last on {today}: 2019-12-05 by 1",
-        f"             2019-11 by 1 hits, last on {today}: 2019-11-05 by 1",
-        "             10 earlier months, 2019-01 to 2019-10, by 10 hits",
-    ]
-    assert "grew" not in run("ingest", *STORE, "late.jsonl").stdout, "nothing is new any more"
-    with tmp_path.joinpath("late.jsonl").open("ab") as file:
-        file.write(line(timestamp="2020-08-31T00:00:00Z"))
-    more = f"  grew       2020-08 by 1 hits, last on {today}: 2020-08-31 by 1\n"
-    assert more in run("ingest", *STORE, "late.jsonl").stdout
-    assert f"2020-08 by 3 hits, last on {today}: 2020-08-31 by 3\n" in run("status", *STORE).stdout
+    lines = b"".join(line(timestamp=f"{day}T00:00:00Z") for day in [*days, *days[-2:], *months])
+    tmp_path.joinpath("a.jsonl").write_bytes(lines)
+    run("ingest", *STORE, "a.jsonl")
+    shown = run("ingest", *STORE, "--new-stream", "-", stdin=lines).stdout
+    on = rf"last on {datetime.now(UTC):%Y}-\d\d-\d\d"
+    assert re.search(
+        rf"""  grew       2020-09 by 8 hits, {on}: 3 earlier days, 2020-09-04 by 1, 2020-09-05 by 1, .*
+             2020-08 by 2 hits, {on}: 2020-08-31 by 2
+             2020-01 by 2 hits, {on}: 2020-01-01 by 2
+             2019-12 by 1 hits, {on}: 2019-12-05 by 1
+             2019-11 by 1 hits, {on}: 2019-11-05 by 1
+             10 earlier months, 2019-01 to 2019-10, by 10 hits
+""",
+        shown,
+    )

@@ -6,10 +6,6 @@ from contextlib import closing
 
 import pytest
 
-from tyk_endpoint_stats import open_store
-from tyk_endpoint_stats.core.batch import Batch
-from tyk_endpoint_stats.core.months import Grown, Month
-
 
 def test_status_shows_what_the_ingest_reported(run, store):
     shown = run("status", "--store", store).stdout
@@ -29,18 +25,6 @@ def test_status_as_json_adds_up(run, store):
     assert told["hits"] >= counts["counted"]
     assert told["size_bytes"] > 10_000
     assert told["first_day"] < told["last_day"]
-
-
-def test_status_names_closed_months_that_grew(run, store):
-    assert "grew" not in run("status", "--store", store).stdout
-    with open_store(store) as opened:
-        opened.merge(Batch(months={18_506: Month(18_506, {18_530: Grown(1_240, 1_795_651_200_000_000)})}))
-    shown = run("status", "--store", store).stdout
-    assert "\ngrew        2020-09 by 1,240 hits, last on 2026-11-26: 2020-09-25 by 1,240\n" in shown
-    told = json.loads(run("status", "--store", store, "--timezone", "Asia/Tokyo", "--format", "json").stdout)
-    last = "2026-11-26T09:00:00+09:00"
-    days = [{"day": "2020-09-25", "hits": 1_240, "last": last}]
-    assert told["grown"] == [{"month": "2020-09", "hits": 1_240, "last": last, "days": days}]
 
 
 def test_status_of_a_store_in_memory_knows_less(run):

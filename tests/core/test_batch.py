@@ -66,14 +66,3 @@ def test_two_batches_share_nothing():
     one.counts.read = 5
     one.aliases["o", "key", "k"] = (1, "Ann")
     assert other == Batch()
-
-
-def test_every_hit_is_once_in_its_day():
-    """A hit of a key and a client is one; so are several in one quarter hour, and one without either."""
-    records = [
-        *(hit(day=20_000, second=second) for second in (0, 0, 5, 899, 86_399)),
-        hit(day=20_001, oauth_id="client"),
-        hit(day=20_001, code=500, oauth_id="client", org_id="org-2"),
-        hit(day=-400, api_key=""),
-    ]
-    assert batch_of(records).hits_by_day() == {20_000: 5, 20_001: 2, -400: 1}

@@ -1,11 +1,11 @@
-"""Closed months that grew, as people read them."""
+"""Months that grew, as people read them."""
 
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import EPOCH, from_datetime
-from tyk_endpoint_stats.core.months import Grown, Month
-from tyk_endpoint_stats.questions.growth import GrownDay, GrownMonth, growth_in, growth_of
+from tyk_endpoint_stats.questions.growth import GrownDay, GrownMonth, growth_of, months_of
 
 LAST = datetime(2026, 11, 26, 12, tzinfo=UTC)
 BEFORE = datetime(2026, 11, 26, 11, 59, 59, tzinfo=UTC)
@@ -20,12 +20,8 @@ def grown(*hits):
 
 
 def test_months_come_with_their_days_the_latest_first():
-    months = {
-        number(2025, 9, 1): Month(0, grown(((2025, 9, 30), 1, 0))),
-        number(2026, 9, 1): Month(0, grown(((2026, 9, 30), 10, 0), ((2026, 9, 1), 2, 10**6))),
-        number(2026, 10, 1): Month(0),
-    }
-    late, early = growth_in(months)
+    growth = grown(((2026, 9, 30), 10, 0), ((2025, 9, 30), 1, 0), ((2026, 9, 1), 2, 10**6))
+    late, early = months_of(growth)
     assert late == GrownMonth(
         date(2026, 9, 1),
         12,
@@ -41,7 +37,7 @@ def test_months_come_with_their_days_the_latest_first():
         "last": "2026-11-26T12:00:00Z",
         "days": [{"day": "2025-09-30", "hits": 1, "last": "2026-11-26T12:00:00Z"}],
     }
-    assert growth_in(months, ZoneInfo("Asia/Tokyo"))[1].to_dict()["last"] == "2026-11-26T21:00:00+09:00"
+    assert months_of(growth, ZoneInfo("Asia/Tokyo"))[1].to_dict()["last"] == "2026-11-26T21:00:00+09:00"
 
 
 def test_a_store_may_say_nothing():

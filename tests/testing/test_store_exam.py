@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.buckets import Span
+from tyk_endpoint_stats.core.growth import Grown, add_growth
 from tyk_endpoint_stats.core.instants import DAY_US
-from tyk_endpoint_stats.core.months import Month, changed_months
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.maintenance.copy_mark import COPY_SOURCE
 from tyk_endpoint_stats.stores import memory
@@ -23,6 +23,7 @@ from tyk_endpoint_stats.testing import (
     WholeBatchReadsConformance,
 )
 from tyk_endpoint_stats.testing.exam import NewPlace
+from tyk_endpoint_stats.testing.growing import late_batch
 
 
 class OpenLock:
@@ -305,31 +306,41 @@ class KeepsTheAlias(MemoryStore):
 
 
 class GrowsAgain(MemoryStore):
-    """Takes in the months of a batch that was merged before."""
+    """Adds the growth of a batch that was merged before."""
 
     def merge(self, batch):
         merged = super().merge(batch)
-        self._months |= {} if merged else changed_months(self._months, batch.months)
+        if not merged:
+            add_growth(self._growth, batch.growth)
+        return merged
+
+
+class GrowsAsOfTheLast(MemoryStore):
+    """Keeps the moment of the last merge, however early it says it was."""
+
+    def merge(self, batch):
+        merged = super().merge(batch)
+        self._growth |= {day: Grown(self._growth[day].hits, last_us) for day, (_, last_us) in batch.growth.items()}
         return merged
 
 
 class GrowsWhatIsNew(MemoryStore):
-    """Takes the first hits of a month for late ones."""
+    """Takes the first hits of a day for late ones."""
 
     def merge(self, batch):
-        return super().merge(
-            replace(batch, months={first: Month(0, of.grown) for first, of in batch.months.items()})
-        )
+        return super().merge(late_batch(replace(batch)))
 
 
 class GrowsUnlocked(MemoryStore):
-    """Knows of each month what the last writer knew."""
+    """Knows of each day what the last writer knew."""
 
     def merge(self, batch):
-        months = self._months | changed_months(self._months, batch.months)
+        growth = dict(self._growth)
         time.sleep(0.001)
-        merged = super().merge(replace(batch, months={}))
-        self._months = months
+        merged = super().merge(replace(batch, growth={}))
+        if merged:
+            add_growth(growth, batch.growth)
+            self._growth = growth
         return merged
 
 
@@ -337,15 +348,15 @@ class KeepsTheGrowth(MemoryStore):
     """Names days that were dropped."""
 
     def drop(self, before):
-        months = self._months
+        growth = self._growth
         dropped = super().drop(before)
-        self._months = months
+        self._growth = growth
         return dropped
 
 
 class CopiesNoGrowth(MemoryStore):
     def merge(self, batch):
-        return super().merge(replace(batch, months={}) if batch.source == COPY_SOURCE else batch)
+        return super().merge(replace(batch, growth={}) if batch.source == COPY_SOURCE else batch)
 
 
 class HasNoBound(MemoryStore):
@@ -382,9 +393,10 @@ def patched(module, name, value):
         (ForgetsEveryone, "test_a_forgotten_consumer_is_gone_and_everyone_stays", ()),
         (KeepsTheTotal, "test_a_forgotten_consumer_is_gone_and_everyone_stays", ()),
         (KeepsTheAlias, "test_who_was_forgotten_can_come_again", ()),
-        (GrowsAgain, "test_any_history_tells_which_closed_months_grew", ()),
-        (GrowsWhatIsNew, "test_a_month_that_is_loaded_in_many_batches_has_not_grown", ()),
-        (GrowsUnlocked, "test_writers_at_once_tell_of_every_hit_once", ()),
+        (GrowsAgain, "test_growth_adds_up_and_its_last_moment_stays", ()),
+        (GrowsAsOfTheLast, "test_growth_adds_up_and_its_last_moment_stays", ()),
+        (GrowsWhatIsNew, "test_an_ingest_makes_days_grow_that_were_there_before_it", ()),
+        (GrowsUnlocked, "test_writers_at_once_tell_of_every_late_hit_once", ()),
         (KeepsTheGrowth, "test_growth_goes_with_its_days_and_not_with_a_consumer", ()),
         (CopiesNoGrowth, "test_a_copy_into_the_store_holds_the_same", ()),
         (KeepsTheBatch, "test_a_merge_leaves_the_batch_as_it_is", ()),

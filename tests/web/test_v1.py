@@ -11,7 +11,7 @@ import pytest
 
 from tests.web.plain_usage import BOUND, FIRST, LAST, TOKEN, ZONES, Usage, grouped
 from tyk_endpoint_stats.core.batch import Batch
-from tyk_endpoint_stats.core.months import Grown, Month
+from tyk_endpoint_stats.core.growth import Grown
 
 Q = f"from={FIRST}&to={LAST}"
 BEFORE = ("hits", "success", "error", "c4xx", "c5xx", "latency", "p50", "p95", "last_hit")
@@ -290,18 +290,18 @@ def test_meta(usage):
     assert usage.body("/v1/meta?zone=Asia/Tokyo")["data"]["counted_to"].endswith("+09:00")
 
 
-def test_meta_names_closed_months_that_grew():
+def test_meta_names_months_that_grew():
     """Not to whoever may see one organisation: it is of all of them."""
     usage = Usage("memory://")
     assert usage.body("/v1/meta")["data"]["grown"] == []
-    usage.store.merge(Batch(months={18_506: Month(18_506, {18_530: Grown(1_240, 1_795_651_200_000_000)})}))
+    usage.store.merge(Batch(growth={18_530: Grown(1_240, 1_795_651_200_000_000)}))
     last = "2026-11-26T00:00:00Z"
     days = [{"day": "2020-09-25", "hits": 1_240, "last": last}]
     assert usage.body("/v1/meta")["data"]["grown"] == [
         {"month": "2020-09", "hits": 1_240, "last": last, "days": days}
     ]
     assert usage.body("/v1/meta", BOUND)["data"]["grown"] is None
-    grew = ("2020-09 grew by", "1,240 requests after it was over, the last of them on 2026-11-26")
+    grew = ("2020-09 grew by", "1,240 requests that came late, the last of them on 2026-11-26")
     for token, shown in ((TOKEN, True), (BOUND, False)):
         text = unescape(usage.response("/ui/about", token).body.decode()).replace("\u202f", ",")
         assert [one in text for one in grew] == [shown] * 2

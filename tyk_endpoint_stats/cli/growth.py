@@ -1,12 +1,10 @@
-"""Closed months that grew, in words: at the end of an ingest those that it made grow, in ``status`` all."""
+"""Months that grew, in words: at the end of an ingest those that it made grow, in ``status`` all."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from tyk_endpoint_stats.core.months import Month, lacking_months
-from tyk_endpoint_stats.questions.growth import GrownMonth, growth_in
-from tyk_endpoint_stats.stores.contract import Copyable, Store
+from tyk_endpoint_stats.questions.growth import GrownMonth
 
-__all__ = ["GrowthWatch", "growth_texts"]
+__all__ = ["growth_texts"]
 
 _NAMED = 5
 """Months, and days of each."""
@@ -22,22 +20,3 @@ def growth_texts(grown: Sequence[GrownMonth]) -> Iterator[str]:
     if rest := grown[_NAMED:]:
         months = f"{rest[-1].month:%Y-%m} to {rest[0].month:%Y-%m}"
         yield f"{len(rest):,} earlier months, {months}, by {sum(month.hits for month in rest):,} hits"
-
-
-class GrowthWatch:
-    """What grows in a store from here on, whoever makes it grow.
-
-    Args:
-        store: one that says nothing of its months grows by nothing.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._before = self._months()
-
-    def texts(self) -> list[str]:
-        """As ``growth_texts``."""
-        return list(growth_texts(growth_in(lacking_months(self._months(), self._before))))
-
-    def _months(self) -> Mapping[int, Month]:
-        return self._store.months() if isinstance(self._store, Copyable) else {}

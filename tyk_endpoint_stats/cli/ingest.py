@@ -205,14 +205,12 @@ def _once(
     jobs: int | None,
 ) -> bool:
     """Ingest every source to its end; whether all went well."""
-    from tyk_endpoint_stats.cli.growth import GrowthWatch
     from tyk_endpoint_stats.cli.ingest_report import Progress, report_lines
     from tyk_endpoint_stats.cli.stopping import stop_on_signal
     from tyk_endpoint_stats.ingest.options import IngestOptions
     from tyk_endpoint_stats.ingest.parallel import ingest_all
     from tyk_endpoint_stats.ingest.processors import usable_processors
 
-    growth = GrowthWatch(store)
     reports: list[IngestReport] = []
     all_well = True
     progress = Progress()
@@ -233,7 +231,7 @@ def _once(
                 if fail_fast:
                     break
     progress.clear()
-    for line in report_lines(reports, on_rejected is not None, growth.texts()):
+    for line in report_lines(reports, on_rejected is not None):
         click.echo(line)
     if stopped.is_set():
         click.echo("Stopped before the end; run it again to go on from here.", err=True)
@@ -248,12 +246,10 @@ def _follow(
     on_rejected: "OnRejected | None",
     stopped: Event,
 ) -> None:
-    from tyk_endpoint_stats.cli.growth import GrowthWatch
     from tyk_endpoint_stats.cli.ingest_report import minute_line, report_lines
     from tyk_endpoint_stats.ingest.follower import follow
     from tyk_endpoint_stats.ingest.options import IngestOptions
 
-    growth = GrowthWatch(store)
     report = follow(
         store,
         names,
@@ -263,7 +259,7 @@ def _follow(
         on_report=lambda report: click.echo(minute_line(report), err=True),
         on_problem=lambda problem: click.echo(f"Waiting: {printable(problem)}", err=True),
     )
-    for line in report_lines([report], on_rejected is not None, growth.texts()):
+    for line in report_lines([report], on_rejected is not None):
         click.echo(line)
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from tyk_endpoint_stats.cli.escaping import printable
+from tyk_endpoint_stats.cli.growth import growth_texts
 from tyk_endpoint_stats.ingest.report import IngestReport
+from tyk_endpoint_stats.questions.growth import months_of
 
 __all__ = ["Progress", "minute_line", "reasons", "report_lines", "sums"]
 
@@ -15,14 +17,8 @@ _MANY_ENDPOINTS = 10_000
 """In one batch; more are worth a word."""
 
 
-def report_lines(reports: Sequence[IngestReport], rejects_kept: bool, grown: Sequence[str]) -> Iterator[str]:
-    """The final report: a line a source where there are several, then the sum.
-
-    Args:
-        reports: of each source.
-        rejects_kept: whether malformed lines were kept.
-        grown: what is to be said of closed months.
-    """
+def report_lines(reports: Sequence[IngestReport], rejects_kept: bool) -> Iterator[str]:
+    """The final report: a line a source where there are several, then the sum."""
     if len(reports) != 1:
         for report in reports:
             yield f"{printable(report.label)}: {_short(report)}"
@@ -47,6 +43,7 @@ def report_lines(reports: Sequence[IngestReport], rejects_kept: bool, grown: Seq
             yield f"    {printable(report.label)}: {printable(found.where)}: {printable(found.reason)}"
     if counts.malformed and not rejects_kept:
         yield "  (--rejects FILE keeps malformed lines)"
+    grown = growth_texts(months_of(total.growth))
     yield from (f"  {'' if number else 'grew':<11}{text}" for number, text in enumerate(grown))
     yield from _many_paths(total)
 

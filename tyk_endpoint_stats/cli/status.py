@@ -44,8 +44,8 @@ def status(store_url: str, timezone: str, form: str) -> None:
     """What a store holds, and how far its sources are.
 
     A request with both a key and a client is two hits and one record. Records that were given without a source,
-    from Python, are hits and in no count. A month is closed from the second day of the next one on, UTC; what came to
-    it later is what it grew by.
+    from Python, are hits and in no count. What ``grew`` are UTC days before yesterday to
+    which a later ingest brought more hits.
     """
     from tyk_endpoint_stats.cli.opening import store_to_ask
     from tyk_endpoint_stats.maintenance.status import status_of

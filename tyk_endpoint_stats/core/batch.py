@@ -7,8 +7,8 @@ from msgspec import Struct, field
 
 from tyk_endpoint_stats.core.counts import add_counts
 from tyk_endpoint_stats.core.day_row import EVERY_ENDPOINT, DayRow
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import Instant
-from tyk_endpoint_stats.core.months import Month
 
 __all__ = ["EVERYONE", "Batch", "Consumer", "ConsumerKey", "Counts", "Endpoint", "EndpointKey", "Kind", "NameSeen"]
 
@@ -92,8 +92,7 @@ class Batch(Struct):
             everyone over every endpoint. Likewise at most one each.
         api_names: the newest by ``(org_id, api_id)``.
         aliases: the newest by ``(org_id, kind, id)`` of a consumer.
-        months: what it says of its months, by their first days; whoever merges fills it in (``core/months.py``), and
-            of a month that is not named the store learns nothing.
+        growth: by how much it makes days grow; whoever merges says so (``ingest/growth.py``).
         newest_us: the latest hit; ``None``: there is none.
         counts: what became of the records, by reason.
         source: the resumable source that the records are from; ``None``: at least once, not exactly once.
@@ -107,7 +106,7 @@ class Batch(Struct):
     totals: list[DayRow] = field(default_factory=list)
     api_names: dict[tuple[str, str], NameSeen] = field(default_factory=dict)
     aliases: dict[ConsumerKey, NameSeen] = field(default_factory=dict)
-    months: dict[int, Month] = field(default_factory=dict)
+    growth: dict[int, Grown] = field(default_factory=dict)
     newest_us: Instant | None = None
     counts: Counts = field(default_factory=Counts)
     source: str | None = None
@@ -118,11 +117,3 @@ class Batch(Struct):
         """Put a row where rows of its kind are."""
         is_total = row.endpoint == EVERY_ENDPOINT or self.consumers[row.consumer][1] == EVERYONE
         (self.totals if is_total else self.rows).append(row)
-
-    def hits_by_day(self) -> dict[int, int]:
-        """Every hit once, by days since 1970-01-01 UTC."""
-        counted: dict[int, int] = {}
-        for row in self.totals:
-            if row.endpoint == EVERY_ENDPOINT and self.consumers[row.consumer][1] == EVERYONE:
-                counted[row.day] = counted.get(row.day, 0) + row.hits
-        return counted

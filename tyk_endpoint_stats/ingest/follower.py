@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tyk_endpoint_stats.errors import SourceError, StoreError
+from tyk_endpoint_stats.ingest.growth import KnownDays
 from tyk_endpoint_stats.ingest.loop import Mergeable, ingest
 from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.report import IngestReport
@@ -79,6 +80,7 @@ def follow(
         StoreError: the store can't merge.
     """
     watch = watch or Watch()
+    known_days = KnownDays(store)
     total = IngestReport("all sources")
     followed: dict[str, _Followed] = {}
     problems: set[str] = set()
@@ -120,7 +122,7 @@ def follow(
         again_at = float("inf")
         of_this_turn = replace(options, on_progress=on_progress, stop=stop)
         try:
-            ingest(store, each.source, of_this_turn, report=total, await_more=False)
+            ingest(store, each.source, of_this_turn, report=total, known_days=known_days, await_more=False)
             for text in total.problems:
                 say_what_is_wrong(SourceError(text))
             total.problems.clear()
@@ -132,6 +134,7 @@ def follow(
         each.stamp, each.again_at = (None, 0.0) if is_over else (stamp, again_at)
 
     while True:
+        known_days.renew()
         found: dict[str, Source] = {}
         is_all_there = True
         for name in names:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Protocol
 
 from tyk_endpoint_stats.core.batch import Batch
-from tyk_endpoint_stats.core.months import months_of
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.errors import PositionConflict, SourceError
 from tyk_endpoint_stats.ingest.batch_builder import Collected, collect
+from tyk_endpoint_stats.ingest.growth import KnownDays, Readable
 from tyk_endpoint_stats.ingest.options import IngestOptions, OnRejected
 from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.maintenance.copy_mark import refuse_half_copied
@@ -20,7 +20,7 @@ from tyk_endpoint_stats.sources.in_memory import RecordsSource
 __all__ = ["Mergeable", "check_waiting", "ingest", "merge_collected", "problem_without_record"]
 
 
-class Mergeable(Protocol):
+class Mergeable(Readable, Protocol):
     """What an ingest needs of a store; the store contract says what each promises.
 
     Attributes:
@@ -45,6 +45,7 @@ def ingest(
     options: IngestOptions = IngestOptions(),  # noqa: B008 - frozen
     *,
     report: IngestReport | None = None,
+    known_days: KnownDays | None = None,
     await_more: bool = True,
 ) -> IngestReport:
     """Read a source to its end and merge what it holds, batch by batch.
@@ -57,6 +58,7 @@ def ingest(
         source: a ``Source``, or any iterable of records.
         options: which records count, when a batch ends, who is told of what.
         report: what to add to, for a caller who wants it after an error too; a new one by default.
+        known_days: those of the store before the ingest that this is a part of; by default it is one of its own.
         await_more: whether to wait for more of a pipe that somebody still writes to, or to return once nothing
             comes for a while.
 
@@ -68,6 +70,7 @@ def ingest(
     if not isinstance(source, Source):
         source = RecordsSource(source)
     refuse_half_copied(store.position)
+    known_days = known_days or KnownDays(store)
     report = report or IngestReport(source.label)
     began = time.monotonic()
     own_files = {identity_of(path) for path in store.files()} - {None}
@@ -79,7 +82,7 @@ def ingest(
         from_start = ended = False
         while not ended and not options.stop():
             # Not at its end: another writer was met, and the store is asked again where the source stands.
-            reading = _read_once(store, part, options, report, began)
+            reading = _read_once(store, known_days, part, options, report, began)
             if reading is not None:
                 from_start |= reading.begins is None and reading.source is not None
                 ended = not (reading.waits and await_more)
@@ -113,7 +116,12 @@ def problem_without_record(source: Source) -> str:
 
 
 def _read_once(
-    store: Mergeable, source: Source, options: IngestOptions, report: IngestReport, began: float
+    store: Mergeable,
+    known_days: KnownDays,
+    source: Source,
+    options: IngestOptions,
+    report: IngestReport,
+    began: float,
 ) -> Reading | None:
     """Merge what one reading gives; the reading, or ``None`` where the store turned out to stand elsewhere."""
     with source.open(store.position) as reading:
@@ -130,7 +138,7 @@ def _read_once(
         merged = reading.begins
         wanted = options.wanted(store.max_states_a_batch)
         for collected in collect(reading, source.label, wanted, on_chunk, options.stop):
-            if not merge_collected(store, collected, report, options.on_rejected):
+            if not merge_collected(store, known_days, collected, report, options.on_rejected):
                 return None
             merged = collected.batch.ends
             reading.acknowledge(merged)
@@ -140,14 +148,18 @@ def _read_once(
 
 
 def merge_collected(
-    store: Mergeable, collected: Collected, report: IngestReport, on_rejected: OnRejected | None = None
+    store: Mergeable,
+    known_days: KnownDays,
+    collected: Collected,
+    report: IngestReport,
+    on_rejected: OnRejected | None = None,
 ) -> bool:
     """Merge one batch and add it to the report; ``False``: the store stands elsewhere, ask it for the position."""
     batch = collected.batch
     if on_rejected is not None and collected.rejected:
         # Before the merge, behind which nobody reads these lines again: what is not kept by then may be lost.
         on_rejected(collected.rejected)
-    batch.months = months_of(batch.hits_by_day(), time.time_ns() // 1000)
+    batch.growth = known_days.growth_by(batch)
     try:
         merged = store.merge(batch)
     except PositionConflict:

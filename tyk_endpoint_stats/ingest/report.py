@@ -6,6 +6,7 @@ from typing import TypeAlias
 from msgspec import Struct, field
 
 from tyk_endpoint_stats.core.batch import Batch, Counts
+from tyk_endpoint_stats.core.growth import Grown, add_growth
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.sources.contract import Rejected
 from tyk_endpoint_stats.sources.forms.log_lines import LOG_LINE
@@ -29,6 +30,7 @@ class IngestReport(Struct):
         batches: how many were merged.
         bytes: how much of the source was read.
         seconds: how long it took.
+        growth: by how much it made days grow, by days since 1970-01-01 UTC.
         newest_us: the latest hit of all, ``None`` if nothing was counted.
         named: the first malformed records, with place and cause.
         max_endpoints_a_batch: the most distinct paths that one batch had.
@@ -42,6 +44,7 @@ class IngestReport(Struct):
     batches: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    growth: dict[int, Grown] = field(default_factory=dict)
     newest_us: Instant | None = None
     named: list[Rejected] = field(default_factory=list)
     max_endpoints_a_batch: int = 0
@@ -65,6 +68,7 @@ class IngestReport(Struct):
         self.batches += other.batches
         self.bytes += other.bytes
         self.seconds += other.seconds
+        add_growth(self.growth, other.growth)
         self._take_newest(other.newest_us)
         self._name(other.named)
         self.max_endpoints_a_batch = max(self.max_endpoints_a_batch, other.max_endpoints_a_batch)
@@ -75,6 +79,7 @@ class IngestReport(Struct):
         """Add a batch that was merged, and the malformed records in it."""
         self.batches += 1
         self.counts.merge(batch.counts)
+        add_growth(self.growth, batch.growth)
         self._take_newest(batch.newest_us)
         self.max_endpoints_a_batch = max(self.max_endpoints_a_batch, len(batch.endpoints))
         self._name(rejected)

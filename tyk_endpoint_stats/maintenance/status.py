@@ -25,7 +25,7 @@ class StoreStatus(Struct, frozen=True, kw_only=True):
         first_hit, last_hit: in the zone asked for.
         counts: what became of the records of all sources; records given without a source are not in it.
         sources: how far each is; ``None``: the store only reads what others write.
-        grown: the closed months that grew by late records, the latest first; ``None``: the store does not say.
+        grown: the months that grew by late records, the latest first; ``None``: the store does not say.
         facts: what the store says of itself; ``None``: it says nothing.
     """
 

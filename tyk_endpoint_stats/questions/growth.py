@@ -1,20 +1,21 @@
-"""Which closed months grew, and by how much: whoever has billed them wants to know."""
+"""Which months grew by late records, and by how much: whoever has billed them wants to know."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from itertools import groupby
 from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import EPOCH, to_datetime
-from tyk_endpoint_stats.core.months import Month
 from tyk_endpoint_stats.questions.times import rfc3339
 
-__all__ = ["GrownDay", "GrownMonth", "growth_in", "growth_of"]
+__all__ = ["GrownDay", "GrownMonth", "growth_of", "months_of"]
 
 
 class GrownDay(Struct, frozen=True):
-    """By how many hits a UTC day grew after its month was closed, and when the last of them were merged."""
+    """By how many late hits a UTC day grew, and when the last of them were merged."""
 
     day: date
     hits: int
@@ -22,7 +23,7 @@ class GrownDay(Struct, frozen=True):
 
 
 class GrownMonth(Struct, frozen=True):
-    """By how much a UTC month grew after it was closed: see ``core/months.py``.
+    """By how much days of a UTC month grew: see ``ingest/growth.py``.
 
     Attributes:
         month: its first day.
@@ -44,11 +45,11 @@ class GrownMonth(Struct, frozen=True):
 
 @runtime_checkable
 class _Remembering(Protocol):
-    def months(self) -> Mapping[int, Month]: ...
+    def growth(self) -> Mapping[int, Grown]: ...
 
 
 def growth_of(store: object, zone: tzinfo = UTC) -> list[GrownMonth] | None:
-    """The closed months that grew, the latest first; ``None``: the store does not say.
+    """The months that grew, the latest first; ``None``: the store does not say.
 
     Args:
         store: any store.
@@ -57,22 +58,18 @@ def growth_of(store: object, zone: tzinfo = UTC) -> list[GrownMonth] | None:
     Raises:
         StoreError: the store can't answer.
     """
-    return growth_in(store.months(), zone) if isinstance(store, _Remembering) else None
+    return months_of(store.growth(), zone) if isinstance(store, _Remembering) else None
 
 
-def growth_in(months: Mapping[int, Month], zone: tzinfo = UTC) -> list[GrownMonth]:
-    """Those of these months that grew, the latest first."""
-    grown = []
-    for first, month in sorted(months.items(), reverse=True):
-        days = tuple(
-            GrownDay(_date(day), hits, to_datetime(last_us, zone))
-            for day, (hits, last_us) in sorted(month.grown.items())
-        )
-        if days:
-            last = max(one.last for one in days)
-            grown.append(GrownMonth(_date(first), sum(one.hits for one in days), last, days))
-    return grown
-
-
-def _date(day: int) -> date:
-    return EPOCH.date() + timedelta(days=day)
+def months_of(growth: Mapping[int, Grown], zone: tzinfo = UTC) -> list[GrownMonth]:
+    """The months of days that grew, the latest first."""
+    days = [
+        GrownDay(EPOCH.date() + timedelta(days=day), hits, to_datetime(last_us, zone))
+        for day, (hits, last_us) in sorted(growth.items())
+    ]
+    months = []
+    for month, found in groupby(days, key=lambda one: one.day.replace(day=1)):
+        of_month = tuple(found)
+        last = max(one.last for one in of_month)
+        months.append(GrownMonth(month, sum(one.hits for one in of_month), last, of_month))
+    return months[::-1]

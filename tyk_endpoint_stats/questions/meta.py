@@ -1,4 +1,4 @@
-"""What can be asked for: from when to when, how finely, of which organisations; and which closed months grew."""
+"""What can be asked for: from when to when, how finely, of which organisations; which months grew."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
@@ -26,7 +26,7 @@ class Meta(Struct, frozen=True, kw_only=True):
         pruned_before: edges of earlier days can only be whole UTC days; ``None``: any edge can be asked for, or the
             store does not say.
         organisations: those that named an API or a consumer; ``None``: the store does not say.
-        grown: the closed months that grew by late records, the latest first; ``None``: the store does not say, or one
+        grown: the months that grew by late records, the latest first; ``None``: the store does not say, or one
             organisation was asked for: what is kept of it is of all of them.
         zone: in which the times are.
         grain: the shortest piece of time that is kept apart.

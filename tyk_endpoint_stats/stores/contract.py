@@ -16,8 +16,8 @@ from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.core.batch import Batch, Consumer, ConsumerKey, Counts, NameSeen
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import Instant
-from tyk_endpoint_stats.core.months import Month
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
@@ -256,10 +256,8 @@ class Copyable(ABC):
         """
 
     @abstractmethod
-    def months(self) -> Mapping[int, Month]:
-        """What is known of each month, by its first day in days since 1970: the days that grew after it was closed.
-
-        A merge takes in ``Batch.months`` together with its rows, by ``changed_months``.
+    def growth(self) -> Mapping[int, Grown]:
+        """By how much days grew, by days since 1970: what ``Batch.growth`` of all merges adds up to.
 
         Raises:
             StoreError: the store can't answer.

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pytest
 
 from tyk_endpoint_stats.core.batch import Batch
-from tyk_endpoint_stats.core.months import months_of
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.maintenance.copy import copy
@@ -13,6 +12,7 @@ from tyk_endpoint_stats.stores.contract import Copyable, Store
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing.exam import NewPlace, StoreExam, snapshot
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
+from tyk_endpoint_stats.testing.growing import late_batch
 
 __all__ = ["CopyingExam", "fill", "held_by"]
 
@@ -40,8 +40,7 @@ def fill(store: Store, first: int = 0, end: int = 4) -> None:
         begins = str(number) if number else None
         for source in ("file:1", "file:2"):
             batch = batch_of([*records, hit(code=-1)], source, begins, str(number + 1))
-            batch.months = months_of(batch.hits_by_day(), (FIRST_DAY + 30 * number) * DAY_US)
-            store.merge(batch)
+            store.merge(late_batch(batch, (FIRST_DAY + 30 * number) * DAY_US) if number else batch)
 
 
 def held_by(store: Store) -> object:
@@ -52,7 +51,7 @@ def held_by(store: Store) -> object:
     sources.pop("copy", None)
     positions.pop("copy", None)
     assert isinstance(store, Copyable)
-    return answers, sources, positions, store.outline(), store.months()
+    return answers, sources, positions, store.outline(), store.growth()
 
 
 class Killed(BaseException):
@@ -70,7 +69,7 @@ class _Mortal(MemoryStore):
         self.read = store.read  # type: ignore[method-assign]
         self.prune = store.prune  # type: ignore[method-assign]
         assert isinstance(store, Copyable)
-        self.months = store.months  # type: ignore[method-assign]
+        self.growth = store.growth  # type: ignore[method-assign]
 
     def merge(self, batch: Batch) -> bool:
         self._left -= 1

@@ -62,7 +62,7 @@ def v1_operation(name: str, summary: str) -> Json:
 def meta_operation() -> Json:
     """What the document says of ``/v1/meta``."""
     content = {FORMATS["json"]: {"schema": {"$ref": "#/components/schemas/V1Meta"}}}
-    summary = "From when to when, how finely, of which organisations can be asked, and which closed months grew."
+    summary = "From when to when, how finely, of which organisations can be asked, and which months grew."
     return _operation("meta", summary, content)
 
 

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from tyk_endpoint_stats_mongodb.store import open_mongodb
 
 from tyk_endpoint_stats.core.batch import Batch
-from tyk_endpoint_stats.core.instants import DAY_US
-from tyk_endpoint_stats.core.months import Grown, Month, first_of_month
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import PositionConflict, StoreBusy
@@ -19,12 +17,9 @@ from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTER_HOURS, EVERYTHING, answer_of
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
+from tyk_endpoint_stats.testing.growing import late_batch
 
 __all__ = ["batch", "child", "is_exact", "write_forever"]
-
-
-MONTH = first_of_month(FIRST_DAY)
-LATE_US = (FIRST_DAY + 100) * DAY_US
 
 
 def records_of(source: str, unit: int) -> list[Record]:
@@ -39,9 +34,7 @@ def records_of(source: str, unit: int) -> list[Record]:
 def batch(source: str, first: int, end: int) -> Batch:
     """The units from ``first`` up to ``end`` of a source, all of them late."""
     records = [record for unit in range(first, end) for record in records_of(source, unit)]
-    made = batch_of(records, source, str(first) if first else None, str(end))
-    made.months = {MONTH: Month(MONTH, {day: Grown(hits, LATE_US) for day, hits in made.hits_by_day().items()})}
-    return made
+    return late_batch(batch_of(records, source, str(first) if first else None, str(end)))
 
 
 def write_forever(url: str, sources: list[str], seed: int, most_units: int = 8) -> None:
@@ -73,7 +66,7 @@ def is_exact(store: Store, sources: list[str]) -> bool:
     return all(
         answer_of(store, Selection(spans, EVERYTHING)) == answer_of(expected, Selection(spans, EVERYTHING))
         for spans in (ALL_DAYS, ALL_QUARTER_HOURS)
-    ) and (list(store.sources()), store.months()) == (list(expected.sources()), expected.months())
+    ) and (list(store.sources()), store.growth()) == (list(expected.sources()), expected.growth())
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from tyk_endpoint_stats_mongodb import schema
 from tyk_endpoint_stats_mongodb.layout import LANES, Layout
 from tyk_endpoint_stats_mongodb.store import open_existing_mongodb, open_mongodb
 
-from tyk_endpoint_stats.core.months import Month
 from tyk_endpoint_stats.errors import UnusableStore
 from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.testing import batch_of, hit
@@ -38,18 +37,6 @@ def test_a_lower_version_gets_the_steps_that_it_lacks(url: str, version: int) ->
         assert store._layout.lanes.count_documents({}) == LANES
         assert "by_consumer" in store._layout.day_rows.index_information()
     assert as_it_is(url)["version"] == schema.NEWEST
-
-
-def test_months_of_an_earlier_version_were_there(url: str) -> None:
-    """So what comes late to them is growth; also where the program was killed in the middle of the step."""
-    with open_mongodb(url) as store:
-        store.merge(batch_of([hit(20_000), hit(20_040)]))
-        layout = store._layout
-        layout.months.drop()
-        layout.meta.update_one({"_id": "schema"}, {"$set": {"version": 4}, "$pullAll": {"steps": ["0005_months"]}})
-        layout.months.insert_one({"_id": 19_997, "since_day": 19_997, "grown": []})
-    with open_existing_mongodb(url) as store:
-        assert store.months() == {19_997: Month(19_997), 20_028: Month(20_028)}
 
 
 def test_a_new_step_is_taken_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ BYTES_A_PART = 8 * 2**20  # half of what a document may have
 
 
 class Part(NamedTuple):
-    """One part of a batch: some of its rows, names or months."""
+    """One part of a batch: some of its rows, names or growth."""
 
     of: str
     documents: list[Document]

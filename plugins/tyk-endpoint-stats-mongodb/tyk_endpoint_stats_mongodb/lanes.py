@@ -8,8 +8,8 @@ of its name, so that all who read one source queue in one row.
 2. Compare the position.
 3. Write the batch into the journal and replace the lane's ``done`` by the intent to merge it. *From here on the
    batch will be counted, even if this process dies.*
-4. Merge each row and month into its document, unless the document bears the mark of this batch or a later one of the
-   lane: ``ap: {lane: seq}``. Packed values of many pieces are written back in one.
+4. Merge each row and day's growth into its document, unless the document bears the mark of this batch or a later one
+   of the lane: ``ap: {lane: seq}``. Packed values of many pieces are written back in one.
 5. Set the position, unless it was set.
 6. Call the lane done and remove the journal.
 
@@ -31,6 +31,8 @@ from tyk_endpoint_stats.stores.rules import MAX_SUM
 from tyk_endpoint_stats_mongodb.documents import (
     Document,
     endpoint_of,
+    growth_of,
+    growth_update,
     integer,
     largest_sum,
     name_upsert,
@@ -39,9 +41,8 @@ from tyk_endpoint_stats_mongodb.documents import (
 )
 from tyk_endpoint_stats_mongodb.journal import Journal
 from tyk_endpoint_stats_mongodb.layout import Documents, Layout, lane_of, only_duplicates
-from tyk_endpoint_stats_mongodb.months import documents_of, merge_fenced
 from tyk_endpoint_stats_mongodb.sources import Advance, advance_of
-from tyk_endpoint_stats_mongodb.writes import Write, compact, fenced_writes, pieces_of
+from tyk_endpoint_stats_mongodb.writes import Write, compact, fenced, fenced_writes, pieces_of
 
 __all__ = ["DONE", "INTENT", "Lanes"]
 
@@ -62,7 +63,7 @@ class Lanes:
         """See the contract of stores."""
         number, mark = lane_of(batch.source), uuid4().hex
         rows = rows_of(batch, self._layout.pruned_before_day())
-        written = {"rows": rows, "names": list(names_of(batch)), "months": documents_of(batch.months)}
+        written = {"rows": rows, "names": list(names_of(batch)), "growth": growth_of(batch)}
         won = False
         lost_at: int | None = None  # the place in the lane for which the server's answer was lost
         while True:
@@ -145,8 +146,8 @@ class Lanes:
                 return False
             if written.of == "names":
                 self._apply_names(written.documents)
-            elif written.of == "months":
-                merge_fenced(self._layout.months, written.documents, number, seq)
+            elif written.of == "growth":
+                self._apply_growth(written.documents, number, seq)
             else:
                 self._apply_rows(written.documents, number, seq)
         if lane["becomes"] is not None:
@@ -168,6 +169,15 @@ class Lanes:
             compact(collection, known, left)
             applied = pieces_of(collection, refused, condition={f"ap.{number}": {"$gte": seq}})
             left = [row for row in refused if tuple(row["_id"].values()) not in applied]
+
+    def _apply_growth(self, days: list[Document], number: int, seq: int) -> None:
+        left = days
+        while left:
+            writes = [fenced(day["_id"], growth_update(day), number, seq) for day in left]
+            refused = [left[index] for index in _refused(self._layout.growth, writes)]
+            which = {"_id": {"$in": [day["_id"] for day in refused]}, f"ap.{number}": {"$gte": seq}}
+            applied = {day["_id"] for day in self._layout.growth.find(which, {"_id": 1})} if refused else set()
+            left = [day for day in refused if day["_id"] not in applied]
 
     def _apply_names(self, names: list[Document]) -> None:
         left = [name_upsert(name) for name in names]

@@ -9,11 +9,8 @@ from typing import TypeAlias
 
 from pymongo.errors import BulkWriteError, OperationFailure
 
-from tyk_endpoint_stats.core.months import Month, first_of_month
 from tyk_endpoint_stats.errors import UnusableStore
 from tyk_endpoint_stats_mongodb.layout import DURABLE, LANES, Layout, only_duplicates
-from tyk_endpoint_stats_mongodb.months import documents_of
-from tyk_endpoint_stats_mongodb.reading import stored_days
 
 __all__ = ["NEWEST", "STEPS", "prepare"]
 
@@ -85,19 +82,11 @@ def _make_lanes(layout: Layout) -> None:
             raise
 
 
-def _make_months(layout: Layout) -> None:
-    _make_collections(layout)
-    # What is there was merged by an earlier version: nobody knows when, but it was there.
-    firsts = {first_of_month(day) for day in stored_days(layout)}
-    for document in documents_of({first: Month(first) for first in firsts}):
-        layout.months.update_one({"_id": document["_id"]}, {"$setOnInsert": document}, upsert=True)
-
-
 STEPS: tuple[tuple[str, Step], ...] = (
     ("0002_collections", _make_collections),
     ("0003_indexes", _make_indexes),
     ("0004_lanes", _make_lanes),
-    ("0005_months", _make_months),
+    ("0005_growth", _make_collections),
 )
 """In their order, for ever: what was released is never changed, a new step goes to the end."""
 

@@ -10,8 +10,8 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
 from tyk_endpoint_stats.core.batch import Batch, Consumer
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
-from tyk_endpoint_stats.core.months import Month
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PluginError, UnusableStore
@@ -32,7 +32,6 @@ from tyk_endpoint_stats_mongodb.documents import Document
 from tyk_endpoint_stats_mongodb.gate import Gate
 from tyk_endpoint_stats_mongodb.lanes import Lanes
 from tyk_endpoint_stats_mongodb.layout import Layout, lane_of
-from tyk_endpoint_stats_mongodb.months import drop_growth, known_months
 from tyk_endpoint_stats_mongodb.schema import prepare
 from tyk_endpoint_stats_mongodb.seam import Seam, client_of
 from tyk_endpoint_stats_mongodb.snapshots import from_one_snapshot, has_snapshots
@@ -215,11 +214,11 @@ class MongoStore(Copyable, Inspectable, Retaining, Store):
             self._settle(None)
             return self._from_one_snapshot(lambda session: reading.day(self._layout, number, session))
 
-    def months(self) -> Mapping[int, Month]:
+    def growth(self) -> Mapping[int, Grown]:
         """See the contract."""
         with self._call(self._read_timeout_s):
             self._settle(None)
-            return self._from_one_snapshot(lambda session: known_months(self._layout.months, session=session))
+            return self._from_one_snapshot(lambda session: reading.growth(self._layout, session))
 
     def facts(self) -> StoreFacts:
         """See the contract."""
@@ -252,7 +251,7 @@ class MongoStore(Copyable, Inspectable, Retaining, Store):
         with self._call(self._merge_timeout_s):
             retention.say_pruned(self._layout, before // DAY_US)
         return self._remove(
-            retention.rows_before(before // DAY_US), lambda: drop_growth(self._layout.months, before // DAY_US)
+            retention.rows_before(before // DAY_US), lambda: retention.drop_growth(self._layout, before // DAY_US)
         )
 
     def forget(self, consumer: Consumer, org_id: str | None = None) -> int:

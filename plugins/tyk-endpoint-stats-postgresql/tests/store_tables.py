@@ -4,9 +4,9 @@ from postgres_servers import PostgresServer
 from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 
 from tyk_endpoint_stats.core.batch import Batch
-from tyk_endpoint_stats.core.months import Grown, Month
 from tyk_endpoint_stats.core.packed import unpack_distribution, unpack_quarter_hours
 from tyk_endpoint_stats.testing import batch_of, hit
+from tyk_endpoint_stats.testing.growing import late_batch
 
 __all__ = ["Schema", "batch"]
 
@@ -16,9 +16,7 @@ SIZE = 20
 def batch(number: int, source: str = "s", size: int = SIZE) -> Batch:
     """Batch ``number`` of a source. All touch the same rows, so sums say how many were merged; all come late."""
     records = [hit(0, number, api_key=f"k{index % 5}", path=f"/{index}") for index in range(size)]
-    made = batch_of(records, source, str(number) if number else None, str(number + 1))
-    made.months = {0: Month(0, {0: Grown(size, 10**15)})}
-    return made
+    return late_batch(batch_of(records, source, str(number) if number else None, str(number + 1)))
 
 
 class Schema:
@@ -45,9 +43,7 @@ class Schema:
             f"SELECT coalesce(sum(position::int), 0)::int * {SIZE}, coalesce(sum(counted), 0)::int"
             f" FROM {self.name}.sources"
         )
-        (grown,) = self.server.execute(
-            f"SELECT coalesce(sum((grown->'0'->>0)::int), 0)::int FROM {self.name}.months"
-        )
+        (grown,) = self.server.execute(f"SELECT coalesce(sum(hits), 0)::int FROM {self.name}.growth")
         codes, _ = unpack_distribution(distribution or b"")
         quarter_hours = unpack_quarter_hours(split or b"", 0).values()
         packed = (sum(codes.values()), sum(stats.hits for stats in quarter_hours))

@@ -11,7 +11,8 @@ from tyk_endpoint_stats_postgresql import store as store_module
 from tyk_endpoint_stats_postgresql.schema import STEPS
 from tyk_endpoint_stats_postgresql.store import PostgreSQLStore, open_existing_postgresql
 
-from tyk_endpoint_stats.core.months import Month
+from tyk_endpoint_stats.core.batch import Batch
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.errors import StoreError, UnusableStore
 from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.testing import batch_of, hit
@@ -53,16 +54,16 @@ def test_a_store_takes_the_steps_it_lacks_once(schema: Schema, monkeypatch: pyte
     assert schema.is_whole()
 
 
-def test_months_of_an_earlier_version_were_there(schema: Schema) -> None:
-    """So what comes late to them is growth."""
+def test_a_store_of_an_earlier_version_gets_the_table_of_growth(schema: Schema) -> None:
     with PostgreSQLStore(schema.url) as store:
-        store.merge(batch_of([hit(20_000), hit(20_040), hit(-719_161)]))
+        store.merge(batch_of([hit(20_000)]))
     schema.server.execute(
-        f"DROP TABLE {schema.name}.months; UPDATE {schema.name}.history SET step = '0001_day_rows'"
+        f"DROP TABLE {schema.name}.growth; UPDATE {schema.name}.history SET step = '0001_day_rows'"
     )
     with open_existing_postgresql(schema.url) as store:
-        firsts = (-719_162, 0, 19_997, 20_028)
-        assert store.months() == {first: Month(first) for first in firsts}
+        assert store.growth() == {}
+        store.merge(Batch(growth={20_000: Grown(1, 5)}))
+        assert store.growth() == {20_000: Grown(1, 5)}
         assert verify(store).problems == []
 
 

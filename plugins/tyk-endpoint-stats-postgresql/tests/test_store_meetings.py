@@ -8,15 +8,12 @@ import psycopg
 import pytest
 from postgres_servers import PostgresServer
 from store_tables import Schema, batch
-from tyk_endpoint_stats_postgresql import connections, months, names
+from tyk_endpoint_stats_postgresql import connections, names
 from tyk_endpoint_stats_postgresql import store as store_module
 from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 
-from tyk_endpoint_stats.core.batch import Batch
-from tyk_endpoint_stats.core.months import Grown, Month
 from tyk_endpoint_stats.errors import StoreBusy
 from tyk_endpoint_stats.maintenance.verify import verify
-from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.exam import run_together
 
 
@@ -80,39 +77,6 @@ def test_writers_that_meet_wait_and_never_in_a_circle(
     assert meet(Schema(server, "ordered"), monkeypatch, one_backwards=False) == []
     (problem,) = meet(Schema(server, "unordered"), monkeypatch, one_backwards=True)
     assert "deadlock detected" in problem
-
-
-def grow_together(schema: Schema, monkeypatch: pytest.MonkeyPatch, *, looks_once: bool) -> int:
-    """Two merges that have no row in common but a month, both behind their first look at it; what it grew by."""
-    both_looked = threading.Barrier(2)
-    seen = threading.local()
-    look = months.known_months
-
-    def known(connection: connections.Connection, firsts: Iterable[int] | None = None) -> dict[int, Month]:
-        is_first = not hasattr(seen, "months")
-        if is_first or not looks_once:
-            seen.months = look(connection, firsts)
-        if is_first:
-            both_looked.wait(20)
-        return dict(seen.months)
-
-    def merge(store: PostgreSQLStore, day: int) -> None:
-        late = batch_of([hit(day, org_id=f"o{day}", api_id=f"a{day}")])
-        late.months = {0: Month(0, {day: Grown(1, 10**15)})}
-        store.merge(late)
-
-    with PostgreSQLStore(schema.url) as one, PostgreSQLStore(schema.url) as other:
-        one.merge(Batch(months={0: Month(0)}))
-        with monkeypatch.context() as patch:
-            patch.setattr(months, "known_months", known)
-            run_together(lambda: merge(one, 1), lambda: merge(other, 2))
-        return sum(grown.hits for grown in one.months()[0].grown.values())
-
-
-def test_merges_that_meet_in_a_month_lose_nothing(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twin: who does not look again behind the lock writes over what the other has written."""
-    assert grow_together(Schema(server, "month"), monkeypatch, looks_once=False) == 2
-    assert grow_together(Schema(server, "stale"), monkeypatch, looks_once=True) == 1
 
 
 def test_pruning_and_merging_side_by_side_leave_no_quarter_hour_of_pruned_time(server: PostgresServer) -> None:

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from uuid import UUID, uuid4
 
 from tyk_endpoint_stats.core.batch import Batch, Consumer
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
-from tyk_endpoint_stats.core.months import Month
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreClosed, StoreError, UnusableStore
@@ -34,7 +34,7 @@ from tyk_endpoint_stats_postgresql.day_rows import (
     prune_before,
     stored_days,
 )
-from tyk_endpoint_stats_postgresql.months import drop_growth, known_months, merge_months
+from tyk_endpoint_stats_postgresql.growth import growth_of_days, merge_growth
 from tyk_endpoint_stats_postgresql.names import names_seen, where, write_names
 from tyk_endpoint_stats_postgresql.schema import DEFAULT_SCHEMA, STEPS, check_name, lock_key, prepare, steps_taken
 from tyk_endpoint_stats_postgresql.texts import digest
@@ -135,7 +135,7 @@ class PostgreSQLStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchRea
                     return False
                 write_names(connection, batch, consumers, endpoints)
                 merge_rows(connection, batch, consumers, endpoints, before_day)
-                merge_months(connection, batch)
+                merge_growth(connection, batch)
                 history.change(connection, token)
                 committing = True
         except StoreError as problem:
@@ -184,7 +184,6 @@ class PostgreSQLStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchRea
         day = before // DAY_US
         with self._writing_alone() as connection:
             connection.execute(_PRUNED_TO, (day,))
-            drop_growth(connection, day)
             return drop_before(connection, day)
 
     def forget(self, consumer: Consumer, org_id: str | None = None) -> int:
@@ -206,10 +205,10 @@ class PostgreSQLStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchRea
         with self._inspecting() as connection:
             return batch_of_day(connection, number)
 
-    def months(self) -> Mapping[int, Month]:
+    def growth(self) -> Mapping[int, Grown]:
         """See the contract."""
         with self._reading() as connection:
-            return known_months(connection)
+            return growth_of_days(connection)
 
     def facts(self) -> StoreFacts:
         """See the contract."""

@@ -12,7 +12,6 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from tyk_endpoint_stats.core.fields import FIELDS
-from tyk_endpoint_stats.core.months import first_of_month
 from tyk_endpoint_stats.core.selection import RowKind
 from tyk_endpoint_stats.errors import UnusableStore
 
@@ -97,12 +96,11 @@ CREATE TABLE history (
     "INSERT INTO history VALUES (0, lower(hex(randomblob(8))), NULL)",
 )
 
-_MONTHS = """
-CREATE TABLE months (
-    month INTEGER PRIMARY KEY,                          -- its first day, in days since 1970-01-01T00:00Z
-    since_day INTEGER NOT NULL,                         -- on which its first hits were merged
-    grown TEXT NOT NULL                                 -- {"20731": [2, 1795650000000000]}: by day the hits that came
-                                                        -- after the month was closed, and when the last of them did
+_GROWTH = """
+CREATE TABLE growth (
+    day INTEGER PRIMARY KEY,                            -- days since 1970-01-01T00:00Z
+    hits INTEGER NOT NULL,                              -- those that came late
+    last_us INTEGER NOT NULL                            -- when the last of them were merged
 ) STRICT
 """
 
@@ -135,13 +133,9 @@ def _migrations() -> Migrations:
         for statement in (*_TABLES, _VIEW):
             db.execute(statement)
 
-    @steps(name="0002_months")
-    def months(db: Database) -> None:
-        db.execute(_MONTHS)
-        # What is there was merged by an earlier version: nobody knows when, but it was there.
-        days = db.execute(f"SELECT DISTINCT day FROM totals WHERE kind = {KINDS[RowKind.EVERYTHING]:d}")
-        firsts = {first_of_month(day) for (day,) in days}
-        db.conn.executemany("INSERT INTO months VALUES (?1, ?1, '{}')", [(first,) for first in firsts])
+    @steps(name="0002_growth")
+    def growth(db: Database) -> None:
+        db.execute(_GROWTH)
 
     return steps
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from secrets import token_hex
 
 from tyk_endpoint_stats.core.batch import Batch, Consumer
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
-from tyk_endpoint_stats.core.months import Month
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreClosed, UnusableStore
@@ -47,7 +47,7 @@ from tyk_endpoint_stats.stores.sqlite.day_rows import (
     stored_days,
 )
 from tyk_endpoint_stats.stores.sqlite.files import identity_of, path_of, prepare, warnings_of
-from tyk_endpoint_stats.stores.sqlite.months import drop_growth, known_months, merge_months
+from tyk_endpoint_stats.stores.sqlite.growth import growth_of_days, merge_growth
 from tyk_endpoint_stats.stores.sqlite.names import CONSUMERS, ENDPOINTS, Numbers, names_seen, where, write_names
 from tyk_endpoint_stats.stores.sqlite.places import Places
 from tyk_endpoint_stats.stores.sqlite.reading import answer
@@ -130,7 +130,7 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
             endpoints = self._endpoints.of(connection, batch.endpoints)
             merge_rows(connection, batch, consumers, endpoints, _pruned_before_day(connection))
             write_names(connection, batch)
-            merge_months(connection, batch)
+            merge_growth(connection, batch)
             compact(connection)
         return True
 
@@ -162,9 +162,7 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
     def drop(self, before: Instant) -> int:
         """See the contract."""
         with self._writing() as connection:
-            day = _pruned_to(connection, before)
-            drop_growth(connection, day)
-            return drop_before(connection, day)
+            return drop_before(connection, _pruned_to(connection, before))
 
     def forget(self, consumer: Consumer, org_id: str | None = None) -> int:
         """See the contract. The bytes may stay in free pages of the file until it is vacuumed."""
@@ -188,10 +186,10 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
         with self._reading(timeout_s=math.inf) as connection:
             return batch_of_day(connection, number)
 
-    def months(self) -> Mapping[int, Month]:
+    def growth(self) -> Mapping[int, Grown]:
         """See the contract."""
         with self._reading() as connection:
-            return known_months(connection)
+            return growth_of_days(connection)
 
     def facts(self) -> StoreFacts:
         """See the contract."""
