@@ -382,7 +382,8 @@ def test_many_months_and_days_that_grew_are_summed_up(run, tmp_path):
     lines = b"".join(line(timestamp=f"{day}T00:00:00Z") for day in [*days, *days[-2:], *months])
     tmp_path.joinpath("a.jsonl").write_bytes(lines)
     run("ingest", *STORE, "a.jsonl")
-    shown = run("ingest", *STORE, "--new-stream", "-", stdin=lines).stdout
+    tmp_path.joinpath("late.jsonl").write_bytes(line(timestamp="2018-01-01T00:00:00Z") + lines)
+    shown = run("ingest", *STORE, "late.jsonl").stdout
     on = rf"last on {datetime.now(UTC):%Y}-\d\d-\d\d"
     assert re.search(
         rf"""  grew       2020-09 by 8 hits, {on}: 3 earlier days, 2020-09-04 by 1, 2020-09-05 by 1, .*
