@@ -6,9 +6,17 @@ from hypothesis import HealthCheck, settings
 # The same examples on every run, so that a change is to blame for a failure; the first test of a run builds
 # tables that take longer than the health check allows.
 settings.register_profile(
-    "repeatable", derandomize=True, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "repeatable",
+    max_examples=40,
+    derandomize=True,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("repeatable")
+
+# Exams that several tests sit, of plugins too, show what they compared.
+pytest.register_assert_rewrite("tests.web")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

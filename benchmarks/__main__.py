@@ -13,8 +13,8 @@ import polars
 
 from benchmarks.goals import Goal, Size, measured
 
-_QUICK = Size(records=30_000, requests=100_000, piped=50_000, rounds=3)
-_FULL = Size(records=300_000, requests=2_000_000, piped=10_000_000, rounds=5)
+_QUICK = Size(records=30_000, requests=100_000, overview=30_000, piped=50_000, rounds=3)
+_FULL = Size(records=300_000, requests=2_000_000, overview=1_000_000, piped=10_000_000, rounds=5)
 
 
 def main() -> None:

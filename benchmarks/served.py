@@ -1,5 +1,6 @@
 """A served store and its question, for the benchmarks of HTTP."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ OVERVIEW = {
 }
 """What the overview of a month asks, but for the zone."""
 TARGET = f"/api/activity/keys/endpoint/{KEY}/2/12/2026/31/12/2026"
+V1_TARGET = f"/v1/endpoints?consumer=key:{KEY}&from=2026-12-02&to=2026-12-31&limit=50"
 
 
 class Served:
@@ -49,9 +51,9 @@ class Served:
     def _connected(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self._port), timeout=10)
 
-    def answers_a_second(self, seconds: float) -> float:
+    def answers_a_second(self, seconds: float, target: str = TARGET) -> float:
         """With eight connections of another process."""
-        arguments = [str(self._port), TARGET, TOKEN, "8", str(seconds)]
+        arguments = [str(self._port), target, TOKEN, "8", str(seconds)]
         program = [sys.executable, http_client.__file__, *arguments]
         return float(subprocess.run(program, check=True, capture_output=True, text=True).stdout)
 
@@ -62,6 +64,26 @@ class Served:
 
 def _request(target: str) -> bytes:
     return f"GET {target} HTTP/1.1\r\nHost: localhost\r\nauthorization: {TOKEN}\r\n\r\n".encode()
+
+
+def check_overview(name: str, body: bytes, counted: int, zone: str) -> None:
+    """An answer of ``OVERVIEW`` has the hits that were counted.
+
+    Args:
+        name: which.
+        body: the answer.
+        counted: how many hits the store has, all of them in the month of UTC.
+        zone: in which it was asked: in another one than UTC the month has some of the hits.
+
+    Raises:
+        AssertionError: it has others.
+    """
+    answer = json.loads(body)
+    hits, rows = answer["total"]["hits"], len(answer["data"])
+    # A hit with a key and a client is of two consumers.
+    least, most = (counted, 2 * counted) if name == "top consumers" else (counted, counted)
+    assert (least if zone == "UTC" else 0.9 * least) <= hits <= most, (name, zone, hits, counted)
+    assert rows == {"totals": 1, "by day": 31}.get(name, 10), (name, rows)
 
 
 @contextmanager

@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.ingest.options import IngestOptions
     from tyk_endpoint_stats.ingest.report import IngestReport
     from tyk_endpoint_stats.opening import open_sources, open_store
-    from tyk_endpoint_stats.questions.consumers import ConsumerRow
-    from tyk_endpoint_stats.questions.endpoints import EndpointRow
+    from tyk_endpoint_stats.questions.group_rows import ConsumerRow, EndpointRow
     from tyk_endpoint_stats.questions.period import Period
     from tyk_endpoint_stats.questions.rows import Rows
     from tyk_endpoint_stats.sources.files import read_records
@@ -82,10 +81,10 @@ __all__ = [
 _HOMES = {
     "Aggregator": "core.aggregator",
     "Consumer": "core.batch",
-    "ConsumerRow": "questions.consumers",
+    "ConsumerRow": "questions.group_rows",
     "Dimension": "core.selection",
     "Endpoint": "core.batch",
-    "EndpointRow": "questions.endpoints",
+    "EndpointRow": "questions.group_rows",
     "EndpointStats": "core.stats",
     "Group": "core.selection",
     "IngestOptions": "ingest.options",

@@ -1,5 +1,6 @@
 """The pages in a real browser: nothing in the console, nothing against the rules of axe, every way of using them."""
 
+import re
 from typing import Any
 
 import pytest
@@ -29,23 +30,18 @@ VIEWS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 def check(visit: Any, name: str, width: int, scheme: str) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     visit.page.screenshot(path=PICTURES / f"{name.replace(' ', '-')}-{width}-{scheme}.png", full_page=True)
-    assert visit.overhang <= 0, "it scrolls sideways"
+    assert visit.overhang <= 0, f"{name} scrolls sideways"
     found = Axe().run(visit.page)
-    assert found.violations_count == 0, found.generate_report()
-    assert visit.complaints == []
+    assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+    assert visit.complaints == [], name
 
 
 @pytest.mark.parametrize(("width", "scheme"), VIEWS)
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_has_no_fault_that_a_browser_or_axe_finds(look: Any, name: str, width: int, scheme: str) -> None:
+def test_no_page_has_a_fault_that_a_browser_or_axe_finds(look: Any, width: int, scheme: str) -> None:
     visit = look(width, scheme)
-    visit.go(PAGES[name])
-    check(visit, name, width, scheme)
-
-
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
-def test_nor_has_the_page_of_an_endpoint_or_of_a_pair(look: Any, width: int, scheme: str) -> None:
-    visit = look(width, scheme)
+    for name, address in PAGES.items():
+        visit.go(address)
+        check(visit, name, width, scheme)
     visit.go(PARTNERS)
     visit.page.locator("table th a[href^='endpoint?']").first.click()
     check(visit, "pair", width, scheme)
@@ -61,7 +57,7 @@ def test_what_hostile_callers_send_does_nothing(look: Any, hostile_world: World,
     visit.page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     visit.go(PAGES[name] + ("?limit=100" if name != "overview" else ""))
     check(visit, f"hostile-{name}", 390, "light")
-    first = visit.page.locator("table th a:visible").first
+    first = visit.page.locator("tbody th a:visible").first
     first.click()
     assert visit.overhang <= 0
     assert dialogs == visit.complaints == []
@@ -96,6 +92,43 @@ def test_a_click_on_a_column_shows_that_day_and_then_that_quarter_hour(look: Any
     visit.page.go_back()
     visit.page.go_back()
     assert visit.page.url.endswith(PARTNERS)
+
+
+def test_from_an_alias_to_the_quarter_hour_in_which_it_began_to_fail_in_three_clicks(look: Any) -> None:
+    visit = look()
+    visit.go("/ui/")
+    visit.page.locator("table th a", has_text="partner Müller & Söhne 3").first.click()
+    visit.page.locator(".pick a").filter(has=visit.page.locator("title", has_text="24 November")).click()
+    failing = visit.page.locator(".pick a").filter(
+        has=visit.page.locator("title", has_text=re.compile(r"[1-9][0-9.]*\u202f% server errors"))
+    )
+    began = failing.first.locator("title").text_content()
+    failing.first.click()
+    assert visit.page.locator(".period .now b").inner_text() in (began or "")
+    codes = visit.page.locator("table", has_text="Requests by status code").locator("th.name").all_inner_texts()
+    assert any(code.startswith("50") for code in codes)
+
+
+def test_who_still_calls_it_is_two_clicks_from_anywhere(look: Any) -> None:
+    visit = look()
+    visit.go("/ui/about")
+    visit.page.get_by_role("link", name="Endpoints", exact=True).click()
+    visit.page.locator("tbody th a").first.click()
+    assert "called it; the last request was" in visit.page.locator(".sentence").inner_text()
+    heads = visit.page.locator("table", has_text="Consumers").first.locator("thead th").all_inner_texts()
+    assert (heads[0], heads[-1]) == ("Consumer", "Last request")
+
+
+def test_the_foot_prints_where_a_script_may_run_and_leads_to_the_routes_document(look: Any) -> None:
+    with_script, without = look(), look(java_script_enabled=False)
+    for visit in (with_script, without):
+        visit.go(PARTNERS)
+    assert without.page.locator("#print").is_hidden()
+    with_script.page.evaluate("window.print = () => { document.title = 'printed'; }")
+    with_script.page.locator("#print").click()
+    assert with_script.page.title() == "printed"
+    with_script.page.locator("footer a", has_text="API").click()
+    assert '"openapi"' in with_script.page.content()
 
 
 def test_dragging_over_columns_shows_the_days_between(look: Any) -> None:

@@ -152,6 +152,42 @@ def test_rejects_that_can_not_be_written_are_a_clear_error_and_no_wait(run, tmp_
         assert f"Error: {target}: rejects can't be written there: No s" in result.stderr
 
 
+def test_a_new_file_of_rejects_has_its_name_on_disk_before_a_batch_counts(run, tmp_path, monkeypatch):
+    synced = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda of: synced.append(Path(f"/proc/self/fd/{of}").readlink()) or fsync(of))
+    for number in (1, 2):
+        with tmp_path.joinpath("a.jsonl").open("ab") as file:
+            file.write(b"{bad\n")
+        run("ingest", *STORE, "--rejects", "bad.jsonl", "a.jsonl")
+        assert synced.count(tmp_path) == 1, "the first time, and not again"
+        assert synced.count(tmp_path / "bad.jsonl") == number
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("folder", "is a directory"),
+        ("a.zip", "a zip archive"),
+        ("a.gz", "cut off or corrupt"),
+        ("a.log", "can't be read"),
+        ("redis://127.0.0.1:1/0", "127.0.0.1"),
+    ],
+)
+def test_no_store_is_made_for_a_source_that_can_not_be_opened(run, tmp_path, source, message):
+    tmp_path.joinpath("folder").mkdir()
+    tmp_path.joinpath("a.zip").write_bytes(b"PK\x03\x04" + bytes(600))
+    tmp_path.joinpath("a.gz").write_bytes(gzip.compress(line() * 9)[:-3])
+    tmp_path.joinpath("a.log").symlink_to("a.log")
+    result = run("ingest", *STORE, source)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert not list(tmp_path.glob("stats.db*"))
+    tmp_path.joinpath("good").write_bytes(line())
+    assert run("ingest", *STORE, source, "good").exit_code == 1
+    assert hits(tmp_path) == 1, "another one can be opened"
+
+
 def test_rejects_are_not_written_through_a_link_or_into_a_missing_folder(run, tmp_path):
     tmp_path.joinpath("precious").write_text("precious")
     tmp_path.joinpath("link").symlink_to("precious")

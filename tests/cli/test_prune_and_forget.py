@@ -44,6 +44,11 @@ def test_prune_takes_quarter_hours_and_status_says_so(run, url):
     assert run("verify", "--store", url).exit_code == 0
 
 
+@pytest.mark.parametrize(("word", "gone"), [("2020-11", 18), ("2020-10", 0), ("yesterday", 18), ("90d", 18)])
+def test_a_day_is_said_in_the_words_that_any_time_is(run, url, word, gone):
+    assert f"the quarter hours of {gone} rows" in run("prune", "--store", url, "--before", word).stdout
+
+
 def test_prune_takes_whole_days(run, url):
     result = run("prune", "--store", url, "--before", "2020-10-14", "--keep", "nothing")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -76,7 +81,9 @@ def test_forget_takes_one_consumer(run, url, whom, gone, left):
     ("arguments", "says"),
     [
         (("prune",), "--before"),
-        (("prune", "--before", "yesterday"), "does not match"),
+        (("prune", "--before", "all"), "'all' is no day: say 2026-10-13, today, yesterday"),
+        (("prune", "--before", "2020-10-14T12:00"), "is no day"),
+        (("prune", "--before", "the 14th"), "is no time: say a day (2026-10-13), a month (2026-10), today"),
         (("prune", "--before", "2020-10-14", "--keep", "all"), "is not one of"),
         (("forget",), "say whom to forget"),
         (("forget", "--key", "k1", "--oauth-client", "c"), "say whom to forget"),

@@ -103,3 +103,17 @@ def test_a_bar_is_as_long_as_its_number_and_what_is_not_nothing_is_seen() -> Non
     assert bar_text(50, 100) == "█" * 6
     assert bar_text(100, 100) == "█" * 12
     assert bar_text(0, 0) == ""
+
+
+def test_a_bar_that_does_not_fit_is_left_out_whole() -> None:
+    """A cut one would be another number's."""
+    columns = [Column("at", "from"), Column("hits", "hits"), Column("bar", "", "bar")]
+    row = {"at": datetime(THIS_YEAR, 10, 31, 20, 42, tzinfo=UTC), "hits": 10, "bar": "█" * 12}
+    assert table_lines([row], columns, 32)[1] == f"31 Oct 20:42    10  {'█' * 12}"
+    assert table_lines([row], columns, 31)[1] == "31 Oct 20:42    10"
+
+
+def test_in_a_column_of_several_things_each_number_is_written_as_it_is() -> None:
+    columns = [Column("of", "of"), Column("ours", "ours", "mixed")]
+    lines = table_lines([{"of": "hits", "ours": 28}, {"of": "latency", "ours": 2.5}], columns)
+    assert [line.split()[-1] for line in lines[1:]] == ["28", "2.5"]

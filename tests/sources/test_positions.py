@@ -122,6 +122,63 @@ def test_a_stream_whose_beginning_was_dropped_goes_on_where_it_was(kit, lines):
         assert len(store.sources()) == 1
 
 
+STREAMS = {
+    "lines": b"%s",
+    "docker logs -t": b"2020-10-13T08:00:05.123456789Z %s",
+    "docker compose logs": b"pump-1  | %s",
+    "Kubernetes": b"2020-10-13T08:00:05.1Z stdout F %s",
+}
+
+
+@pytest.mark.parametrize("prefix", STREAMS.values(), ids=STREAMS)
+@pytest.mark.parametrize("overlap", [1, 2, 9])
+@pytest.mark.parametrize("cut", [0, 40, -30], ids=["at a line", "in its beginning", "in its end"])
+def test_a_few_lines_of_overlap_are_enough(kit, lines, prefix, overlap, cut):
+    made = [prefix % each for each in lines[:30]]
+    before = made[20 - overlap - 1][cut:] if cut else b""
+    rest = before + b"".join(made[20 - overlap :])
+    with MemoryStore() as store:
+        take_pipe(store, b"".join(made[:20]))
+        if cut and len(before) > 300 and overlap == 1:
+            assert len(before) + len(made[19]) < 1024
+        assert take_pipe(store, rest).read == 10
+        assert take_pipe(store, rest + prefix % kit.make_line("/more")).read == 1
+        assert kit.read_hits(store) == {f"/{number}": 1 for number in range(30)} | {"/more": 1}
+        assert len(store.sources()) == 1
+
+
+def test_less_than_a_line_of_overlap_or_one_that_may_be_anywhere_is_asked_about(kit, lines):
+    same = kit.make_line("/same")
+    for stream, rest in (
+        (lines[:20], [lines[19][100:], *lines[20:30]]),
+        (lines[:20], [lines[18], *lines[20:30]]),
+        ([*lines[:3], same, same], [same, same, *lines[5:9]]),
+    ):
+        with MemoryStore() as store:
+            take_pipe(store, b"".join(stream))
+            with pytest.raises(SourceError, match="counted twice"):
+                take_pipe(store, b"".join(rest))
+            assert sum(kit.read_hits(store).values()) == len(stream)
+
+
+def test_a_line_that_comes_again_and_again_is_not_taken_for_the_end(kit, lines):
+    """What is surely there comes first: a record behind the same line would count twice."""
+    log = b'{"level":"info","msg":"Purged"}\n'
+    with MemoryStore() as store:
+        take_pipe(store, b"".join([*lines[:10], log, *lines[10:20], log]))
+        assert take_pipe(store, b"".join([log, *lines[10:20], log, *lines[20:30]])).read == 10
+        assert len(kit.read_hits(store)) == 30
+
+
+def test_without_tails_short_overlaps_are_asked_about(kit, lines, monkeypatch):
+    """The broken twin: a position as it was, of a window alone."""
+    monkeypatch.setattr(place_module, "_tails_of", lambda mark: ())
+    with MemoryStore() as store:
+        take_pipe(store, b"".join(lines[:20]))
+        with pytest.raises(SourceError, match="counted twice"):
+            take_pipe(store, b"".join(lines[19:]))
+
+
 def test_a_stream_that_may_be_the_rest_of_another_is_counted_only_if_told_to(kit, lines):
     with MemoryStore() as store:
         take_pipe(store, b"".join(lines[:100]))

@@ -5,6 +5,7 @@ import bz2
 import gzip
 import json
 import lzma
+import re
 from random import Random
 
 import pytest
@@ -14,6 +15,7 @@ from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.buckets import ALL_DAYS
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.errors import SourceError
+from tyk_endpoint_stats.ingest.parallel import ingest_all
 from tyk_endpoint_stats.sources.file import FileSource
 from tyk_endpoint_stats.sources.forms import compressed, objects
 from tyk_endpoint_stats.stores.memory import MemoryStore
@@ -60,8 +62,16 @@ PREFIXES = {
     "syslog RFC 5424 with data": '<14>1 2020-10-13T08:00:05Z node-1 tyk-pump 42 ID1 [x@1 a="b ] \\" c"] ',
     "journalctl -o short-iso": "2020-10-13T08:00:05+0000 node-1 tyk-pump[42]: ",
     "logcli": '2020-10-13T08:00:05Z {app="pump", pod="x"} ',
+    "docker compose with colours": "\x1b[36mpump-1  | \x1b[0m",
+    "fly": "2020-10-13T08:00:05Z app[148e] ams [info]",
+    "Fluentd's file": "2020-10-13T10:00:05+00:00\tkube.pump\t",
+    "Kafka's console": "CreateTime:1602576000000\tPartition:0\tkey\t",
+    "journalctl -o short-full": "Tue 2020-10-13 10:00:05 UTC node-1 tyk-pump[42]: ",
     "text": "some host of ours: ",
 }
+
+
+BEFORE_JSON_ALONE = ("text", "fly", "Fluentd's file", "Kafka's console", "journalctl -o short-full")
 
 
 @pytest.fixture
@@ -91,7 +101,9 @@ def paths_of(store):
 def test_a_prefix_is_taken_off_and_a_log_line_behind_it_is_one(read, prefix):
     data = "".join(f"{prefix}{line}\n" for line in (LINE, json.dumps(RECORD), LINE))
     assert read(data) == (Counts(3, 3), {"/r": 3})
-    if prefix != PREFIXES["text"]:
+    if prefix not in [
+        PREFIXES[name] for name in ("text", "fly", "Fluentd's file", "Kafka's console", "journalctl -o short-full")
+    ]:
         assert read(data + f"{prefix}{TEXT_LOG}\n")[0] == Counts(4, 3, skipped={"log": 1})
 
 
@@ -120,6 +132,10 @@ WRAPPERS = {
     "OpenTelemetry": lambda text: {
         "resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": text}, "timeUnixNano": "1"}]}]}]
     },
+    "Azure": lambda text: {"TimeGenerated": "2001-01-01T00:00:00Z", "LogMessage": text, "Type": "ContainerLogV2"},
+    "Azure's query": lambda text: {"tables": [{"columns": [{"name": "x"}], "rows": [["2001-01-01", text]]}]},
+    "Loki's with labels of a line": lambda text: {"streams": [{"stream": {}, "values": [["1", text, {"a": "b"}]]}]},
+    "SNS in SQS": lambda text: {"Messages": [{"Body": json.dumps({"Type": "Notification", "Message": text})}]},
     "Fluent Bit's merge": lambda text: {"date": 1.5, "log": text, **json.loads(text)},
     "a list of texts": lambda text: [text],
 }
@@ -132,6 +148,91 @@ def test_a_record_is_read_once_out_of_an_object_and_has_its_own_time(read, wrap,
     assert read(f"{line}\n" * 3) == (Counts(3, 3), {"/r": 3})
     assert read(json.dumps([wrap(inner)] * 3, indent=2)) == (Counts(3, 3), {"/r": 3})
     assert read(line * 3) == (Counts(3, 3), {"/r": 3})
+
+
+AS_THEY_ARE = {
+    "Fluent Bit's stdout": "".join(f"[{n}] kube: [1602576000.5, {json.dumps({'log': LINE})}]\n" for n in range(3)),
+    "its stdout with metadata": f"[0] kube: [[1602576000.5, {{}}], {json.dumps({'log': LINE})}]\n" * 3,
+    "journalctl -o export": f"MESSAGE={LINE}\n" * 3,
+    "JSON text sequences": f"\x1e{LINE}\n" * 3,
+    "GELF over TCP": (json.dumps({"version": "1.1", "short_message": LINE}) + "\0") * 3,
+    "redis-cli": "".join(f"{n}) {json.dumps(LINE)}\n" for n in range(1, 4)),
+    "a variable's value": f"var records = [{LINE},\n{LINE},\n{LINE}]\n",
+    "Excel's separator": "sep=;\npath;responsecode;apikey;timestamp\n" + "/r;200;k;2020-10-13T10:00:00Z\n" * 3,
+    "psql's columns": " path | responsecode | timestamp \n" + " /r   |  200 | 2020-10-13 10:00:00+00 \n" * 3,
+}
+
+
+@pytest.mark.parametrize("text", AS_THEY_ARE.values(), ids=AS_THEY_ARE)
+def test_what_people_paste_and_save_is_read_as_it_is(read, text):
+    assert read(text) == (Counts(3, 3), {"/r": 3})
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["_time,_raw,host", "@timestamp;@message", "Date\tHost\tContent", "time,Line,labels", '"_raw"', "record"],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_a_table_of_log_lines_has_records_in_its_cells(read, header, end):
+    delimiter = next((each for each in ",;\t" if each in header), ",")
+    names = header.split(delimiter)
+    place = next(at for at, name in enumerate(names) if name.strip('"') in "_raw @message Content Line record")
+    quoted = '"' + LINE.replace('"', '""') + '"'
+    row = delimiter.join(quoted if at == place else "x" for at in range(len(names)))
+    text = (end or "\n").join([header, row, row, row]) + end
+    assert read(text) == (Counts(3, 3), {"/r": 3})
+
+
+def test_a_table_without_a_record_and_a_word_that_names_no_column_are_said_to_be_what_they_are(tmp_path):
+    for text, looks in (
+        ("a,message\nx,y\n", r"in the columns where a record may be .message"),
+        ("message\nx\n", "no JSON"),
+    ):
+        (tmp_path / "file").write_text(text)
+        assert re.search(looks, FileSource(str(tmp_path / "file")).looks())
+        explanation = FileSource(str(tmp_path / "file")).explain()
+        assert (explanation.record, explanation.looks) == (None, FileSource(str(tmp_path / "file")).looks())
+
+
+def test_what_a_bulk_request_says_about_its_lines_is_no_record(read):
+    counts, hits = read('{"index":{"_index":"tyk"}}\n' + f"{json.dumps(RECORD)}\n" + '{"create":{}}\n')
+    assert (counts, hits) == (Counts(3, 1, skipped={"bulk action": 2}), {"/r": 1})
+
+
+def test_parts_of_two_streams_may_stand_between_each_other(read):
+    lines = [
+        ("stdout P ", LINE[:50]),
+        ("stderr P ", 'time="Oct 13 10:00:06" level=info '),
+        ("stdout P ", LINE[50:90]),
+    ]
+    lines += [("stderr F ", 'msg="Purged"'), ("stdout F ", LINE[90:])]
+    text = "".join(f"2020-10-13T08:00:05.1Z {tag}{part}\n" for tag, part in lines)
+    assert read(text) == (Counts(2, 1, skipped={"log": 1}), {"/r": 1})
+
+
+@pytest.mark.parametrize(
+    ("head", "looks"),
+    [
+        (b"\x02\x21\x4c\x18", "lz4-compressed"),
+        (b"PGDMP\x01", "a dump of pg_dump's"),
+        (b"\xff\xfe\x00\x00{\x00\x00\x00", "UTF-32"),
+        (b"\x6d\xe2\x99\x81\x30", "an archive of mongodump's"),
+        (b"ORC", "an ORC file"),
+        (b"<!DOCTYPE html>\n<html>", "a page or XML"),
+        (b'{"path":"/r"}\r{"path":"/r"}\r', "lines that end in CR alone"),
+        (b"\xd4\xc3\xb2\xa1\x02\x04\x01\x06" * 9, "bytes that are no text"),
+        (b'\'{"path":"/r"}\'\n', "something else around it"),
+        (
+            b'{"path":["/r","/s"],"response_code":200,"timestamp":"2020-10-13T10:00:00Z"}\n',
+            "can't be read .path is no",
+        ),
+    ],
+)
+def test_what_can_not_be_read_is_called_by_its_name(tmp_path, head, looks):
+    (tmp_path / "file").write_bytes(head)
+    with MemoryStore() as store:
+        ((_, problem),) = ingest_all(store, [FileSource(str(tmp_path / "file"))])
+    assert re.search(looks, str(problem))
 
 
 @pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
@@ -377,6 +478,6 @@ def test_every_record_is_counted_or_named_whatever_is_around_it(tmp_path, seed):
 
 def test_a_reader_that_swallows_a_layer_is_found_out(tmp_path, seed, monkeypatch):
     """The broken twin takes an object in whose texts it does not look for a line of a log."""
-    monkeypatch.setattr(objects, "_TEXT_MEMBERS", frozenset())
+    monkeypatch.setattr(objects, "TEXT_MEMBERS", frozenset())
     monkeypatch.setattr(objects, "_nothing_in", lambda data, layers: objects.Found(skipped="log", layers=layers))
     assert sum(lost_in(tmp_path, number) for number in range(seed * 1000, seed * 1000 + 40))

@@ -42,7 +42,7 @@ def ingest_distinct_paths(folder, records, jobs, twin=""):
 
 
 def test_distinct_paths_do_not_fill_the_memory(tmp_path):
-    assert ingest_distinct_paths(tmp_path, 120_000, jobs=1) < 256
+    assert ingest_distinct_paths(tmp_path, 40_000, jobs=1) < 256
 
 
 @pytest.mark.torture

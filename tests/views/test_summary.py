@@ -59,7 +59,7 @@ def test_the_worst_column_is_one_that_stands_out_of_the_others() -> None:
 
 
 def figure(name: str, now: EndpointStats, before: EndpointStats | None) -> tuple[str, str, str]:
-    (found,) = (one for one in figures(now, before, None) if one.name == name)
+    (found,) = (one for one in figures(now, before) if one.name == name)
     return tuple(text.replace("\u202f", " ") for text in (found.change, found.tone, found.was))  # type: ignore[return-value]
 
 

@@ -3,6 +3,7 @@
 import json
 import random
 from collections import defaultdict
+from copy import copy
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ from msgspec import structs
 from tyk_endpoint_stats import Record, open_store
 from tyk_endpoint_stats.core.batch import EVERYONE
 from tyk_endpoint_stats.core.record import Latency
+from tyk_endpoint_stats.stores.contract import Store
 from tyk_endpoint_stats.testing import batch_of, hit, plain_hits
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 from tyk_endpoint_stats.testing.plain import Hit, plain_state
@@ -26,6 +28,16 @@ FIRST, LAST = date(2020, 10, 15), date(2020, 11, 12)
 TOKEN, BOUND = "of-all-0123456789", "of-one-0123456789"
 _LATENCIES = [0, 3, 17, 54, 300, 4_000]
 NOW = datetime(2020, 11, 20, 12, tzinfo=UTC)
+NOTHING = {
+    **dict.fromkeys(("hits", "success", "error"), 0),
+    "error_rate": None,
+    **dict.fromkeys(("c2xx", "c3xx", "c4xx", "c5xx"), 0),
+    **dict.fromkeys(("first_hit", "last_hit", "request_time", "latency", "upstream_latency")),
+    **dict.fromkeys(("min_latency", "max_latency", "min_upstream_latency", "max_upstream_latency")),
+    **dict.fromkeys(("p50", "p95", "p99")),
+    "codes": {},
+}
+"""What ``/v1`` says where there is no hit."""
 
 
 def some_records(seed: int = 14, count: int = 350) -> list[Record]:
@@ -53,20 +65,43 @@ def some_records(seed: int = 14, count: int = 350) -> list[Record]:
 
 
 class Usage:
-    """A store with the records in it, asked through ``respond``; and the same hits in a list."""
+    """A store with the records in it, asked through ``respond``; and the same hits in a list.
 
-    def __init__(self, url: str, zone: str = "UTC", **settings: Any) -> None:
-        records = some_records()
-        self.store = open_store(url)
+    Args:
+        store: an empty one, or its URL.
+        zone: the server's.
+        records: ``None``: ``some_records``.
+        settings: the server's.
+    """
+
+    def __init__(
+        self, store: Store | str, zone: str = "UTC", records: list[Record] | None = None, **settings: Any
+    ) -> None:
+        records = some_records() if records is None else records
+        self.store = open_store(store) if isinstance(store, str) else store
         self.store.merge(batch_of(records))
         hits = plain_hits(records)
         self.hits = [one for one in hits if one.kind == EVERYONE]
         """Every request once."""
         self.of_consumers = [one for one in hits if one.kind != EVERYONE]
         """Each request once for every consumer that it has."""
-        self.zone = ZoneInfo(zone)
         tokens = Tokens([TOKEN, Token(BOUND, "org-1")])
-        self.settings = Settings(tokens=tokens, zone=self.zone, now=lambda: NOW, **settings)
+        self.settings = Settings(tokens=tokens, now=lambda: NOW, **settings)
+        self._set_zone(zone)
+
+    def in_zone(self, zone: str) -> "Usage":
+        """The same store, served in another zone."""
+        other = copy(self)
+        other._set_zone(zone)
+        return other
+
+    def _set_zone(self, zone: str) -> None:
+        self.zone = ZoneInfo(zone)
+        self.settings = structs.replace(self.settings, zone=self.zone)
+        epoch = datetime(1970, 1, 1, tzinfo=UTC)
+        self._local = {
+            one.at_us: (epoch + timedelta(microseconds=one.at_us)).astimezone(self.zone) for one in self.hits
+        }
 
     def response(self, target: str, token: str = TOKEN, **headers: str) -> Any:
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -78,7 +113,7 @@ class Usage:
         return json.loads(response.body)
 
     def local(self, one: Hit) -> datetime:
-        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=one.at_us)).astimezone(self.zone)
+        return self._local[one.at_us]
 
     def local_midnight(self, day: date) -> datetime:
         return datetime(day.year, day.month, day.day, tzinfo=self.zone)
@@ -116,20 +151,22 @@ class Usage:
 
     def v1_numbers(self, hits: list[Hit]) -> dict[str, Any]:
         """What ``/v1`` has to say of some hits: each member from its definition."""
+        if not hits:
+            return dict(NOTHING)
         codes: dict[str, int] = defaultdict(int)
         for one in sorted(hits, key=lambda one: one.code):
             codes[str(one.code)] += 1
-        state = plain_state(hits) if hits else None
+        state = plain_state(hits)
         timed = [one for one in hits if one.latency_ms is not None]
         times = sorted(one.at_us for one in hits)
         return {
             "hits": len(hits),
             "success": sum(200 <= one.code < 300 for one in hits),
             "error": sum(one.code >= 400 for one in hits),
-            "error_rate": sum(one.code >= 400 for one in hits) / len(hits) if hits else None,
+            "error_rate": sum(one.code >= 400 for one in hits) / len(hits),
             **{f"c{n}xx": sum(one.code // 100 == n for one in hits) for n in (2, 3, 4, 5)},
-            "first_hit": self.text(times[0]) if hits else None,
-            "last_hit": self.text(times[-1]) if hits else None,
+            "first_hit": self.text(times[0]),
+            "last_hit": self.text(times[-1]),
             "request_time": _mean([one.request_time_ms for one in hits]),
             "latency": _mean([one.latency_ms for one in timed]),
             "upstream_latency": _mean([one.upstream_latency_ms for one in timed]),
@@ -137,7 +174,7 @@ class Usage:
             "max_latency": max((one.latency_ms for one in timed), default=None),
             "min_upstream_latency": _minimum([(one.code, one.upstream_latency_ms) for one in timed]),
             "max_upstream_latency": max((one.upstream_latency_ms for one in timed), default=None),
-            **{f"p{n}": _rounded(state.latency_percentile_ms(n)) if state else None for n in (50, 95, 99)},
+            **{f"p{n}": _rounded(state.latency_percentile_ms(n)) for n in (50, 95, 99)},
             "codes": dict(codes),
         }
 
@@ -154,8 +191,7 @@ class Usage:
 
     def text(self, at_us: int) -> str:
         """RFC 3339 as Go prints it."""
-        local = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)).astimezone(self.zone)
-        text = local.isoformat()
+        text = self._local[at_us].isoformat()
         return text.replace("+00:00", "Z") if text.endswith("+00:00") else text
 
 

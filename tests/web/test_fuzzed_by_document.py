@@ -31,7 +31,7 @@ def is_beyond_a_schema(error):
     return error["parameter"] in {"from", "to", "zone", "compare", "cursor"}
 
 
-def check_all(app, mode, examples=6):
+def check_all(app, mode, examples=3):
     """So many requests of every operation of the document; how many got which status."""
     seen = {}
 
@@ -59,12 +59,12 @@ def check_all(app, mode, examples=6):
 def test_what_fits_the_document_is_answered_as_it_says(app):
     seen = check_all(app, GenerationMode.POSITIVE)
     assert seen.keys() <= {200, 400}
-    assert seen[200] > 40
+    assert seen[200] > 20
 
 
 def test_what_does_not_fit_the_document_is_refused(app):
     seen = check_all(app, GenerationMode.NEGATIVE)
-    assert seen[400] > 20
+    assert seen[400] > 10
 
 
 @pytest.mark.torture

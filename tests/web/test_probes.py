@@ -264,10 +264,10 @@ def exchange_alone():
         yield exchanged
 
 
-def test_twenty_thousand_mutated_requests(server, exchange, exchange_alone, capfd, caplog):
+def test_four_thousand_mutated_requests(server, exchange, exchange_alone, capfd, caplog):
     """They get whole answers and leave no traceback; an eighth of them goes to the whole server."""
-    seen = hammer(server, exchange, seed=20, rounds=2_500)
-    assert hammer(server, exchange_alone, seed=21, rounds=17_500).keys() == seen.keys()
+    seen = hammer(server, exchange, seed=20, rounds=500)
+    assert hammer(server, exchange_alone, seed=21, rounds=3_500).keys() == seen.keys()
     assert {200, 400, 401, 405, 413} <= set(seen)
     assert not set(seen) & {500, 503}
     assert "Traceback" not in "".join(capfd.readouterr())

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.web.conftest import TOKEN
 from tests.web.envelopes import message, rows
 
 D = "24/8/2015/25/8/2015"
@@ -57,7 +58,11 @@ def test_a_key_by_day_with_a_day_that_has_no_hits(get):
         (f"/api/activity/keys/k1/{D}?res=month&p=-1", [3]),
         (f"/api/activity/keys/endpoint/k1/{D}?res=day&sort=1&by=Hits", [2, 1]),
         (f"/api/activity/keys/endpoint/k1/{D}?res=anything&sort=up&by=Path", [2, 1]),
+        (f"/api/activity/keys/k1/{D}?&p=-1&res=day", [0, 3]),
+        ("/api/activity/keys/k1/24/08/2015/25/08/2015", [2, 1]),
         (f"/api/activity/keys/{D}?p=-1", [3, 1]),
+        ("/api/activity/keys/aggregate/k1,k2/26/07/2015/25/08/2015?p=-1&res=day", [0] * 30 + [4]),
+        ("/api/usage/apis/26/07/2015/26/08/2015?by=Hits&sort=1&p=0", [3, 1]),
         (f"/api/activity/keys/aggregate/k1,k2,/{D}?p=-1&res=day", [0, 4]),
         (f"/api/activity/keys/aggregate/k1,k2,/{D}?p=-1&res=day&api_id=api-2", [0, 1]),
         (f"/api/activity/keys/aggregate/k1,k2,/{D}?p=-1&res=day&api_id=api-2&api_version=", [0, 1]),
@@ -72,6 +77,44 @@ def test_a_key_by_day_with_a_day_that_has_no_hits(get):
 )
 def test_what_clients_send_is_answered(get, target, hits):
     assert [one["hits"] for one in rows(get(target))] == hits
+
+
+CLIENTS = {
+    "Tyk's Go SDK": {
+        "Authorization": "Bearer {}",
+        "Accept": "application/json",
+        "User-Agent": "OpenAPI-Generator/1.0.0/go",
+        "Accept-Encoding": "gzip",
+    },
+    "scripts of Python": {
+        "Authorization": "{}",
+        "User-Agent": "python-requests/2.31.0",
+        "Accept-Encoding": "gzip, deflate",
+        "Accept": "*/*",
+        "Connection": "keep-alive",
+    },
+    "portals of Ruby": {
+        "Authorization": "{}",
+        "Accept-Encoding": "gzip;q=1.0,deflate;q=0.6,identity;q=0.3",
+        "Accept": "*/*",
+        "User-Agent": "Ruby",
+        "Content-Type": "application/json",
+    },
+    "curl": {"Authorization": "{}", "User-Agent": "curl/7.88.1", "Accept": "*/*"},
+}
+
+
+def test_their_headers_are_taken_over_a_socket(usage, settings, serve, exchange):
+    """Whatever they accept, rows are plain JSON with a length: one of them looks for a key that has a slash."""
+    server = serve(usage, settings)
+    for client, headers in CLIENTS.items():
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).format(TOKEN)
+        for key, hits in (("k1", [2, 1]), ("a%2Fb%20c", [])):
+            request = f"GET /api/activity/keys/{key}/{D} HTTP/1.1\r\nHost: localhost\r\n{head}\r\n"
+            answer_head, _, body = exchange(server, request.encode()).partition(b"\r\n\r\n")
+            assert answer_head.startswith(b"HTTP/1.1 200"), client
+            assert b"Content-Type: application/json" in answer_head
+            assert [one["hits"] for one in json.loads(body)["data"]] == hits, client
 
 
 def test_an_hour_is_named_by_its_number(get):

@@ -12,7 +12,7 @@ from tyk_endpoint_stats.core.batch import Consumer
 from tyk_endpoint_stats.core.instants import format_rfc3339, from_datetime
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import AnswerTooLarge
-from tyk_endpoint_stats.questions.endpoints import EndpointRow
+from tyk_endpoint_stats.questions.group_rows import EndpointRow
 from tyk_endpoint_stats.web.tyk_json import ascii_json, endpoints_body, error_body
 
 ZONES = ["UTC", "Asia/Kolkata", "America/St_Johns", "Europe/London", "Africa/Monrovia", "Australia/Lord_Howe"]

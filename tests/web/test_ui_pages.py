@@ -1,14 +1,12 @@
-"""The pages without a browser: every link of every page, what adds up, what is escaped, what they weigh."""
+"""The pages without a browser: what adds up, what is escaped, what they weigh."""
 
 import csv
 import gzip
 import io
 import json
 import re
-import time
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import html5lib
 import pytest
@@ -20,8 +18,6 @@ from tyk_endpoint_stats.questions.period import Period
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.web.messages import Response
 from tyk_endpoint_stats.web.settings import Settings
-
-BASE = "http://stats.test"
 
 
 @pytest.fixture(scope="module")
@@ -58,45 +54,8 @@ def document(response: Response) -> Any:
     return tree
 
 
-def links(tree: Any, at: str) -> Iterator[str]:
-    for element in tree.iter():
-        for name in ("href", "src", "action"):
-            if element.get(name) and not element.get(name).startswith("#"):
-                # Relative, so that it holds below whatever prefix the application is mounted at.
-                assert not re.match("/|[a-z]+:", element.get(name)), element.get(name)
-                yield urljoin(f"{BASE}{at}", element.get(name))
-
-
 def text_of(tree: Any) -> str:
     return " ".join("".join(tree.find("body").itertext()).split())
-
-
-def test_every_link_of_every_page_is_answered(story: MemoryStore, ask_page: Any) -> None:
-    seen: dict[str, int] = {}
-    waiting = ["/ui/"]
-    shapes: dict[str, int] = {}
-    while waiting:
-        target = waiting.pop()
-        # Of each kind of address some: charts have a link for each column.
-        parts = urlsplit(target)
-        shape = f"{parts.path}?{'&'.join(re.findall('([a-z_]+)=', parts.query))}"
-        if target in seen or shapes.get(shape, 0) >= 2:
-            continue
-        shapes[shape] = shapes.get(shape, 0) + 1
-        response = ask_page(story, target)
-        seen[target] = response.status
-        kind = header(response, "content-type") or ""
-        if response.status == 200 and kind.startswith("text/html") and not parts.path.endswith(".html"):
-            for link in links(document(response), target):
-                assert link.startswith(f"{BASE}/ui/"), f"{link} on {target} leaves the pages"
-                waiting.append(link.removeprefix(BASE))
-    assert {status for target, status in seen.items() if not target.startswith("/ui/logout")} <= {200}
-    names = {urlsplit(target).path for target in seen}
-    wanted = (
-        "consumers consumer endpoints endpoint find about consumer.csv consumer.json consumer.html overview.html"
-    )
-    assert names >= {f"/ui/{name}" for name in wanted.split()}
-    assert len(seen) > 40
 
 
 def test_every_number_of_a_consumers_page_is_of_one_read_and_adds_up(story: MemoryStore, ask_page: Any) -> None:
@@ -226,26 +185,6 @@ def test_pages_keep_their_weight_and_their_two_reads(story: MemoryStore, ask_pag
         assert len(gzip.compress(response.body)) <= most
 
 
-def test_a_page_is_made_in_little_time_once_the_store_has_answered(story: MemoryStore, ask_page: Any) -> None:
-    answers: dict[Any, Any] = {}
-
-    class Kept(MemoryStore):
-        def read(self, selection: Any) -> Any:
-            if selection not in answers:
-                answers[selection] = story.read(selection)
-            return answers[selection]
-
-    store = Kept()
-    ask_page(store, consumer(PARTNER))
-    took = []
-    for _ in range(7):
-        began = time.process_time()
-        ask_page(store, consumer(PARTNER))
-        took.append(time.process_time() - began)
-    # 30 ms on a machine with nothing else to do; others share this one's cores.
-    assert min(took) < 0.12
-
-
 def test_headers_of_pages_let_nothing_in_and_nothing_out(story: MemoryStore, ask_page: Any) -> None:
     for target in ("/ui/", "/ui/login", "/ui/about", "/ui/nothing", consumer(PARTNER)):
         response = ask_page(story, target)
@@ -254,7 +193,8 @@ def test_headers_of_pages_let_nothing_in_and_nothing_out(story: MemoryStore, ask
         assert "unsafe" not in policy
         assert header(response, "referrer-policy") == "same-origin"
         assert header(response, "x-content-type-options") == "nosniff"
-        assert header(response, "cache-control") == "private, no-store"
+        kept = target in ("/ui/", "/ui/about", consumer(PARTNER))
+        assert header(response, "cache-control") == ("private, no-cache" if kept else "private, no-store")
         assert not re.search(rb"\sstyle=|\son[a-z]+=|<script(?! type=\"module\" src=\"static/)", response.body)
 
 

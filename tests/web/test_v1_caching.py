@@ -35,7 +35,7 @@ def test_what_a_client_has_is_not_sent_again_and_nothing_is_asked(usage, monkeyp
     first = usage.response(TARGET)
     headers = dict(first.headers)
     assert headers["Cache-Control"] == "private, no-cache"
-    assert headers["Vary"] == "Authorization, Accept, Accept-Encoding"
+    assert headers["Vary"] == "Authorization, Cookie, Accept, Accept-Encoding"
     monkeypatch.setattr(type(usage.store), "read", None)
     for known in (headers["ETag"], f'"other", {headers["ETag"]}', f"W/{headers['ETag']}", "*"):
         same = usage.response(TARGET, if_none_match=known)

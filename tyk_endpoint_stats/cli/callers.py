@@ -52,13 +52,14 @@ def callers(
     from tyk_endpoint_stats.cli.answers import say_nothing_found, total_of, under_table
     from tyk_endpoint_stats.cli.opening import store_to_ask
     from tyk_endpoint_stats.core.batch import Kind
-    from tyk_endpoint_stats.questions.consumers import consumers
+    from tyk_endpoint_stats.questions.answer import answer
     from tyk_endpoint_stats.questions.filters import Filter
+    from tyk_endpoint_stats.questions.group_rows import ConsumerRow
     from tyk_endpoint_stats.questions.totals import totals
 
     where = Filter(path=path, api_id=api_id, kind=Kind(kind) if kind else None, org_id=org_id)
     with store_to_ask(store_url) as store:
-        rows = consumers(store, period, where, sort=sort, limit=limit, distributions=False)
+        rows = answer(store, ConsumerRow, period, where, sort=sort, limit=limit, distributions=False)
         every = totals(store, period, where, distributions=False).hits
         if not rows and not every:
             say_nothing_found(store, period, where, "Nobody called this endpoint")

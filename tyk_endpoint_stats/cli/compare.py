@@ -20,8 +20,8 @@ _COLUMNS = (
     Column("consumer", "consumer"),
     Column("path", "path", "path"),
     Column("member", "of"),
-    Column("ours", "ours"),
-    Column("theirs", "theirs"),
+    Column("ours", "ours", "mixed"),
+    Column("theirs", "theirs", "mixed"),
     Column("shown_difference", "differs by"),
     Column("reason", "why"),
 )
@@ -94,6 +94,7 @@ def _lines(difference: "Difference", period: "Period") -> list[dict[str, Any]]:
             shown = [None if one is None else period.local(int(one)) for one in shown]
             by = None if by is None else by / 1e6  # seconds
         unit = " s" if member == "last_hit" else ""
+        rounded = round(by, 2) if by is not None and abs(by) >= 0.01 else by
         lines.append(
             {
                 "kind": case.consumer.kind,
@@ -104,7 +105,7 @@ def _lines(difference: "Difference", period: "Period") -> list[dict[str, Any]]:
                 "ours": shown[0],
                 "theirs": shown[1],
                 "difference": by,
-                "shown_difference": None if by is None else f"{by:+,.10g}{unit}",
+                "shown_difference": None if rounded is None else f"{rounded:+,.10g}{unit}",
                 "reason": "not known" if reason is None else reason.name,
                 "explanation": None if reason is None else reason.text,
             }

@@ -50,12 +50,13 @@ def consumers(
     from tyk_endpoint_stats.cli.hints import nearest_consumers
     from tyk_endpoint_stats.cli.opening import store_to_ask
     from tyk_endpoint_stats.core.batch import Kind
-    from tyk_endpoint_stats.questions.consumers import consumers as consumers_of
+    from tyk_endpoint_stats.questions.answer import answer
     from tyk_endpoint_stats.questions.filters import Filter
+    from tyk_endpoint_stats.questions.group_rows import ConsumerRow
 
     where = Filter(kind=Kind(kind) if kind else None, org_id=org_id, q=text)
     with store_to_ask(store_url) as store:
-        rows = consumers_of(store, period, where, sort=sort, limit=limit, distributions=False)
+        rows = answer(store, ConsumerRow, period, where, sort=sort, limit=limit, distributions=False)
         near = nearest_consumers(store, text, org_id) if text and not rows else []
         if near:
             click.echo(f"No consumers were seen with that text; the nearest: {', '.join(near)}", err=True)

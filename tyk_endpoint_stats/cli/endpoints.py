@@ -1,6 +1,6 @@
 """``endpoints``: the answer in a terminal."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +11,6 @@ from tyk_endpoint_stats.cli.tables import Column
 from tyk_endpoint_stats.cli.whose import Whose, whose_options
 
 if TYPE_CHECKING:
-    from tyk_endpoint_stats.questions.endpoints import EndpointRow
     from tyk_endpoint_stats.questions.period import Period
 
 __all__ = ["endpoints"]
@@ -74,13 +73,14 @@ def endpoints(
     from tyk_endpoint_stats.cli.answers import say_nothing_found, total_of, under_table
     from tyk_endpoint_stats.cli.opening import store_to_ask
     from tyk_endpoint_stats.cli.whose import named_consumer
-    from tyk_endpoint_stats.questions.endpoints import endpoints as endpoints_of
+    from tyk_endpoint_stats.questions.answer import answer
     from tyk_endpoint_stats.questions.filters import Filter
+    from tyk_endpoint_stats.questions.group_rows import EndpointRow
 
     with store_to_ask(store_url) as store:
         consumer = named_consumer(store, whose, org_id)
         where = Filter(consumer=consumer, org_id=org_id, api_id=api_id)
-        rows = endpoints_of(store, period, where, sort=sort, limit=limit, distributions=form != "tyk")
+        rows = answer(store, EndpointRow, period, where, sort=sort, limit=limit, distributions=form != "tyk")
         if not rows and form != "tyk":
             say_nothing_found(store, period, where, f"No requests of {whose.noun}")
     if form == "tyk":
@@ -88,28 +88,15 @@ def endpoints(
 
         click.echo(endpoints_body(rows, 1))
         return
+    members = [
+        {**{name: getattr(row, name) for name in (*_MEMBERS, "error_rate")}, "api": row.api_name or row.api_id}
+        for row in rows
+    ]
     write_rows(
-        [_members(row) for row in rows],
+        members,
         _MEMBERS,
         _COLUMNS,
         form,
         total=total_of(rows, period, _COLUMNS),
         under=under_table(rows, period),
     )
-
-
-def _members(row: "EndpointRow") -> dict[str, Any]:
-    stats = row.stats
-    return {
-        **{name: getattr(row, name) for name in (*_MEMBERS, "error_rate")},
-        "api": row.api_name or row.api_id,
-        "p50": _rounded(stats.latency_percentile_ms(50)),
-        "p95": _rounded(stats.latency_percentile_ms(95)),
-        "p99": _rounded(stats.latency_percentile_ms(99)),
-        "codes": {str(code): count for code, count in sorted(stats.codes.items())},
-    }
-
-
-def _rounded(percentile: float | None) -> float | None:
-    """The histogram is good for about 1 %: more digits would pretend."""
-    return None if percentile is None else round(percentile, 1)

@@ -1,9 +1,7 @@
 """Rows on stdout: tables for people, JSON and CSV for programs."""
 
-import csv
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from io import StringIO
 from typing import Any, TextIO
 
@@ -11,7 +9,6 @@ import click
 
 from tyk_endpoint_stats.cli.escaping import printable
 from tyk_endpoint_stats.cli.tables import Column, Row, table_lines, terminal_width
-from tyk_endpoint_stats.core.instants import format_rfc3339, from_datetime
 
 __all__ = ["format_option", "write_rows"]
 
@@ -60,9 +57,10 @@ def write_rows(
         return
     from msgspec import json
 
+    from tyk_endpoint_stats.questions.times import plain_value
     from tyk_endpoint_stats.web.tyk_json import ascii_json
 
-    plain = [{name: _plain(row[name]) for name in members} for row in rows]
+    plain = [{name: plain_value(row[name]) for name in members} for row in rows]
     if form == "json":
         out.write(json.format(ascii_json(plain), indent=2).decode() + "\n")
         return
@@ -71,17 +69,14 @@ def write_rows(
 
 
 def _csv_text(rows: Sequence[Row], members: Sequence[str], for_people: bool) -> str:
-    from tyk_endpoint_stats.questions.csv_text import csv_cell
+    from tyk_endpoint_stats.questions.csv_text import write_csv
+
+    def shown(value: Any) -> Any:
+        """A terminal would do what control characters say; a program gets the text itself."""
+        return printable(value, keep_newlines=False) if for_people and isinstance(value, str) else value
 
     out = StringIO()
-    # Every text in quotes: with minimal quoting a lone CR would stand bare and end the row.
-    writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    writer.writerow(members)
-    for row in rows:
-        cells = [csv_cell(_flat(row[name])) for name in members]
-        if for_people:  # a terminal would do what control characters say; a program gets the text itself
-            cells = [printable(cell, keep_newlines=False) if isinstance(cell, str) else cell for cell in cells]
-        writer.writerow(cells)
+    write_csv(out, members, ([shown(row[name]) for name in members] for row in rows))
     return out.getvalue()
 
 
@@ -94,13 +89,3 @@ def _refuse_what_can_not_be_written(text: str, out: TextIO) -> None:
             f"the answer has characters that {out.encoding} can't write; "
             "set PYTHONIOENCODING=utf-8, or ask for --format json"
         ) from problem
-
-
-def _plain(value: Any) -> Any:
-    return format_rfc3339(from_datetime(value), value.tzinfo or UTC) if isinstance(value, datetime) else value
-
-
-def _flat(value: Any) -> Any:
-    if isinstance(value, dict):
-        return " ".join(f"{key}:{count}" for key, count in value.items())
-    return "" if value is None else _plain(value)

@@ -81,11 +81,14 @@ def nearest_consumers(store: "ReadableStore", text: str, org_id: str | None) -> 
     Raises:
         StoreError: the store can't answer.
     """
-    from tyk_endpoint_stats.questions.consumers import consumers
+    from tyk_endpoint_stats.questions.answer import answer
     from tyk_endpoint_stats.questions.filters import Filter
+    from tyk_endpoint_stats.questions.group_rows import ConsumerRow
     from tyk_endpoint_stats.questions.period import EVER, Period
 
-    rows = consumers(store, Period(*EVER), Filter(org_id=org_id), limit=_MAX_COMPARED, distributions=False)
+    rows = answer(
+        store, ConsumerRow, Period(*EVER), Filter(org_id=org_id), limit=_MAX_COMPARED, distributions=False
+    )
     likeness = [(max(_likeness(text, row.id), _likeness(text, row.alias)), row) for row in rows]
     best = sorted(likeness, key=lambda item: -item[0])[:_NEAREST]
     return [
@@ -104,7 +107,11 @@ def option_for(consumer: Consumer) -> str:
 
 def period_text(period: "Period") -> str:
     """``from 2026-10-02 to 2026-10-31 (UTC)``: both included, where these are days."""
+    from tyk_endpoint_stats.questions.period import EVER
+
     zone = zone_name(period)
+    if period.start <= EVER[0]:
+        return "since ever" if period.end >= EVER[1] else f"up to {period.last_day} ({zone})"
     if period.is_whole_days or period.start >= period.end:
         return f"from {period.first_day} to {period.last_day} ({zone})"
     return f"from {_moment(period.start, period)} to {_moment(period.end, period)} ({zone})"
@@ -116,11 +123,14 @@ def zone_name(period: "Period") -> str:
 
 
 def _nearest_paths(store: "ReadableStore", where: "Filter") -> list[str]:
-    from tyk_endpoint_stats.questions.endpoints import endpoints
+    from tyk_endpoint_stats.questions.answer import answer
+    from tyk_endpoint_stats.questions.group_rows import EndpointRow
     from tyk_endpoint_stats.questions.period import EVER, Period
 
     wanted = where.path or ""
-    rows = endpoints(store, Period(*EVER), replace(where, path=None), limit=_MAX_COMPARED, distributions=False)
+    rows = answer(
+        store, EndpointRow, Period(*EVER), replace(where, path=None), limit=_MAX_COMPARED, distributions=False
+    )
     best = sorted({row.path for row in rows}, key=lambda path: (-_likeness(wanted, path), path))[:_NEAREST]
     return [path for path in best if _likeness(wanted, path) > _LIKE]
 

@@ -88,7 +88,13 @@ def ingest(
     compressed; what it is shows in its first bytes, not in its name, and --explain says it. Run it again on the
     same, a renamed, compressed or grown file, and nothing is counted twice.
     """
-    from tyk_endpoint_stats.cli.opening import plugins_with_warnings, source_finder, store_to_fill
+    from tyk_endpoint_stats.cli.opening import (
+        can_be_opened,
+        is_there,
+        plugins_with_warnings,
+        source_finder,
+        store_to_fill,
+    )
     from tyk_endpoint_stats.cli.peek import show_waiting
     from tyk_endpoint_stats.cli.stopping import stop_on_signal
 
@@ -108,11 +114,12 @@ def ingest(
         return
     plugins = plugins_with_warnings()
     find = source_finder(plugins)
-    # Before the store is made: a typo in a file's name leaves nothing behind.
+    # A store is made once a source was opened: a typo in a file's name, or a file of others, leaves nothing behind.
+    is_made = is_there(store_url, plugins)
     if follow:
         # One for both: a signal between the wait and the loop is not lost.
         with stop_on_signal() as stopped:
-            if not _is_there(sources, find, stopped):
+            if not _is_worth_it(sources, find, is_made, stopped):
                 return
             with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
                 others = _Others(store, rejects, new_stream)
@@ -122,6 +129,12 @@ def ingest(
     fail_fast = on_error == "fail"
     if problems and (fail_fast or not found):
         raise click.exceptions.Exit(1)
+    if not is_made:
+        unreadable: list[SourceError] = []
+        if not can_be_opened(found, unreadable.append):
+            for each in unreadable:
+                click.echo(f"Error: {printable(str(each))}", err=True)
+            raise click.exceptions.Exit(1)
     with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
         readable = _Others(store, rejects, new_stream).of(found)
         all_well = _once(store, readable, rules, on_rejected, fail_fast, jobs)
@@ -180,18 +193,28 @@ def _found(names: Sequence[str], find: Find) -> tuple[list["Source"], list[str]]
     return sources, problems
 
 
-def _is_there(names: Sequence[str], find: Find, stopped: Event) -> bool:
-    """Wait until one of the sources is there; ``False``: somebody said stop before."""
+def _is_worth_it(names: Sequence[str], find: Find, is_made: bool, stopped: Event) -> bool:
+    """Wait until a source is there, and can be opened unless the store is; ``False``: somebody said stop before."""
+    from tyk_endpoint_stats.cli.opening import can_be_opened
+    from tyk_endpoint_stats.sources.stdin import StdinSource
+
     said: set[str] = set()
+
+    def say(problem: SourceError) -> None:
+        if str(problem) not in said:
+            said.add(str(problem))
+            click.echo(f"Waiting: {printable(str(problem))}", err=True)
+
     while True:
         for name in names:
             try:
-                if find(name):
-                    return True
+                found = find(name)
             except SourceError as problem:
-                if str(problem) not in said:
-                    said.add(str(problem))
-                    click.echo(f"Waiting: {printable(str(problem))}", err=True)
+                say(problem)
+                continue
+            # What was read of a pipe would be gone with this object.
+            if found and (is_made or isinstance(found[0], StdinSource) or can_be_opened(found, say)):
+                return True
         if stopped.wait(1.0):
             return False
 
@@ -299,8 +322,16 @@ def _appending(path: Path) -> BinaryIO:
     """A file for its owner alone, whatever its mode was; no symbolic link is followed."""
     # Not waiting for the reader of a named pipe, which may never come.
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    is_new = not path.exists()
     descriptor = os.open(path, flags, 0o600)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         path.chmod(0o600)
     os.set_blocking(descriptor, True)
+    if is_new and hasattr(os, "O_DIRECTORY"):
+        # A power failure may take a new name away, and with it all that was written under it.
+        folder = os.open(path.absolute().parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     return os.fdopen(descriptor, "ab")

@@ -1,22 +1,24 @@
 """Stores and plugins as commands open them: with what there is to say about them on stderr."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import click
 
 from tyk_endpoint_stats.cli.escaping import printable
 from tyk_endpoint_stats.core.buckets import ALL_DAYS
 from tyk_endpoint_stats.core.selection import Selection
-from tyk_endpoint_stats.errors import StoreError
+from tyk_endpoint_stats.errors import SourceError, StoreError
 from tyk_endpoint_stats.opening import open_readable_store, open_sources, open_store
 from tyk_endpoint_stats.plugin_manager import Plugins, load_plugins
-from tyk_endpoint_stats.sources.contract import Source
+from tyk_endpoint_stats.sources.contract import Peekable, Source
 from tyk_endpoint_stats.stores.contract import ReadableStore, Retaining, Store
 
 __all__ = [
     "LOG_WARNINGS",
+    "can_be_opened",
     "is_new",
+    "is_there",
     "plugins_with_warnings",
     "retaining",
     "source_finder",
@@ -90,6 +92,34 @@ def store_to_fill(url: str, plugins: Plugins) -> Store:
     store = open_store(url, plugins=plugins)
     _with_warnings(store)
     return store
+
+
+def is_there(url: str, plugins: Plugins) -> bool:
+    """Whether a store is there already, whatever may be wrong with it."""
+    try:
+        open_readable_store(url, existing=True, plugins=plugins).close()
+    except StoreError:
+        return False
+    return True
+
+
+def can_be_opened(sources: Iterable[Source], on_problem: Callable[[SourceError], None]) -> bool:
+    """Whether one of some sources can be opened, so that it is worth making a store; nothing is taken out of any.
+
+    Args:
+        sources: opened one after the other until one can be.
+        on_problem: called with what is wrong with the others.
+    """
+    for source in sources:
+        try:
+            for part in source.parts():  # of what reading empties asking for its parts is all that may be done
+                if not isinstance(source, Peekable):
+                    part.open(lambda name: None).close()
+        except SourceError as problem:
+            on_problem(problem)
+        else:
+            return True
+    return False
 
 
 def is_new(store: ReadableStore) -> bool:

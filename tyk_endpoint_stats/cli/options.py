@@ -1,15 +1,18 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from tyk_endpoint_stats.cli.escaping import printable
 from tyk_endpoint_stats.core.instants import find_zone
 from tyk_endpoint_stats.errors import InvalidQuestion
+
+if TYPE_CHECKING:
+    from tyk_endpoint_stats.questions.period import Period
 
 __all__ = [
     "DEFAULT_STORE",
@@ -50,15 +53,14 @@ def sort_option(default: str) -> Callable[[Decorated], Decorated]:
 
 
 def day_option(name: str, variable: str, text: str, required: bool = False) -> Callable[[Decorated], Decorated]:
-    """A day, written as ``2026-10-31``."""
+    """A day of UTC: the first of what the words of ``--from`` mean."""
     return click.option(
         name,
         variable,
-        type=click.DateTime(["%Y-%m-%d"]),
-        callback=lambda ctx, param, value: value and value.date(),
+        metavar="DAY",
+        callback=_checked_day,
         required=required,
-        metavar="YYYY-MM-DD",
-        help=text,
+        help=f"{text} 2026-10-13, today, yesterday, a month (2026-10: its first day), or 30d (the last 30 days).",
     )
 
 
@@ -128,11 +130,31 @@ def _checked_zone(ctx: click.Context, param: click.Parameter, value: str) -> str
 
 
 def _checked_time(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None:
+        _period_of(ctx, param, value)
+    return value
+
+
+def _checked_day(ctx: click.Context, param: click.Parameter, value: str | None) -> date | None:
+    from tyk_endpoint_stats.core.instants import DAY_US
+
+    if value is None:
+        return None
+    period = _period_of(ctx, param, value)
+    if value == "all" or period.start % DAY_US:
+        raise click.BadParameter(
+            f"{printable(value)!r} is no day: say 2026-10-13, today, yesterday, a month (2026-10: its first day), or "
+            "30d (the last 30 days)",
+            ctx,
+            param,
+        )
+    return period.first_day
+
+
+def _period_of(ctx: click.Context, param: click.Parameter, value: str) -> "Period":
     from tyk_endpoint_stats.questions.period import Period
 
-    if value is not None:
-        try:
-            Period.parse(value, datetime.now(UTC))
-        except InvalidQuestion as problem:
-            raise click.BadParameter(printable(str(problem)), ctx, param) from problem
-    return value
+    try:
+        return Period.parse(value, datetime.now(UTC))
+    except InvalidQuestion as problem:
+        raise click.BadParameter(printable(str(problem)), ctx, param) from problem

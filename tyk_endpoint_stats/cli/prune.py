@@ -13,10 +13,11 @@ __all__ = ["prune"]
     epilog="""\b
 Examples:
   tyk-endpoint-stats prune --before 2026-07-01
+  tyk-endpoint-stats prune --before 90d
   tyk-endpoint-stats prune --before 2024-01-01 --keep nothing"""
 )
 @store_option
-@day_option("--before", "before", "The first day (UTC) that is left as it is.", required=True)
+@day_option("--before", "before", "The first day (UTC) that is left as it is:", required=True)
 @click.option(
     "--keep",
     type=click.Choice(["days", "nothing"]),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["series"]
 
 _MAX_ROWS = 100_000
-_BAR = Column("bar", "")
+_BAR = Column("bar", "", "bar")
 _COLUMNS = (
     Column("start", "from"),
     *COUNTS,
@@ -82,8 +82,6 @@ def series(
     members: list[dict[str, Any]] = [
         {**{name: getattr(row, name) for name in names}, "bar": bar_text(row.hits, largest)} for row in rows
     ]
-    for row in members:
-        row["codes"] = {str(code): count for code, count in (row["codes"] or {}).items()}
     if form == "table" and not has_hits:
         return
     columns = (_COLUMNS[0], _COLUMNS[1], _BAR, *_COLUMNS[2:]) if can_show_bars() else _COLUMNS

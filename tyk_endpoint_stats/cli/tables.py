@@ -29,14 +29,15 @@ class Column(NamedTuple):
     Attributes:
         name: the member of a row that it shows.
         heading: what stands above it.
-        kind: ``path``: cut between segments; ``share``: 0 to 1, shown as a percentage; ``text``: anything else, numbers
-            to the right, times shortened.
+        kind: ``path``: cut between segments; ``share``: 0 to 1, shown as a percentage; ``bar``: left out where it does
+            not fit, as a cut one would lie; ``mixed``: each number is of something else; ``text``: anything else,
+            numbers to the right, times shortened.
         may_go: on a terminal of less than 100 columns it is left out before anything is cut.
     """
 
     name: str
     heading: str
-    kind: Literal["text", "path", "share"] = "text"
+    kind: Literal["text", "path", "share", "bar", "mixed"] = "text"
     may_go: bool = False
 
 
@@ -63,7 +64,8 @@ def table_lines(
     """The lines of a table, none where there is no row: text to the left, numbers to the right.
 
     Times are never cut: ``31 Oct 20:42``, with the year where one of them is not of this year. Where the lines
-    don't fit into ``width``, columns go that may; then the widest texts are cut, paths between their segments.
+    don't fit into ``width``, columns go that may, then bars; then the widest texts are cut, paths between their
+    segments.
 
     Args:
         rows: each with a member for every column.
@@ -89,6 +91,9 @@ def table_lines(
         if width < _WIDE:
             shown = [column for column in columns if not column.may_go]
             widths = widths_of(shown)
+        if _line(widths) > width:
+            shown = [column for column in shown if column.kind != "bar"]
+            widths = widths_of(shown)
         _narrow(widths, [_min_cells(column, rows) for column in shown], width)
     lines = [
         _GAP.join(
@@ -111,7 +116,7 @@ def _spans_years(rows: Sequence[Row]) -> bool:
 
 def _texts(values: Sequence[Any], column: Column, with_year: bool) -> list[str]:
     """Where one number of a column has a fraction, all have."""
-    if any(isinstance(value, float) for value in values):
+    if column.kind != "mixed" and any(isinstance(value, float) for value in values):
         values = [float(value) if isinstance(value, int) else value for value in values]
     return [_text(value, column, with_year) for value in values]
 

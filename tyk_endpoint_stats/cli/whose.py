@@ -70,6 +70,10 @@ def whose_options(*, required: bool) -> Callable[[Callable[..., Any]], Callable[
                     "say whose hits: either --key KEY or --oauth-client ID or --consumer TEXT"
                     + ("" if required else ", or nothing for everybody's")
                 )
+            if text == "":
+                raise click.UsageError(
+                    "--consumer is empty: say an id, the beginning of one, or a piece of an alias"
+                )
             if raw_key and key is None:
                 raise click.UsageError("--raw-key says what --key KEY is: give that too")
             whose = Whose(key, raw_key, oauth_client, text) if said else None
@@ -106,12 +110,13 @@ def named_consumer(store: "ReadableStore", whose: Whose, org_id: str | None) -> 
 def _by_text(store: "ReadableStore", text: str, org_id: str | None) -> "Consumer":
     from tyk_endpoint_stats.cli.hints import nearest_consumers, option_for
     from tyk_endpoint_stats.core.batch import Consumer
-    from tyk_endpoint_stats.questions.consumers import consumers
+    from tyk_endpoint_stats.questions.answer import answer
     from tyk_endpoint_stats.questions.filters import Filter
+    from tyk_endpoint_stats.questions.group_rows import ConsumerRow
     from tyk_endpoint_stats.questions.period import EVER, Period
     from tyk_endpoint_stats.tyk.key_hash import ALGORITHMS, hash_token
 
-    rows = consumers(store, Period(*EVER), Filter(org_id=org_id), distributions=False)
+    rows = answer(store, ConsumerRow, Period(*EVER), Filter(org_id=org_id), distributions=False)
     wanted = text.casefold()
     ways: tuple[Callable[[str, str], bool], ...] = (
         lambda id_, _: id_ == text,
@@ -119,7 +124,7 @@ def _by_text(store: "ReadableStore", text: str, org_id: str | None) -> "Consumer
         lambda id_, alias: id_.casefold().startswith(wanted) or alias.casefold().startswith(wanted),
         lambda id_, alias: wanted in alias.casefold(),
     )
-    for fits in ways if text else ():
+    for fits in ways:
         found = [row for row in rows if fits(row.id, row.alias)]
         if len(found) == 1:
             return Consumer(found[0].kind, found[0].id)

@@ -1,9 +1,12 @@
 """Counts by something: a response code, a latency bin, a reason. They add up key by key."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from operator import methodcaller
 from typing import TypeVar
 
-__all__ = ["add_counts"]
+__all__ = ["add_counts", "sum_counts"]
 
 Key = TypeVar("Key")
 
@@ -12,3 +15,14 @@ def add_counts(mine: dict[Key, int], theirs: Mapping[Key, int]) -> None:
     """Add ``theirs`` to ``mine``, key by key."""
     for key, count in theirs.items():
         mine[key] = mine.get(key, 0) + count
+
+
+_items = methodcaller("items")
+
+
+def sum_counts(many: Iterable[Mapping[Key, int]]) -> dict[Key, int]:
+    """The sums of any number of counts, key by key."""
+    sums: defaultdict[Key, int] = defaultdict(int)
+    for key, count in chain.from_iterable(map(_items, many)):
+        sums[key] += count
+    return dict(sums)

@@ -4,10 +4,10 @@ A row holds plain integers (``core/fields.py``) for whoever sums and compares, a
 (``core/packed.py``) that are read only when they are asked for.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from tyk_endpoint_stats.core.fields import FIELDS, Merge
+from tyk_endpoint_stats.core.fields import FIELDS, merge_values
 from tyk_endpoint_stats.core.packed import (
     compact_distribution,
     compact_quarter_hours,
@@ -23,7 +23,6 @@ EVERY_ENDPOINT = 0
 """The number of *every endpoint*: a row with it is the total of the endpoints of its consumer and day."""
 
 _PLAIN = slice(3, 3 + len(FIELDS))
-_MERGED: dict[Merge, Callable[[list[int]], int]] = {Merge.SUM: sum, Merge.MAX: max, Merge.MIN: min}
 
 
 class DayRow(NamedTuple):
@@ -94,10 +93,8 @@ def plain_of(row: DayRow) -> tuple[int, ...]:
 def merged_rows(rows: Iterable[DayRow]) -> DayRow:
     """The merge of at least one row, under the first one's numbers: driven by the table of fields, slow and short."""
     rows = list(rows)
-    plain: list[int | None] = []
-    for field, values in zip(FIELDS, zip(*map(plain_of, rows), strict=True), strict=True):
-        known = [value for value in values if value is not None]
-        plain.append(_MERGED[field.merge](known) if known else None)
+    columns = zip(*map(plain_of, rows), strict=True)
+    plain = [merge_values(field, values) for field, values in zip(FIELDS, columns, strict=True)]
     distribution = b"".join([row.distribution for row in rows])
     quarter_hours = b"".join([row.quarter_hours for row in rows])
     return DayRow._make((*rows[0][:3], *plain, distribution, quarter_hours))

@@ -4,11 +4,12 @@ A new statistic is a line here, a member of ``EndpointStats``, and a line in eac
 speed; ``tests/core/test_fields.py`` holds every such loop, and every store's columns, against this table.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from msgspec import Struct
 
-__all__ = ["FIELDS", "MAXIMA", "MINIMA", "NAMES", "SUMS", "Field", "Merge"]
+__all__ = ["FIELDS", "MAXIMA", "MINIMA", "NAMES", "SUMS", "Field", "Merge", "merge_values"]
 
 
 class Merge(StrEnum):
@@ -60,3 +61,11 @@ NAMES = tuple(field.name for field in FIELDS)
 SUMS = tuple(field.name for field in FIELDS if field.merge is Merge.SUM)
 MAXIMA = tuple(field.name for field in FIELDS if field.merge is Merge.MAX)
 MINIMA = tuple(field.name for field in FIELDS if field.merge is Merge.MIN)
+
+
+def merge_values(field: Field, values: Iterable[int | None]) -> int | None:
+    """The merge of a field's values; ``None``: none of them is known."""
+    known = [value for value in values if value is not None]
+    if field.merge is Merge.SUM:
+        return sum(known)
+    return (max if field.merge is Merge.MAX else min)(known, default=None)

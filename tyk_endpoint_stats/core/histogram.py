@@ -10,6 +10,7 @@ The edges are computed with integers alone: two machines never put one duration 
 
 from bisect import bisect_left
 from collections.abc import Mapping
+from itertools import accumulate
 from math import isqrt
 
 __all__ = ["BINS_PER_DOUBLING", "SMALL_BINS", "bin_edges", "bin_of", "percentile"]
@@ -63,10 +64,7 @@ def percentile(histogram: Mapping[int, int], percent: float) -> float | None:
     if total == 0:
         return None
     rank = min(max(1, -(-total * percent // 100)), total)  # floats are coarse beyond 2**53 hits
-    seen = 0
-    for number in sorted(histogram):
-        seen += histogram[number]
-        if seen >= rank:
-            low, high = bin_edges(number)
-            return low if low == high else (low + high) / 2
-    raise AssertionError("unreachable: the ranks end at the total")
+    numbers = sorted(histogram)
+    place = bisect_left(list(accumulate(map(histogram.__getitem__, numbers))), rank)
+    low, high = bin_edges(numbers[place])
+    return low if low == high else (low + high) / 2

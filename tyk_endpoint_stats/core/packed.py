@@ -26,10 +26,12 @@ from tyk_endpoint_stats.core.stats import EndpointStats
 
 __all__ = [
     "BIN_BITS",
+    "MAX_COMPACTED_CODES",
     "UNTIMED",
     "HitPiece",
     "PackedError",
     "StatePiece",
+    "TooManyCodes",
     "compact_distribution",
     "compact_quarter_hours",
     "count_cells",
@@ -45,6 +47,9 @@ BIN_BITS = 11
 UNTIMED = (1 << BIN_BITS) - 1
 """The bin in the cell of a hit without a latency; ``bin_of(10**12)`` is 1277."""
 
+MAX_COMPACTED_CODES = 2**17
+"""Of a row: more distinct ones stay in pieces, which take no memory."""
+
 _VERSION = 1
 _SHORT = 0x80
 _HEADS = tuple(bytes((_VERSION, length)) for length in range(_SHORT))
@@ -55,6 +60,10 @@ _encode = msgpack.Encoder().encode
 
 class PackedError(ValueError):
     """Bytes are no packed value of a version that is known."""
+
+
+class TooManyCodes(PackedError):
+    """A packed value has more response codes than whoever reads it has memory for."""
 
 
 class HitPiece(Struct, array_like=True, gc=False):
@@ -173,10 +182,15 @@ def pack_quarter_hours(states: Mapping[int, EndpointStats]) -> bytes:
     return pack((hits, pieces))
 
 
-def unpack_distribution(data: bytes) -> tuple[dict[int, int], dict[int, int]]:
+def unpack_distribution(data: bytes, max_codes: int | None = None) -> tuple[dict[int, int], dict[int, int]]:
     """Hits by response code and timed hits by latency bin.
 
+    Args:
+        data: packed.
+        max_codes: how many response codes there may be.
+
     Raises:
+        TooManyCodes: there are more.
         PackedError: ``data`` is no packed distribution.
     """
     codes: dict[int, int] = {}
@@ -189,11 +203,12 @@ def unpack_distribution(data: bytes) -> tuple[dict[int, int], dict[int, int]]:
         count_cells(cells, codes, histogram)
         add_counts(codes, its_codes)
         add_counts(histogram, its_histogram)
+        _check_codes(len(codes), max_codes)
     return codes, histogram
 
 
 def unpack_quarter_hours(
-    data: bytes, day: int, first: int = 0, end: int = _QUARTER_HOURS_PER_DAY
+    data: bytes, day: int, first: int = 0, end: int = _QUARTER_HOURS_PER_DAY, max_codes: int | None = None
 ) -> dict[int, EndpointStats]:
     """The states of the quarter hours ``first`` … ``end - 1`` of a day, by their number in it.
 
@@ -202,8 +217,10 @@ def unpack_quarter_hours(
         day: days since 1970, for the states' instants.
         first: the first quarter hour that is wanted.
         end: the first one behind them.
+        max_codes: how many response codes there may be, in all of them.
 
     Raises:
+        TooManyCodes: there are more.
         PackedError: ``data`` is no packed value of quarter hours.
     """
     states: dict[int, EndpointStats] = {}
@@ -221,17 +238,24 @@ def unpack_quarter_hours(
             number = piece.quarter_hour
             if first <= number < end:
                 _merge_into(states, number, _state_of(piece, start_us + number * QUARTER_HOUR_US))
+        _check_codes(sum(len(state.codes) for state in states.values()), max_codes)
     return states
 
 
 def compact_distribution(data: bytes) -> bytes:
-    """The same in one piece."""
-    return pack_distribution(*unpack_distribution(data))
+    """The same in one piece; as it is where that would take much memory, which honest data never does."""
+    try:
+        return pack_distribution(*unpack_distribution(data, MAX_COMPACTED_CODES))
+    except TooManyCodes:
+        return data
 
 
 def compact_quarter_hours(data: bytes) -> bytes:
-    """The same in one piece, each quarter hour once."""
-    return pack_quarter_hours(unpack_quarter_hours(data, 0))
+    """The same in one piece, each quarter hour once; as it is where that would take much memory."""
+    try:
+        return pack_quarter_hours(unpack_quarter_hours(data, 0, max_codes=MAX_COMPACTED_CODES))
+    except TooManyCodes:
+        return data
 
 
 def count_pieces(data: bytes) -> int:
@@ -241,6 +265,11 @@ def count_pieces(data: bytes) -> int:
         PackedError: ``data`` is no packed value.
     """
     return sum(1 for _ in _contents(data))
+
+
+def _check_codes(count: int, max_codes: int | None) -> None:
+    if max_codes is not None and count > max_codes:
+        raise TooManyCodes(f"{count:,} response codes")
 
 
 def _merge_into(states: dict[int, EndpointStats], number: int, state: EndpointStats) -> None:

@@ -5,13 +5,17 @@ changes nothing, one pass equals any split. They hold because every field is an 
 minimum, or a mapping of such sums; division happens when reading.
 """
 
+from collections.abc import Sequence
+from operator import attrgetter
+
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tyk_endpoint_stats.core import histogram as bins
-from tyk_endpoint_stats.core.counts import add_counts
+from tyk_endpoint_stats.core.counts import add_counts, sum_counts
+from tyk_endpoint_stats.core.fields import FIELDS, NAMES, merge_values
 
-__all__ = ["EndpointStats"]
+__all__ = ["EndpointStats", "merged"]
 
 
 class EndpointStats(Struct, gc=False):
@@ -112,6 +116,21 @@ class EndpointStats(Struct, gc=False):
         if estimate is None or self.max_latency_ms is None or self.min_latency_all_ms is None:
             return None
         return min(max(estimate, self.min_latency_all_ms), self.max_latency_ms)
+
+
+_plain, _codes, _histogram = attrgetter(*NAMES), attrgetter("codes"), attrgetter("histogram")
+
+
+def merged(states: Sequence[EndpointStats]) -> EndpointStats:
+    """The merge of any number of states, which are left as they are: several times as fast as one by one."""
+    if len(states) == 1:
+        return states[0].copy()
+    columns = zip(*map(_plain, states), strict=True)
+    plain = [merge_values(member, values) for member, values in zip(FIELDS, columns, strict=False)]
+    total = EndpointStats(*plain)  # type: ignore[arg-type]
+    total.codes = sum_counts(map(_codes, states))
+    total.histogram = sum_counts(map(_histogram, states))
+    return total
 
 
 def _larger(mine: int | None, other: int | None) -> int | None:

@@ -92,6 +92,7 @@ def collect(
         ends = chunk.ends
         if on_chunk is not None:
             on_chunk(chunk.size)
+        del chunk  # its records are not kept beside the next ones
         if builder.is_full():
             yield builder.empty(reading.source, begins, ends)
             begins = ends

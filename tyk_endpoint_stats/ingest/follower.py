@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from tyk_endpoint_stats.errors import SourceError, StoreError
 from tyk_endpoint_stats.ingest.growth import KnownDays
-from tyk_endpoint_stats.ingest.loop import Mergeable, ingest
+from tyk_endpoint_stats.ingest.loop import Mergeable, SourcesWithoutRecord, ingest
 from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.ingest.watch import Watch
@@ -107,7 +107,7 @@ def follow(
     def is_told_to_stop(wait_s: float) -> bool:
         return wait(wait_s) or options.stop()
 
-    def read_on(each: _Followed) -> None:
+    def read_on(each: _Followed, without_record: SourcesWithoutRecord) -> None:
         stamp = each.source.stamp()
         if each.is_quiet(stamp):
             return
@@ -122,7 +122,15 @@ def follow(
         again_at = float("inf")
         of_this_turn = replace(options, on_progress=on_progress, stop=stop)
         try:
-            ingest(store, each.source, of_this_turn, report=total, known_days=known_days, await_more=False)
+            ingest(
+                store,
+                each.source,
+                of_this_turn,
+                report=total,
+                known_days=known_days,
+                await_more=False,
+                without_record=without_record,
+            )
             for text in total.problems:
                 say_what_is_wrong(SourceError(text))
             total.problems.clear()
@@ -147,8 +155,9 @@ def follow(
             watch.worked(label)  # it is gone, and nobody misses what it would bring
         # The same object for the same label: it remembers what it has found out about its bytes.
         followed = {label: followed.get(label) or _Followed(source) for label, source in found.items()}
+        without_record = SourcesWithoutRecord(store)
         for each in followed.values():
-            read_on(each)
+            read_on(each, without_record)
             report_when_due()
         watch.moved(total)
         watch.worked(STORE)

@@ -5,19 +5,31 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from tyk_endpoint_stats.core.batch import Batch
+from tyk_endpoint_stats.core.batch import Batch, Counts
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.errors import PositionConflict, SourceError
 from tyk_endpoint_stats.ingest.batch_builder import Collected, collect
 from tyk_endpoint_stats.ingest.growth import KnownDays, Readable
 from tyk_endpoint_stats.ingest.options import IngestOptions, OnRejected
-from tyk_endpoint_stats.ingest.report import IngestReport
+from tyk_endpoint_stats.ingest.report import IngestReport, records_of
 from tyk_endpoint_stats.maintenance.copy_mark import refuse_half_copied
 from tyk_endpoint_stats.sources.contract import Reading, Source
 from tyk_endpoint_stats.sources.file import identity_of
 from tyk_endpoint_stats.sources.in_memory import RecordsSource
 
-__all__ = ["Mergeable", "check_waiting", "ingest", "merge_collected", "problem_without_record"]
+__all__ = ["Mergeable", "SourcesWithoutRecord", "check_waiting", "ingest", "merge_collected"]
+
+
+class Merged(Protocol):
+    """What a store tells of a source that it has met."""
+
+    @property
+    def source(self) -> str:
+        """Its name."""
+
+    @property
+    def counts(self) -> Counts:
+        """What became of its records."""
 
 
 class Mergeable(Readable, Protocol):
@@ -35,6 +47,9 @@ class Mergeable(Readable, Protocol):
     def position(self, source: str, /) -> str | None:
         """How far this source has been merged."""
 
+    def sources(self) -> Sequence["Merged"]:
+        """Every resumable source that was merged, with what became of its records."""
+
     def merge(self, batch: Batch, /) -> bool:
         """Add a batch, all of it or nothing; ``False``: it was merged before."""
 
@@ -47,6 +62,7 @@ def ingest(
     report: IngestReport | None = None,
     known_days: KnownDays | None = None,
     await_more: bool = True,
+    without_record: "SourcesWithoutRecord | None" = None,
 ) -> IngestReport:
     """Read a source to its end and merge what it holds, batch by batch.
 
@@ -61,6 +77,7 @@ def ingest(
         known_days: those of the store before the ingest that this is a part of; by default it is one of its own.
         await_more: whether to wait for more of a pipe that somebody still writes to, or to return once nothing
             comes for a while.
+        without_record: of the store, for a caller who ingests many sources; a new one by default.
 
     Raises:
         TypeError: ``source`` is the name of one: see ``read_records`` and ``open_sources``.
@@ -75,20 +92,25 @@ def ingest(
     began = time.monotonic()
     own_files = {identity_of(path) for path in store.files()} - {None}
     waiting = 0
+    without_record = without_record or SourcesWithoutRecord(store)
     for part in source.parts():
         if own_files and part.identity() in own_files:
             raise SourceError(f"{part.label}: a file of the store itself")
         read, records = report.counts.read, report.records
-        from_start = ended = False
+        reading = None
+        part_waits = 0
+        ended = False
         while not ended and not options.stop():
             # Not at its end: another writer was met, and the store is asked again where the source stands.
             reading = _read_once(store, known_days, part, options, report, began)
             if reading is not None:
-                from_start |= reading.begins is None and reading.source is not None
                 ended = not (reading.waits and await_more)
-                waiting += reading.waiting if ended else 0
-        if from_start and report.counts.read > read and report.records == records:
-            report.problems.append(problem_without_record(part))
+                part_waits = reading.waiting if ended else 0
+        waiting += part_waits
+        if reading is not None and ended and report.records == records:
+            is_new = report.counts.read > read or (await_more and part_waits > 0)
+            if (is_new or (await_more and reading.begins is not None)) and without_record.has(reading.source):
+                report.problems.append(without_record.problem_of(part))
     if await_more:
         report.waiting = waiting
         check_waiting(report, options)
@@ -106,13 +128,34 @@ def check_waiting(report: IngestReport, options: IngestOptions) -> None:
         raise SourceError(f"{report.label}: {report.waiting:,} bytes at its end are no whole record")
 
 
-def problem_without_record(source: Source) -> str:
-    """What is wrong with a source that was read and in which nothing was a record of Tyk's."""
-    try:
-        looks = source.looks()
-    except SourceError as problem:
-        return str(problem)
-    return f"{source.label}: no record of Tyk's in it, but {looks}"
+class SourcesWithoutRecord:
+    """The sources of a store in which nothing was a record of Tyk's so far: such a source is a failure, each time.
+
+    The store is asked once, and only where somebody wants to know: of a source that had none now, either.
+    """
+
+    def __init__(self, store: Mergeable) -> None:
+        self._store = store
+        self._with_record: frozenset[str] | None = None
+
+    def has(self, source: str | None) -> bool:
+        """Whether nothing that was merged of a source was a record.
+
+        Args:
+            source: its name; ``None``: nothing of it is merged, because it keeps no position or has no whole unit.
+        """
+        if self._with_record is None:
+            self._with_record = frozenset(each.source for each in self._store.sources() if records_of(each.counts))
+        return source not in self._with_record
+
+    @staticmethod
+    def problem_of(source: Source) -> str:
+        """What is wrong with a source that was read and in which nothing was a record."""
+        try:
+            looks = source.looks()
+        except SourceError as problem:
+            return str(problem)
+        return f"{source.label}: no record of Tyk's in it, but {looks}"
 
 
 def _read_once(

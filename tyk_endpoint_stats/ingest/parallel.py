@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.ingest.growth import KnownDays
-from tyk_endpoint_stats.ingest.loop import Mergeable, check_waiting, ingest, merge_collected, problem_without_record
+from tyk_endpoint_stats.ingest.loop import Mergeable, SourcesWithoutRecord, check_waiting, ingest, merge_collected
 from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.ingest.worker_pool import WorkerPool
@@ -59,7 +59,7 @@ def ingest_all(
     files = [source for source in sources if isinstance(source, FileSource)]
     piece_bytes = _piece_bytes(files, jobs)
     refuse_half_copied(store.position)
-    known_days = KnownDays(store)
+    known_days, without_record = KnownDays(store), SourcesWithoutRecord(store)
     with (
         WorkerPool(files, jobs, options.wanted(store.max_states_a_batch), store.position, piece_bytes)
         if piece_bytes
@@ -74,9 +74,11 @@ def ingest_all(
                 if worker_pool is not None and isinstance(source, FileSource):
                     is_merged = _merge_file(worker_pool, store, known_days, options, report, began)
                     if is_merged:
-                        _check_whole(worker_pool, source, options, report)
+                        _check_whole(worker_pool, source, options, report, without_record)
                 if not is_merged and not options.stop():
-                    ingest(store, source, options, report=report, known_days=known_days)
+                    ingest(
+                        store, source, options, report=report, known_days=known_days, without_record=without_record
+                    )
             except SourceError as found:
                 problem = found
             report.seconds = time.monotonic() - began
@@ -87,10 +89,16 @@ def ingest_all(
                 return
 
 
-def _check_whole(worker_pool: WorkerPool, source: FileSource, options: IngestOptions, report: IngestReport) -> None:
+def _check_whole(
+    worker_pool: WorkerPool,
+    source: FileSource,
+    options: IngestOptions,
+    report: IngestReport,
+    without_record: SourcesWithoutRecord,
+) -> None:
     """What ``ingest`` finds out at the end of a source, of one that others have read."""
-    if worker_pool.from_start and report.counts.read and not report.records:
-        report.problems.append(problem_without_record(source))
+    if not report.records and without_record.has(worker_pool.source):
+        report.problems.append(without_record.problem_of(source))
     report.waiting = worker_pool.waiting
     check_waiting(report, options)
 
@@ -120,7 +128,10 @@ def _merge_file(
     report: IngestReport,
     began: float,
 ) -> bool:
-    """Merge what the processes made of the next file; whether it fitted where the store stood, to its end."""
+    """Merge what the processes made of the next file; whether it fitted where the store stood, to its end.
+
+    Nothing does of a file without a whole unit, of which they have made nothing.
+    """
     fits = True
     for packed in worker_pool.batches():
         if not fits or options.stop():
@@ -131,4 +142,4 @@ def _merge_file(
         report.seconds = time.monotonic() - began
         if options.on_progress is not None:
             options.on_progress(report, packed.share)
-    return fits
+    return fits and worker_pool.source is not None

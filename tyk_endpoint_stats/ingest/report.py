@@ -9,9 +9,9 @@ from tyk_endpoint_stats.core.batch import Batch, Counts
 from tyk_endpoint_stats.core.growth import Grown, add_growth
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.sources.contract import Rejected
-from tyk_endpoint_stats.sources.forms.log_lines import LOG_LINE
+from tyk_endpoint_stats.sources.forms.log_lines import NO_RECORDS
 
-__all__ = ["NAMED_REJECTS", "IngestReport", "OnProgress"]
+__all__ = ["NAMED_REJECTS", "IngestReport", "OnProgress", "records_of"]
 
 NAMED_REJECTS = 5
 """How many malformed records are named where nobody wants all of them; all of them are counted."""
@@ -59,7 +59,7 @@ class IngestReport(Struct):
     @property
     def records(self) -> int:
         """Records of Tyk's, counted or not: whatever is neither malformed nor a line of a log."""
-        return self.counts.counted + sum(self.counts.skipped.values()) - self.counts.skipped.get(LOG_LINE, 0)
+        return records_of(self.counts)
 
     def merge(self, other: "IngestReport") -> None:
         """Take another report into this one."""
@@ -91,3 +91,8 @@ class IngestReport(Struct):
     def _name(self, rejected: Sequence[Rejected]) -> None:
         room = NAMED_REJECTS - len(self.named)
         self.named += [Rejected(found.where, found.reason, b"") for found in rejected[:room]]
+
+
+def records_of(counts: Counts) -> int:
+    """Records of Tyk's, counted or not: whatever is neither malformed nor a line of a log."""
+    return counts.counted + sum(count for reason, count in counts.skipped.items() if reason not in NO_RECORDS)

@@ -93,13 +93,14 @@ class WorkerPool:
 
     Attributes:
         waiting: how many bytes at the end of the last file are no whole record.
-        from_start: the last file was read from its first record on.
+        source: the name of the last file; ``None``: there was no whole unit in it.
     """
 
     def __init__(
         self, files: Sequence[FileSource], jobs: int, wanted: Wanted, position: PositionLookup, piece_bytes: int
     ) -> None:
-        self.waiting, self.from_start = 0, False
+        self.waiting = 0
+        self.source: str | None = None
         self._position = position
         self._piece_bytes = piece_bytes
         self._plan = self._planned(files)
@@ -129,13 +130,13 @@ class WorkerPool:
             SourceError: the file, or what is left of it, can't be read.
         """
         problem: Exception | None = None
-        self.waiting, self.from_start = 0, False
+        self.waiting, self.source = 0, None
         while (planned := self._ordered.get()) is not None:
             if isinstance(planned, Exception):
                 problem = problem or planned
                 continue
             piece = planned.piece
-            self.from_start |= piece.place.begins is None
+            self.source = piece.place.source
             share = piece.place.mark.offset / piece.total if piece.total else None
             while True:
                 kind, data = planned.frames.get()

@@ -1,18 +1,30 @@
 """From what is asked to rows: one read of the store, one more where a period before is compared with."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol, TypeVar
+from collections.abc import Hashable, Sequence
+from operator import attrgetter
+from typing import Protocol, TypeVar
 
-from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
+from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import AnswerTooLarge
 from tyk_endpoint_stats.questions.filters import Filter
-from tyk_endpoint_stats.questions.measures import DISTRIBUTED, Measures
+from tyk_endpoint_stats.questions.group_rows import GroupRow
+from tyk_endpoint_stats.questions.measures import DISTRIBUTED
 from tyk_endpoint_stats.questions.order import DEFAULT_ORDER, Order, Position
 from tyk_endpoint_stats.questions.period import Period
 from tyk_endpoint_stats.questions.rows import Rows
 
-__all__ = ["GroupRow", "Readable", "answer"]
+__all__ = ["Readable", "answer"]
+
+_IN_A_GROUP = {
+    "kind": "consumer.kind",
+    "id": "consumer.id",
+    "alias": "alias",
+    "api_id": "endpoint.api_id",
+    "path": "endpoint.path",
+    "api_name": "api_name",
+}
+"""Where the ids and names of rows stand in what a store answers."""
 
 
 class Readable(Protocol):
@@ -22,31 +34,6 @@ class Readable(Protocol):
         """The merged states of a selection, one for each group that has a hit."""
 
 
-class GroupRow(Measures, frozen=True, kw_only=True):
-    """A row that stands for what a store keeps apart."""
-
-    GROUP_BY: ClassVar[frozenset[Dimension]] = frozenset()
-    """What is kept apart."""
-
-    IS_SUM: ClassVar[bool] = False
-    """Whether several groups are one row."""
-
-    @classmethod
-    def named(cls, group: Group, groups: int) -> dict[str, Any]:
-        """The row's ids and names.
-
-        Args:
-            group: what a store answers.
-            groups: how many groups of the answer the row is made of.
-        """
-        raise NotImplementedError
-
-    @classmethod
-    def ids_of(cls, group: Group) -> tuple[str, ...]:
-        """What tells rows apart: groups with the same are one row."""
-        raise NotImplementedError
-
-
 Row = TypeVar("Row", bound=GroupRow)
 
 
@@ -54,7 +41,7 @@ def answer(
     store: Readable,
     row_type: type[Row],
     period: Period,
-    where: Filter,
+    where: Filter = Filter(),  # noqa: B008 - frozen
     *,
     before: Period | None = None,
     sort: str = DEFAULT_ORDER,
@@ -63,7 +50,7 @@ def answer(
     distributions: bool = True,
     max_rows: int | None = None,
 ) -> Rows[Row]:
-    """The rows of a type.
+    """The rows of a type: which endpoints were called, who called them, and so on. Busiest first, unless sorted.
 
     Args:
         store: what is asked.
@@ -110,24 +97,31 @@ def _rows(
     where: Filter,
     distributions: bool,
     max_groups: int | None,
-    earlier: dict[tuple[str, ...], Row],
-) -> dict[tuple[str, ...], Row]:
+    earlier: dict[Hashable, Row],
+) -> dict[Hashable, Row]:
     selection = where.selection(period.spans, row_type.GROUP_BY, distributions, max_groups)
     if selection is None:
         return {}
-    merged: dict[tuple[str, ...], tuple[Group, EndpointStats, int]] = {}
+    # What tells rows apart: groups with the same are one row.
+    ids_of = attrgetter(*(_IN_A_GROUP[name] for name in row_type.IDS))
+    merged: dict[Hashable, tuple[Group, EndpointStats, int]] = {}
     for group, stats in store.read(selection):
-        ids = row_type.ids_of(group)
+        ids = ids_of(group)
         if ids in merged:
             first, state, groups = merged[ids]
             state.merge(stats)
             merged[ids] = first, state, groups + 1
         else:
             merged[ids] = group, stats, 1
-    return {
-        ids: row_type(**row_type.named(group, groups), stats=stats, zone=period.zone, before=earlier.get(ids))
-        for ids, (group, stats, groups) in merged.items()
-    }
+    names = [name for name in (*row_type.IDS, *row_type.NAMES) if name in _IN_A_GROUP]
+    named = attrgetter(*(_IN_A_GROUP[name] for name in names))
+    rows: dict[Hashable, Row] = {}
+    for key, (group, stats, groups) in merged.items():
+        values = dict(zip(names, named(group), strict=True))
+        if row_type.IS_SUM:
+            values["endpoints"] = groups
+        rows[key] = row_type(**values, stats=stats, zone=period.zone, before=earlier.get(key))
+    return rows
 
 
 def _gone(row: Row, period: Period) -> Row:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from tyk_endpoint_stats.core.instants import to_datetime
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.questions.times import rfc3339
+from tyk_endpoint_stats.questions.times import plain_value, rfc3339
 
 __all__ = ["BEFORE_MEMBERS", "DISTRIBUTED", "MEASURES", "Measures"]
 
@@ -168,7 +168,7 @@ class Measures(Struct, frozen=True, kw_only=True):
         Args:
             members: which; ``None``: all. ``before`` is there where the row has one, and ``gone`` where it is.
         """
-        plain = {name: _plain(getattr(self, name)) for name in (*self.IDS, *self.NAMES)} | self._numbers()
+        plain = {name: plain_value(getattr(self, name)) for name in (*self.IDS, *self.NAMES)} | self._numbers()
         if members is not None:
             plain = {name: plain[name] for name in members}
         if self.before is not None:
@@ -230,10 +230,6 @@ class Measures(Struct, frozen=True, kw_only=True):
 
     def _moment(self, instant: int | None) -> datetime | None:
         return None if instant is None else to_datetime(instant, self.zone)
-
-
-def _plain(value: Any) -> Any:
-    return rfc3339(value) if isinstance(value, datetime) else value
 
 
 def _whole(number: int | float | None) -> int | float | None:

@@ -11,7 +11,7 @@ from tyk_endpoint_stats.questions.answer import Readable
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.growth import GrownMonth, growth_of
 from tyk_endpoint_stats.questions.period import EVER, Period
-from tyk_endpoint_stats.questions.times import rfc3339
+from tyk_endpoint_stats.questions.times import plain_value
 from tyk_endpoint_stats.questions.totals import totals
 
 __all__ = ["Meta", "meta"]
@@ -42,9 +42,8 @@ class Meta(Struct, frozen=True, kw_only=True):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name, ready for JSON."""
-        values = {name: getattr(self, name) for name in self.__struct_fields__}
-        values["grown"] = None if self.grown is None else [month.to_dict() for month in self.grown]
-        return {name: rfc3339(value) if isinstance(value, datetime) else value for name, value in values.items()}
+        values = {name: plain_value(getattr(self, name)) for name in self.__struct_fields__}
+        return values | {"grown": None if self.grown is None else [month.to_dict() for month in self.grown]}
 
 
 class _Outline(Protocol):

@@ -1,24 +1,17 @@
 """The questions as methods: what every store that can be read has."""
 
 from datetime import UTC, date, tzinfo
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from tyk_endpoint_stats.core.batch import Consumer, Kind
 from tyk_endpoint_stats.errors import InvalidQuestion
-from tyk_endpoint_stats.questions import apis as apis_question
-from tyk_endpoint_stats.questions import consumers as consumers_question
-from tyk_endpoint_stats.questions import endpoints as endpoints_question
-from tyk_endpoint_stats.questions import pairs as pairs_question
 from tyk_endpoint_stats.questions import series as series_question
 from tyk_endpoint_stats.questions import totals as totals_question
-from tyk_endpoint_stats.questions.answer import Readable
-from tyk_endpoint_stats.questions.apis import ApiRow
-from tyk_endpoint_stats.questions.consumers import ConsumerRow
-from tyk_endpoint_stats.questions.endpoints import EndpointRow
+from tyk_endpoint_stats.questions.answer import Readable, answer
 from tyk_endpoint_stats.questions.filters import Filter
+from tyk_endpoint_stats.questions.group_rows import ApiRow, ConsumerRow, EndpointRow, GroupRow, PairRow
 from tyk_endpoint_stats.questions.meta import Meta, meta
 from tyk_endpoint_stats.questions.order import DEFAULT_ORDER
-from tyk_endpoint_stats.questions.pairs import PairRow
 from tyk_endpoint_stats.questions.period import Period
 from tyk_endpoint_stats.questions.pieces import Interval
 from tyk_endpoint_stats.questions.rows import Rows
@@ -29,6 +22,9 @@ __all__ = ["Compare", "Questions"]
 
 Compare: TypeAlias = Literal["previous", "year"] | tuple[date, date] | Period | None
 """What to compare with: the period before, the same a year earlier, two days or instants, a period, or nothing."""
+
+
+Row = TypeVar("Row", bound=GroupRow)
 
 
 class Questions:
@@ -74,17 +70,9 @@ class Questions:
         max_rows: int | None = None,
     ) -> Rows[EndpointRow]:
         """Which endpoints a consumer called, or anybody (``None``): busiest first."""
+        where = Filter(org_id=org_id, consumer=consumer, kind=kind, api_id=api_id, path=path, q=q, status=status)
         period = Period.of(first, last, zone)
-        return endpoints_question.endpoints(
-            self,
-            period,
-            Filter(org_id=org_id, consumer=consumer, kind=kind, api_id=api_id, path=path, q=q, status=status),
-            before=_before(period, compare),
-            sort=sort,
-            limit=limit,
-            distributions=distributions,
-            max_rows=max_rows,
-        )
+        return _rows(self, EndpointRow, period, where, compare, sort, limit, distributions, max_rows)
 
     def consumers(
         self: Readable,
@@ -105,17 +93,9 @@ class Questions:
         max_rows: int | None = None,
     ) -> Rows[ConsumerRow]:
         """Who called: anything, one API (``api_id``), one endpoint (``api_id`` and ``path``); busiest first."""
+        where = Filter(org_id=org_id, kind=kind, api_id=api_id, path=path, q=q, status=status)
         period = Period.of(first, last, zone)
-        return consumers_question.consumers(
-            self,
-            period,
-            Filter(org_id=org_id, kind=kind, api_id=api_id, path=path, q=q, status=status),
-            before=_before(period, compare),
-            sort=sort,
-            limit=limit,
-            distributions=distributions,
-            max_rows=max_rows,
-        )
+        return _rows(self, ConsumerRow, period, where, compare, sort, limit, distributions, max_rows)
 
     def apis(
         self: Readable,
@@ -136,17 +116,9 @@ class Questions:
         max_rows: int | None = None,
     ) -> Rows[ApiRow]:
         """Which APIs were called, busiest first."""
+        where = Filter(org_id=org_id, consumer=consumer, kind=kind, api_id=api_id, q=q, status=status)
         period = Period.of(first, last, zone)
-        return apis_question.apis(
-            self,
-            period,
-            Filter(org_id=org_id, consumer=consumer, kind=kind, api_id=api_id, q=q, status=status),
-            before=_before(period, compare),
-            sort=sort,
-            limit=limit,
-            distributions=distributions,
-            max_rows=max_rows,
-        )
+        return _rows(self, ApiRow, period, where, compare, sort, limit, distributions, max_rows)
 
     def pairs(
         self: Readable,
@@ -168,17 +140,9 @@ class Questions:
         max_rows: int | None = None,
     ) -> Rows[PairRow]:
         """Who called what: a row for each consumer and endpoint, busiest first."""
+        where = Filter(org_id=org_id, consumer=consumer, kind=kind, api_id=api_id, path=path, q=q, status=status)
         period = Period.of(first, last, zone)
-        return pairs_question.pairs(
-            self,
-            period,
-            Filter(org_id=org_id, consumer=consumer, kind=kind, api_id=api_id, path=path, q=q, status=status),
-            before=_before(period, compare),
-            sort=sort,
-            limit=limit,
-            distributions=distributions,
-            max_rows=max_rows,
-        )
+        return _rows(self, PairRow, period, where, compare, sort, limit, distributions, max_rows)
 
     def series(
         self: Readable,
@@ -235,6 +199,30 @@ class Questions:
     def meta(self: Readable, *, zone: str | tzinfo = UTC, org_id: str | None = None) -> Meta:
         """What can be asked for: from when to when, how finely, of which organisations; which months grew."""
         return meta(self, zone=zone, org_id=org_id)
+
+
+def _rows(
+    store: Readable,
+    row_type: type[Row],
+    period: Period,
+    where: Filter,
+    compare: Compare,
+    sort: str,
+    limit: int | None,
+    distributions: bool,
+    max_rows: int | None,
+) -> Rows[Row]:
+    return answer(
+        store,
+        row_type,
+        period,
+        where,
+        before=_before(period, compare),
+        sort=sort,
+        limit=limit,
+        distributions=distributions,
+        max_rows=max_rows,
+    )
 
 
 def _before(period: Period, compare: Compare) -> Period | None:

@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, SupportsIndex, TextIO, TypeVar, overload
 
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.questions.csv_text import write_csv
+from tyk_endpoint_stats.questions.csv_text import codes_text, write_csv
 from tyk_endpoint_stats.questions.measures import BEFORE_MEMBERS, Measures
 
 if TYPE_CHECKING:
@@ -135,9 +135,7 @@ def flat(row: Measures, name: str) -> Any:
     if name.startswith("before_"):
         of, name = row.before, name.removeprefix("before_")
     value = None if of is None else getattr(of, name)
-    if isinstance(value, dict):
-        return " ".join(f"{code}:{count}" for code, count in value.items())
-    return value
+    return codes_text(value) if isinstance(value, dict) else value
 
 
 def _library(name: str) -> Any:

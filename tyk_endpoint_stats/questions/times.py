@@ -1,8 +1,9 @@
 """Times as text."""
 
 from datetime import datetime
+from typing import Any
 
-__all__ = ["rfc3339"]
+__all__ = ["plain_value", "rfc3339"]
 
 
 def rfc3339(moment: datetime) -> str:
@@ -16,3 +17,8 @@ def rfc3339(moment: datetime) -> str:
     else:
         seconds, offset = text[:19], text[19:25]
     return seconds + ("Z" if offset == "+00:00" else offset)
+
+
+def plain_value(value: Any) -> Any:
+    """A row's value ready for JSON: times as text."""
+    return rfc3339(value) if isinstance(value, datetime) else value

@@ -70,14 +70,15 @@ def looks_of_stream(stream: ByteStream, form: Form | None) -> str:
 
 
 def _units(stream: ByteStream, form: Form) -> Iterator[tuple[Record | None, tuple[str, ...]]]:
-    if isinstance(form, RowsForm):
+    look = form.look() if isinstance(form, RowsForm) else None
+    if isinstance(form, RowsForm) and look is None:
         dialect = dialect_of(tuple(columns_of(form.header, form.delimiter))).name
         for block in form.blocks(stream, Mark()):
             chunk = form.decoder().decode(block, 1)
             yield from ((None, ()) for _ in chunk.rejected)
             yield from ((record, (dialect,)) for record in chunk.records)
         return
-    look = look_at_entry if isinstance(form, EntriesForm) else look_again
+    look_at = look or (look_at_entry if isinstance(form, EntriesForm) else look_again)
     for block in form.blocks(stream, Mark()):
         for unit, offset in zip(block.lines(), block.offsets(), strict=True):
-            yield from ((found.record, found.layers) for found in look(unit, offset))
+            yield from ((found.record, found.layers) for found in look_at(unit, offset))

@@ -6,7 +6,7 @@ differs somewhere in the middle, is told apart.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 from msgspec import Struct
@@ -22,12 +22,17 @@ __all__ = [
     "StoredPosition",
     "beginning_of",
     "find_place",
+    "hash_of_tail",
     "mark_at",
     "position_text",
     "window_hash",
 ]
 
-_POSITION = re.compile(r"(\d{20}):([0-9a-f]{16})(?::([0-9a-f]{8})(:pipe)?)?", re.ASCII)
+_POSITION = re.compile(
+    r"(\d{20}):([0-9a-f]{16})(?::([0-9a-f]{8})(:pipe(?::((?:[0-9a-f]{3}-[0-9a-f]{8}){1,16}))?)?)?", re.ASCII
+)
+_TAIL_CHARACTERS = 12
+_MAX_TAILS = 16
 _PIECE_BYTES = 256 * 2**10
 
 
@@ -72,6 +77,8 @@ class StoredPosition(Struct, frozen=True):
         window: the hash of the last of them.
         crc: the running hash of all; ``None``: it was stored before positions had one.
         is_of_pipe: the bytes came through a pipe, so the next time their beginning may be gone.
+        tails: of the bytes behind each of the last newlines before it the length and a hash, as text: by them the
+            place is found in a stream of which so little is left that it has no whole window.
     """
 
     text: str
@@ -79,6 +86,7 @@ class StoredPosition(Struct, frozen=True):
     window: str
     crc: int | None
     is_of_pipe: bool = False
+    tails: frozenset[str] = frozenset()
 
     @classmethod
     def parse(cls, text: str) -> "StoredPosition | None":
@@ -86,7 +94,15 @@ class StoredPosition(Struct, frozen=True):
         match = _POSITION.fullmatch(text)
         if match is None:
             return None
-        return cls(text, int(match[1]), match[2], int(match[3], 16) if match[3] else None, bool(match[4]))
+        tails = match[5] or ""
+        return cls(
+            text,
+            int(match[1]),
+            match[2],
+            int(match[3], 16) if match[3] else None,
+            bool(match[4]),
+            frozenset(tails[at : at + _TAIL_CHARACTERS] for at in range(0, len(tails), _TAIL_CHARACTERS)),
+        )
 
     def fits(self, mark: Mark) -> bool:
         """Whether the bytes before a place are those it was made of."""
@@ -97,7 +113,11 @@ class StoredPosition(Struct, frozen=True):
 
 def position_text(mark: Mark, *, is_of_pipe: bool = False) -> str:
     """The position of a place in a stream."""
-    return f"{mark.offset:020d}:{window_hash(mark.before)}:{mark.crc:08x}{':pipe' if is_of_pipe else ''}"
+    text = f"{mark.offset:020d}:{window_hash(mark.before)}:{mark.crc:08x}"
+    if not is_of_pipe:
+        return text
+    tails = "".join(_tails_of(mark))
+    return f"{text}:pipe:{tails}" if tails else f"{text}:pipe"
 
 
 def find_place(
@@ -165,6 +185,24 @@ def mark_at(stream: ByteStream, offset: int, begins: Mark = Mark()) -> Mark:  # 
     while mark.offset < offset and (got := stream.readinto(view[: offset - mark.offset])):
         mark = mark.past(view[:got])
     return mark
+
+
+def hash_of_tail(lines: bytes) -> str:
+    """What a position of a pipe keeps of the last lines before it: their length and a hash."""
+    return f"{len(lines):03x}-{window_hash(lines)[:8]}"
+
+
+def _tails_of(mark: Mark) -> Iterator[str]:
+    """The last line before a place, the last two, … as far as its bytes are kept."""
+    before = mark.before
+    start = len(before)
+    for _ in range(_MAX_TAILS):
+        start = before.rfind(b"\n", 0, max(0, start - 1)) + 1
+        if start == 0 and (not before or len(before) != mark.offset):
+            return  # whether a line begins there is not known
+        yield hash_of_tail(before[start:])
+        if start == 0:
+            return
 
 
 def _stands(stream: ByteStream, mark: Mark) -> bool:

@@ -10,7 +10,7 @@ from tyk_endpoint_stats.sources.place import Place, position_text
 
 __all__ = ["StreamReading"]
 
-_REST_BYTES = 4096
+_REST_BYTES = 64 * 2**10
 
 
 class StreamReading(Reading):
@@ -71,6 +71,7 @@ class StreamReading(Reading):
             yield chunk
             if number:
                 number += block.count
+            del block, chunk  # a line of 16 MiB is not kept beside the next one
         self.waiting = self._bytes_behind(mark.offset)
 
     def acknowledge(self, position: str | None) -> None:

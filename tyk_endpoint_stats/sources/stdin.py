@@ -11,7 +11,7 @@ from tyk_endpoint_stats.sources.explanation import Explanation, explanation_of, 
 from tyk_endpoint_stats.sources.file import FileMemory, explain_file, looks_of_file, read_file
 from tyk_endpoint_stats.sources.forms.blocks import WINDOW_BYTES, ByteStream, Mark
 from tyk_endpoint_stats.sources.forms.compressed import HEAD_BYTES, compression_of
-from tyk_endpoint_stats.sources.forms.sniffer import read_at, refuse_other_files
+from tyk_endpoint_stats.sources.forms.sniffer import form_of, read_at, refuse_other_files
 from tyk_endpoint_stats.sources.overlap import ShiftedStream, find_overlap, refuse_cut_stream
 from tyk_endpoint_stats.sources.place import Beginning, Place, StoredPosition, beginning_of, find_place, mark_at
 from tyk_endpoint_stats.sources.reading import StreamReading
@@ -150,7 +150,10 @@ class StdinSource(Source):
             return None
         source, stored, self._mark, shift = found
         self._cut = source, ShiftedStream(spool, shift)
-        return self._cut[1], Place(source, self._beginning.form, stored.text, self._mark)
+        # What stands behind the place says what it is: its first line may be the rest of one.
+        form = form_of(ShiftedStream(spool, shift - stored.offset)) or self._beginning.form
+        self._beginning = Beginning(self._beginning.name, form, self._beginning.head)
+        return self._cut[1], Place(source, form, stored.text, self._mark)
 
     def _taken_over(self) -> SourceError:
         return SourceError(f"{self.label}: another source took over its position; give it once more")

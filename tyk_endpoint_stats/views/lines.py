@@ -1,16 +1,27 @@
 """One answer of a store, folded: lines of a table, columns of a chart, totals. All of one read, so they add up."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache, cached_property
 from typing import Generic, TypeVar
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from tyk_endpoint_stats.core.batch import Consumer, Endpoint
 from tyk_endpoint_stats.core.selection import Group
-from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.views.timeline import Place, Timeline
+from tyk_endpoint_stats.core.stats import EndpointStats, merged
+from tyk_endpoint_stats.views.timeline import Timeline
 
-__all__ = ["Classes", "Folded", "Line", "classes_of", "consumer_of", "endpoint_of", "fold", "fold_two"]
+__all__ = [
+    "Classes",
+    "Folded",
+    "Line",
+    "add_pieces",
+    "classes_of",
+    "consumer_of",
+    "endpoint_of",
+    "fold",
+    "fold_two",
+]
 
 Key = TypeVar("Key", Consumer, Endpoint)
 
@@ -38,23 +49,20 @@ class Line(Struct, Generic[Key]):
 
     Attributes:
         key: which one.
-        name: the alias, or the API's name.
         now, before: merged states.
-        spark: hits, and those that failed on the server's side, of each column; empty where they were not read.
+        name: the alias, or the API's name.
+        pieces: what ``now`` is the merge of, each with the number of its column; empty where that was not read.
+        columns: how many of those there are.
         callers: of an endpoint: how many consumers called it; ``None``: it was not read.
     """
 
     key: Key
+    now: EndpointStats
+    before: EndpointStats
     name: str = ""
-    now: EndpointStats = field(default_factory=EndpointStats)
-    before: EndpointStats = field(default_factory=EndpointStats)
-    spark: list[tuple[int, int]] = field(default_factory=list)
+    pieces: Sequence[tuple[int, EndpointStats]] = ()
+    columns: int = 0
     callers: int | None = None
-
-    @property
-    def classes(self) -> Classes:
-        """The hits of the period by class."""
-        return classes_of(self.now)
 
     @property
     def p50_ms(self) -> float | None:
@@ -66,22 +74,40 @@ class Line(Struct, Generic[Key]):
         """95 of 100 requests of the period took no longer."""
         return self.now.latency_percentile_ms(95)
 
+    @property
+    def spark(self) -> list[tuple[int, int]]:
+        """Hits, and those that failed on the server's side, of each column; empty where they were not read."""
+        counts = [(0, 0)] * self.columns
+        for number, stats in self.pieces:
+            hits, failed = counts[number]
+            counts[number] = hits + stats.hits, failed + classes_of(stats).c5xx
+        return counts
 
-class Folded(Struct, Generic[Key]):
+
+class Folded(Struct, Generic[Key], dict=True):
     """What a page is made of.
 
     Attributes:
         lines: those with a hit in the period or in the time before, busiest first.
         now, before: the merge of all.
-        columns: of each column of the timeline.
-        under: of the time that is drawn under each column; empty: nothing is compared.
+        parts, parts_under: what ``columns`` and ``under`` are the merges of. Only a page with a chart asks for them.
     """
 
     lines: list[Line[Key]]
     now: EndpointStats
     before: EndpointStats
-    columns: list[EndpointStats] = field(default_factory=list)
-    under: list[EndpointStats] = field(default_factory=list)
+    parts: Sequence[Sequence[EndpointStats]] = ()
+    parts_under: Sequence[Sequence[EndpointStats]] = ()
+
+    @cached_property
+    def columns(self) -> list[EndpointStats]:
+        """What was counted in each column of the timeline."""
+        return [merged(part) for part in self.parts]
+
+    @cached_property
+    def under(self) -> list[EndpointStats]:
+        """The same of the time that is drawn under each; empty: nothing is compared."""
+        return [merged(part) for part in self.parts_under]
 
     @property
     def seen(self) -> list[Line[Key]]:
@@ -104,34 +130,32 @@ def endpoint_of(group: Group) -> tuple[Endpoint, str]:
 def fold(
     answer: Iterable[tuple[Group, EndpointStats]], timeline: Timeline, key_of: Callable[[Group], tuple[Key, str]]
 ) -> Folded[Key]:
-    """An answer by line and bucket, in one pass: every number of the page comes of the same states."""
-    count = len(timeline.columns)
-    columns = [EndpointStats() for _ in range(count)]
-    under = [EndpointStats() for _ in range(count)] if timeline.compared else []
-    lines: dict[Key, Line[Key]] = {}
-    places: dict[object, Place] = {}
+    """An answer by line and bucket, sorted in one pass: every number of the page comes of the same states."""
+    parts: list[list[EndpointStats]] = [[] for _ in timeline.columns]
+    under: list[list[EndpointStats]] = [[] for _ in timeline.columns] if timeline.compared else []
+    found: dict[Key, tuple[str, list[tuple[int, EndpointStats]], list[EndpointStats]]] = {}
+    place_of = cache(timeline.place)
     for group, stats in answer:
-        bucket = group.bucket
-        assert bucket is not None
-        place = places.get(bucket)
-        if place is None:
-            place = places[bucket] = timeline.place(bucket)
+        assert group.bucket is not None
+        place = place_of(group.bucket)
         if place.under is not None:
-            _add(under[place.under], stats)
+            under[place.under].append(stats)
         if not place.now and not place.before:
             continue
         key, name = key_of(group)
-        line = lines.get(key)
-        if line is None:
-            line = lines[key] = Line(key, name, spark=[(0, 0)] * count)
+        entry = found.get(key)
+        if entry is None:
+            entry = found[key] = (name, [], [])
         if place.column is not None:
-            _add(columns[place.column], stats)
-            line.now.merge(stats)
-            hits, failed = line.spark[place.column]
-            line.spark[place.column] = hits + stats.hits, failed + _failed(stats)
+            parts[place.column].append(stats)
+            entry[1].append((place.column, stats))
         else:
-            line.before.merge(stats)
-    return _in_order(lines.values(), columns, under)
+            entry[2].append(stats)
+    lines = [
+        Line(key, merged([stats for _, stats in pieces]), merged(before), name, pieces, len(timeline.columns))
+        for key, (name, pieces, before) in found.items()
+    ]
+    return _in_order(lines, parts, under)
 
 
 def fold_two(
@@ -140,39 +164,39 @@ def fold_two(
     key_of: Callable[[Group], tuple[Key, str]],
 ) -> Folded[Key]:
     """Two answers without buckets, of the period and of the time before: no columns, no sparklines."""
-    lines: dict[Key, Line[Key]] = {}
+    found: dict[Key, tuple[str, list[EndpointStats], list[EndpointStats]]] = {}
     for is_now, answer in ((True, now), (False, before)):
         for group, stats in answer:
             key, name = key_of(group)
-            line = lines.setdefault(key, Line(key, name))
-            (line.now if is_now else line.before).merge(stats)
-    return _in_order(lines.values(), [], [])
+            entry = found.setdefault(key, (name, [], []))
+            (entry[1] if is_now else entry[2]).append(stats)
+    lines = [Line(key, merged(present), merged(past), name) for key, (name, present, past) in found.items()]
+    return _in_order(lines, [], [])
+
+
+def add_pieces(
+    folded: Folded[Key],
+    answer: Iterable[tuple[Group, EndpointStats]],
+    timeline: Timeline,
+    key_of: Callable[[Group], tuple[Key, str]],
+) -> None:
+    """Give lines what sparklines are drawn of: an answer by line and bucket, of the period alone."""
+    place_of = cache(timeline.place)
+    pieces: dict[Key, list[tuple[int, EndpointStats]]] = {}
+    for group, stats in answer:
+        assert group.bucket is not None
+        column = place_of(group.bucket).column
+        if column is not None:
+            pieces.setdefault(key_of(group)[0], []).append((column, stats))
+    for line in folded.lines:
+        line.pieces, line.columns = pieces.get(line.key, ()), len(timeline.columns)
 
 
 def _in_order(
-    lines: Iterable[Line[Key]], columns: Sequence[EndpointStats], under: Sequence[EndpointStats]
+    lines: Sequence[Line[Key]],
+    parts: Sequence[Sequence[EndpointStats]],
+    under: Sequence[Sequence[EndpointStats]],
 ) -> Folded[Key]:
-    now, before = EndpointStats(), EndpointStats()
-    for line in lines:
-        now.merge(line.now)
-        before.merge(line.before)
     ordered = sorted(lines, key=lambda line: (-line.now.hits, -(line.now.last_hit_us or 0), line.key))
-    return Folded(ordered, now, before, list(columns), list(under))
-
-
-def _add(column: EndpointStats, stats: EndpointStats) -> None:
-    """Take a state into a column, as far as a chart needs it: hits, codes, latencies. A third of a whole merge."""
-    column.hits += stats.hits
-    column.timed_hits += stats.timed_hits
-    for counts, more in ((column.codes, stats.codes), (column.histogram, stats.histogram)):
-        for number, count in more.items():
-            counts[number] = counts.get(number, 0) + count
-    least, most = stats.min_latency_all_ms, stats.max_latency_ms
-    if least is not None and (column.min_latency_all_ms is None or least < column.min_latency_all_ms):
-        column.min_latency_all_ms = least
-    if most is not None and (column.max_latency_ms is None or most > column.max_latency_ms):
-        column.max_latency_ms = most
-
-
-def _failed(stats: EndpointStats) -> int:
-    return sum(hits for code, hits in stats.codes.items() if 500 <= code < 600)
+    now, before = merged([line.now for line in lines]), merged([line.before for line in lines])
+    return Folded(ordered, now, before, parts, under)

@@ -125,7 +125,7 @@ def worst_column(columns: Sequence[EndpointStats]) -> int | None:
     return max(outstanding)[1] if outstanding else None
 
 
-def figures(now: EndpointStats, before: EndpointStats | None, breadth: Breadth | None) -> list[Figure]:
+def figures(now: EndpointStats, before: EndpointStats | None, *breadths: Breadth) -> list[Figure]:
     """Requests, server errors, client errors, latency, and how many different things."""
     classes = classes_of(now)
     was = classes_of(before) if before is not None and before.hits else None
@@ -136,7 +136,7 @@ def figures(now: EndpointStats, before: EndpointStats | None, breadth: Breadth |
         _share("Client errors", classes.c4xx, now.hits, was.c4xx if was else 0, some),
         _latency(now, some),
     ]
-    if breadth is not None:
+    for breadth in breadths:
         note = f"{count_text(breadth.new)} new, {count_text(breadth.gone)} gone" if some else ""
         was_text = f"was {count_text(breadth.before)}" if some else ""
         found.append(Figure(breadth.name, count_text(breadth.now), note, "plain", was_text))

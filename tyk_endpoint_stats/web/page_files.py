@@ -10,7 +10,8 @@ from tyk_endpoint_stats.questions.times import rfc3339
 from tyk_endpoint_stats.views.page import Page
 from tyk_endpoint_stats.web.messages import JSON, Headers, Request, Response, make_response
 from tyk_endpoint_stats.web.page_query import PageQuery
-from tyk_endpoint_stats.web.representations import represented
+from tyk_endpoint_stats.web.page_reading import Asked
+from tyk_endpoint_stats.web.representations import FORMATS, accepts_gzip, entity_tag, package_version, represented
 from tyk_endpoint_stats.web.tyk_json import ascii_json
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "html_response",
     "offline_html",
     "page_response",
+    "page_tag",
     "plain_response",
     "redirect",
     "rows_response",
@@ -31,7 +33,6 @@ PAGE_POLICY = (
 """What a page may load and run: its own two files. Nothing inline, nothing from elsewhere."""
 
 _HTML = "text/html; charset=utf-8"
-_CSV = "text/csv; charset=utf-8"
 _PRIVATE = "private, no-store"
 _HEADERS: Headers = (
     ("Content-Security-Policy", PAGE_POLICY),
@@ -48,7 +49,22 @@ def html_response(status: int, body: bytes, extra: Headers = ()) -> Response:
     return make_response(status, _HTML, body, (*_HEADERS, *extra), cache_control=_PRIVATE)
 
 
-def page_response(request: Request, query: PageQuery, page: Page) -> Response:
+def page_tag(request: Request, asked: Asked) -> str | None:
+    """What stays the same as long as a page does, worked out before the store is asked; ``None``: it does not tell.
+
+    It is of what the reader may see and of no session: whoever signs in with another token has other tags, and
+    whoever is not signed in is never asked for one.
+
+    Raises:
+        StoreError: the store can't answer.
+    """
+    query, settings = asked.query, asked.settings
+    made_by = (package_version(), settings.zone, settings.max_rows)
+    when = (query.kept_text, query.today, query.quarter_hour)
+    return entity_tag(asked.store, asked.org_id, request.target, accepts_gzip(request), when, made_by)
+
+
+def page_response(request: Request, query: PageQuery, page: Page, tag: str | None) -> Response:
     """A page, packed where the browser takes that."""
     from tyk_endpoint_stats.markup.rendering import render
 
@@ -61,9 +77,7 @@ def page_response(request: Request, query: PageQuery, page: Page) -> Response:
         found_q=query.given.get("q", "") if page.title.startswith("Find “") else "",
         offline=False,
     )
-    response = represented(request, _HTML, body, None, _HEADERS)
-    headers = [(name, _PRIVATE if name == "Cache-Control" else value) for name, value in response.headers]
-    return Response(response.status, tuple(headers), response.body)
+    return represented(request, _HTML, body, tag, _HEADERS)
 
 
 def offline_html(page: Page) -> bytes:
@@ -85,20 +99,20 @@ def offline_html(page: Page) -> bytes:
     )
 
 
-def rows_response(ending: str, name: str, query: PageQuery, page: Page, rows: Any) -> Response:
+def rows_response(
+    request: Request, ending: str, name: str, query: PageQuery, page: Page, rows: Any, tag: str | None
+) -> Response:
     """The rows of a page's table, all of them, as ``csv`` or ``json``; or the page as one file of ``html``."""
     period = query.period
     file = f"{_NO_NAME.sub('-', name)}-{period.first_day}-{period.last_day}.{ending}"
-    extra: Headers = (("Content-Disposition", f'attachment; filename="{file}"'), *_HEADERS)
+    saved: Headers = (("Content-Disposition", f'attachment; filename="{file}"'), *_HEADERS)
     if ending == "html":
-        return make_response(200, _HTML, offline_html(page), extra, cache_control=_PRIVATE)
+        return represented(request, _HTML, offline_html(page), tag, saved)
     if ending == "csv":
         text = StringIO()
         if rows is not None:
             rows.to_csv(text)
-        return make_response(
-            200, "text/csv; charset=utf-8", text.getvalue().encode(), extra, cache_control=_PRIVATE
-        )
+        return represented(request, FORMATS["csv"], text.getvalue().encode(), tag, saved)
     before = query.compared.period if query.compared is not None else None
     asked = {
         "from": rfc3339(period.local(period.start)),
@@ -106,7 +120,7 @@ def rows_response(ending: str, name: str, query: PageQuery, page: Page, rows: An
         "before": before and {"from": rfc3339(period.local(before.start)), "to": rfc3339(period.local(before.end))},
     }
     body = ascii_json({"data": rows.to_dicts() if rows is not None else [], "asked": asked})
-    return make_response(200, JSON, body, extra[1:], cache_control=_PRIVATE)
+    return represented(request, JSON, body, tag, _HEADERS)
 
 
 def static_response(name: str) -> Response:

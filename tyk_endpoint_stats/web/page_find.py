@@ -1,7 +1,6 @@
 """Finding a consumer, an endpoint or an API by a piece of its name, a raw key by its hash; and what is counted."""
 
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from tyk_endpoint_stats.core.batch import Consumer
@@ -21,6 +20,7 @@ from tyk_endpoint_stats.web.page_query import shown_id
 from tyk_endpoint_stats.web.page_reading import Asked
 from tyk_endpoint_stats.web.page_states import framed
 from tyk_endpoint_stats.web.page_tables import consumer_parameters, cut, path_text
+from tyk_endpoint_stats.web.representations import package_version
 
 __all__ = ["about_page", "find_page"]
 
@@ -42,7 +42,7 @@ def find_page(asked: Asked) -> Page | str:
     text = query.given.get("q", "").strip()
     page = Page(section="", title="Find")
     framed(asked, page, "find")
-    page.foot_links = [one for one in page.foot_links if one.text == "What is counted"]
+    page.foot_links = page.foot_links[-2:]
     if not text:
         page.state = State(
             "What are you looking for?", ["A key, its hash, an alias, a path: a piece of it will do."]
@@ -152,10 +152,10 @@ def about_page(asked: Asked) -> Page:
     query = asked.query
     page = Page(section="", title="What is counted", facts_title="This server")
     framed(asked, page, "about")
-    page.foot_links = []
+    page.foot_links = page.foot_links[-2:-1]
     known = meta(asked.store, zone=query.period.zone, org_id=asked.org_id)
     facts: list[tuple[str, Any]] = [
-        ("Version", _version()),
+        ("Version", package_version()),
         ("Zone", f"{zone_name(asked.settings.zone)}: whose days are meant where an address names none"),
         ("Your token sees", "all organisations" if asked.org_id is None else f"organisation {asked.org_id}"),
         ("First request", "–" if known.first_hit is None else f"{known.first_hit:%Y-%m-%d %H:%M}"),
@@ -172,13 +172,6 @@ def about_page(asked: Asked) -> Page:
     page.facts = [(name, str(text)) for name, text in facts]
     page.parts = [Part(_COUNTED)]
     return page
-
-
-def _version() -> str:
-    try:
-        return version("tyk-endpoint-stats")
-    except PackageNotFoundError:  # run from a folder
-        return "unknown"
 
 
 def _sources(store: Store) -> list[str]:

@@ -38,7 +38,6 @@ __all__ = [
     "code_lines",
     "latency_box",
     "period_form",
-    "today_of",
     "worst_of",
 ]
 
@@ -55,15 +54,10 @@ _TITLES = {
 }
 
 
-def today_of(query: PageQuery) -> date:
-    """Today, in the zone of the page."""
-    return query.now.astimezone(query.period.zone).date()
-
-
 def period_form(asked: Asked, page: str) -> PeriodForm:
     """The choice of the period: presets with absolute links, the ones before and after, and fields."""
     query = asked.query
-    period, today = query.period, today_of(query)
+    period, today = query.period, query.today
     presets = []
     for name, text in PRESETS:
         preset = Period.latest(name, query.now, period.zone)
@@ -133,16 +127,17 @@ def _column_texts(piece: tuple[int, int], timeline: Timeline, today: date) -> tu
 
 def chart_of(query: PageQuery, page: str, folded: Folded[Key], timeline: Timeline) -> Chart:
     """The three strips of a page, each column a link to the same page about that column."""
-    today = today_of(query)
+    today = query.today
     title, noun, finer = _TITLES[timeline.interval]
     points, rows = [], []
     leads = len(timeline.columns) > 1
+    unders = folded.under if any(stats.hits for stats in folded.under) else []
     for number, (piece, stats) in enumerate(zip(timeline.columns, folded.columns, strict=True)):
         name, tick = _column_texts(piece, timeline, today)
         classes = classes_of(stats)
         p50, p95 = stats.latency_percentile_ms(50), stats.latency_percentile_ms(95)
         href = query.at(page or "./", Period(*piece, timeline.period.zone)) if leads else ""
-        under = folded.under[number] if folded.under else None
+        under = unders[number] if unders else None
         under_classes = classes_of(under) if under else None
         told = f"{name}: {plural(stats.hits, 'request')}"
         if stats.hits:
@@ -192,7 +187,7 @@ def chart_of(query: PageQuery, page: str, folded: Folded[Key], timeline: Timelin
         title=title,
         label=label,
         points=points,
-        before=_under_text(timeline) if folded.under else "",
+        before=_under_text(timeline) if unders else "",
         hint=hint,
         table=Table(title=title, columns=columns, rows=rows),
     )
@@ -212,7 +207,7 @@ def worst_of(query: PageQuery, folded: Folded[Key], timeline: Timeline) -> tuple
         return None
     start = timeline.period.local(timeline.columns[number][0])
     noun = _TITLES[timeline.interval][1]
-    when = day_text(start.date(), today_of(query))
+    when = day_text(start.date(), query.today)
     if timeline.interval in (Interval.QUARTER_HOUR, Interval.HOUR):
         when = f"that from {start:%H:%M} on {when}"
     elif timeline.interval is Interval.WEEK:
@@ -258,7 +253,7 @@ def _item(query: PageQuery, change: Change[Key], link: Callable[[Line[Key]], str
 def _text(query: PageQuery, change: Change[Key]) -> str:
     now, before = change.line.now, change.line.before
     classes, classes_before = classes_of(now), classes_of(before)
-    period, today = query.period, today_of(query)
+    period, today = query.period, query.today
     hits = f"{count_text(before.hits)} → {plural(now.hits, 'request')}"
     match change.tag:
         case Tag.FAILING:

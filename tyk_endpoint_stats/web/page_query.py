@@ -4,13 +4,15 @@ Ids and paths stand in the query and never in the path: ids with slashes exist, 
 """
 
 import re
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
+from functools import cached_property
 from hashlib import sha256
 from urllib.parse import parse_qsl, urlencode
 
 from msgspec import Struct
 
 from tyk_endpoint_stats.core.batch import Consumer, Kind
+from tyk_endpoint_stats.core.instants import QUARTER_HOUR_US, from_datetime
 from tyk_endpoint_stats.questions.period import Period
 from tyk_endpoint_stats.views.periods import Compared, compare_period, period_query, read_period
 
@@ -21,7 +23,7 @@ _HASH = re.compile("[0-9a-fA-F]{8}|[0-9a-fA-F]{16}|[0-9a-fA-F]{32}|[0-9a-fA-F]{6
 _LONGEST_SHOWN = 16
 
 
-class PageQuery(Struct, frozen=True):
+class PageQuery(Struct, frozen=True, dict=True):
     """A page's parameters, read.
 
     Attributes:
@@ -40,6 +42,16 @@ class PageQuery(Struct, frozen=True):
     kept: dict[str, str]
     kept_text: str
 
+    @property
+    def today(self) -> date:
+        """Today, in the zone of the page."""
+        return self.now.astimezone(self.period.zone).date()
+
+    @property
+    def quarter_hour(self) -> int:
+        """The number of the quarter hour that it was asked in. Within one, and one day, a page stays as it is."""
+        return -(-from_datetime(self.now) // QUARTER_HOUR_US) - 1
+
     def link(self, page: str, **parameters: str | None) -> str:
         """The address of another page about the same period; parameters that are ``None`` are left out."""
         some = {name: value for name, value in parameters.items() if value is not None}
@@ -47,9 +59,10 @@ class PageQuery(Struct, frozen=True):
             f"{page}?{urlencode(some, errors='replace')}&{self.kept_text}" if some else f"{page}?{self.kept_text}"
         )
 
-    def at(self, page: str, period: Period, **changed: str | None) -> str:
+    def at(self, page: str, period: Period) -> str:
         """The address of this page about another period."""
-        return _address(page, {**self._other, **changed, **self.kept, **period_query(period)})
+        moved = urlencode({**self.kept, **period_query(period)}, errors="replace")
+        return f"{page}?{self._other_text}{moved}"
 
     def again(self, page: str, **changed: str | None) -> str:
         """The address of this page with some parameters changed."""
@@ -58,6 +71,10 @@ class PageQuery(Struct, frozen=True):
     def hidden(self, *but: str) -> list[tuple[str, str]]:
         """Parameters that a form must hand on, but for those that it has fields for."""
         return [(name, value) for name, value in {**self._other, **self.kept}.items() if name not in but]
+
+    @cached_property
+    def _other_text(self) -> str:
+        return urlencode(self._other, errors="replace") + ("&" if self._other else "")
 
     @property
     def _other(self) -> dict[str, str]:

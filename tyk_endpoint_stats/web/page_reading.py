@@ -1,6 +1,7 @@
-"""What pages ask of the store: one read a table, of the period and of the time before together."""
+"""What pages ask of the store: as few reads as there are kinds of lines, and all numbers of a table of one."""
 
 from collections.abc import Callable, Iterable, Set
+from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
 
@@ -14,16 +15,32 @@ from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import AnswerTooLarge, EdgeInsideBucket, QuarterHoursPruned
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.period import Period
+from tyk_endpoint_stats.questions.pieces import spans_of
 from tyk_endpoint_stats.questions.totals import totals
 from tyk_endpoint_stats.stores.contract import ReadableStore
-from tyk_endpoint_stats.views.lines import Folded, fold, fold_two
+from tyk_endpoint_stats.views.lines import Folded, add_pieces, fold, fold_two
 from tyk_endpoint_stats.views.timeline import Timeline, make_timeline
 from tyk_endpoint_stats.web.page_query import PageQuery, consumer_ref
 from tyk_endpoint_stats.web.settings import Settings
 
-__all__ = ["MAX_CELLS", "Asked", "alias_of", "callers_of", "counted_to", "find_consumer", "gather", "last_seen"]
+__all__ = [
+    "MAX_CELLS",
+    "Asked",
+    "alias_of",
+    "callers_of",
+    "counted_to",
+    "everything",
+    "find_consumer",
+    "gather",
+    "gather_lines",
+    "last_seen",
+    "lines_of",
+]
 
 Key = TypeVar("Key", Consumer, Endpoint)
+KeyOf = Callable[[Group], tuple[Key, str]]
+Gathered = tuple[Folded[Key], Timeline, list[str]]
+"""What was read, its timeline, and what a reader must be told of it."""
 
 MAX_CELLS = 20_000
 """Lines times columns; of more than these no sparklines are drawn."""
@@ -48,60 +65,102 @@ class Asked(Struct, frozen=True):
         return structs.replace(Filter(org_id=self.org_id), **chosen)
 
 
-def gather(
-    asked: Asked, where: Filter, by: Set[Dimension], key_of: Callable[[Group], tuple[Key, str]]
-) -> tuple[Folded[Key], Timeline, list[str]]:
-    """Lines, columns and totals of the period and of the time before.
+def gather(asked: Asked, where: Filter, by: Set[Dimension], key_of: KeyOf[Key]) -> Gathered[Key]:
+    """Lines, columns and totals of the period and of the time before: of one read, so they add up.
 
     Where quarter hours were pruned, or the store holds hours, whole days are read in place of what was asked.
+
+    Args:
+        asked: by whom, and about what.
+        where: which hits.
+        by: what a line is; empty: there is one, of everything.
+        key_of: says it of a group.
 
     Raises:
         AnswerTooLarge: there are more lines than the server gives.
         StoreError: the store can't answer.
     """
+
+    def read(timeline: Timeline) -> Folded[Key]:
+        try:
+            return fold(_read(asked, where, timeline.spans, {*by, Dimension.BUCKET}, MAX_CELLS), timeline, key_of)
+        except AnswerTooLarge:
+            folded = lines_of(asked, where, by, key_of, timeline)
+            total = fold(_read(asked, where, timeline.spans, {Dimension.BUCKET}), timeline, everything)
+            folded.parts, folded.parts_under = total.parts, total.parts_under
+            return folded
+
+    return _in_whole_days_at_worst(asked, read)
+
+
+def gather_lines(asked: Asked, where: Filter, by: Set[Dimension], key_of: KeyOf[Key]) -> Gathered[Key]:
+    """Lines with sparklines, and no columns: for a list.
+
+    Raises:
+        AnswerTooLarge, StoreError: as in ``gather``.
+    """
+    return _in_whole_days_at_worst(
+        asked, lambda timeline: lines_of(asked, where, by, key_of, timeline, sparks=True)
+    )
+
+
+def _in_whole_days_at_worst(asked: Asked, read: Callable[[Timeline], Folded[Key]]) -> Gathered[Key]:
     query = asked.query
     timeline = make_timeline(query.period, query.compared)
     try:
-        return _gather(asked, where, by, key_of, timeline, [])
+        return read(timeline), timeline, []
     except (QuarterHoursPruned, EdgeInsideBucket):
         timeline = make_timeline(query.period, query.compared, whole_days=True)
         told = (
             "Of this time only whole UTC days are kept: what you see is "
             f"{timeline.period.first_day.isoformat()} to {timeline.period.last_day.isoformat()}, days of UTC."
         )
-        return _gather(asked, where, by, key_of, timeline, [told])
+        return read(timeline), timeline, [told]
 
 
-def _gather(
+def lines_of(
     asked: Asked,
     where: Filter,
     by: Set[Dimension],
-    key_of: Callable[[Group], tuple[Key, str]],
+    key_of: KeyOf[Key],
     timeline: Timeline,
-    warnings: list[str],
-) -> tuple[Folded[Key], Timeline, list[str]]:
-    try:
-        answer = _read(asked, where, timeline.spans, {*by, Dimension.BUCKET}, MAX_CELLS)
-        return fold(answer, timeline, key_of), timeline, warnings
-    except AnswerTooLarge:
-        pass
+    *,
+    sparks: bool = False,
+) -> Folded[Key]:
+    """Lines that the store adds up itself: a read of each of the two periods, and one for sparklines.
+
+    For many lines: a line then comes as two states, and not as one for each day.
+
+    Raises:
+        AnswerTooLarge, StoreError: as in ``gather``.
+    """
     limit = asked.settings.max_rows
     now = _read(asked, where, timeline.period.spans, by, limit)
     before = _read(asked, where, timeline.compared.period.spans, by, limit) if timeline.compared else ()
     folded = fold_two(now, before, key_of)
-    columns = fold(_read(asked, where, timeline.spans, {Dimension.BUCKET}, None), timeline, _everything)
-    folded.columns, folded.under = columns.columns, columns.under
-    return folded, timeline, warnings
+    if sparks:
+        by, spans = {*by, Dimension.BUCKET}, spans_of(timeline.columns)
+        with suppress(AnswerTooLarge):
+            cells = _read(asked, where, spans, by, MAX_CELLS, distributions=False)
+            add_pieces(folded, cells, timeline, key_of)
+    return folded
 
 
-def _everything(group: Group) -> tuple[Endpoint, str]:
+def everything(group: Group) -> tuple[Endpoint, str]:
+    """For ``gather``: there is one line."""
     return Endpoint("", ""), ""
 
 
 def _read(
-    asked: Asked, where: Filter, spans: tuple[Span, ...], by: Iterable[Dimension], limit: int | None
+    asked: Asked,
+    where: Filter,
+    spans: tuple[Span, ...],
+    by: Iterable[Dimension],
+    limit: int | None = None,
+    *,
+    distributions: bool = True,
 ) -> Iterable[tuple[Group, EndpointStats]]:
-    selection = where.selection(spans, by, True, limit)
+    selection = where.selection(spans, by, distributions, limit)
     return asked.store.read(selection) if selection is not None else ()
 
 
@@ -135,7 +194,7 @@ def alias_of(asked: Asked, consumer: Consumer) -> str:
 
 def counted_to(asked: Asked) -> Instant | None:
     """The latest hit of the last days: how far records have been counted; ``None``: there is none in those."""
-    today = asked.query.now.astimezone(asked.query.period.zone).date()
+    today = asked.query.today
     period = Period.of(today - timedelta(days=_FRESH_DAYS), today + timedelta(days=1))
     return totals(asked.store, period, asked.where(), distributions=False).stats.last_hit_us
 

@@ -1,25 +1,24 @@
 """What a page says where there is nothing to see, and what stands at the foot of each."""
 
-from datetime import timedelta
 from difflib import SequenceMatcher
 
 from tyk_endpoint_stats.core.batch import Consumer
 from tyk_endpoint_stats.core.buckets import ALL_DAYS
-from tyk_endpoint_stats.core.instants import to_datetime
+from tyk_endpoint_stats.core.instants import QUARTER_HOUR_US, to_datetime
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.markup.tables import Cell
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.period import Period
 from tyk_endpoint_stats.views.page import Page, State
 from tyk_endpoint_stats.views.periods import day_text, moment_text, period_name, period_phrase, zone_name
-from tyk_endpoint_stats.web.page_parts import period_form, today_of
+from tyk_endpoint_stats.web.page_parts import period_form
 from tyk_endpoint_stats.web.page_query import shown_id
 from tyk_endpoint_stats.web.page_reading import Asked, counted_to, last_seen
 from tyk_endpoint_stats.web.page_tables import consumer_parameters
 
 __all__ = ["framed", "never_seen", "nothing_found", "unseen_endpoint"]
 
-_LAGS = timedelta(minutes=30)
+_LAGS_US = 2 * QUARTER_HOUR_US
 _NEAREST = 3
 _MAX_COMPARED = 5_000
 
@@ -27,22 +26,22 @@ _MAX_COMPARED = 5_000
 def framed(asked: Asked, page: Page, name: str) -> None:
     """Put at the foot how far was counted, the same as a file, and a link that stays."""
     query = asked.query
-    today = today_of(query)
+    today = query.today
     newest = counted_to(asked)
     page.foot = f"Days are {zone_name(query.period.zone)}."
     if newest is not None:
         page.foot += f" Counted up to {moment_text(newest, query.period, today)}."
-        lag = query.now - to_datetime(newest)
-        if lag > _LAGS and query.period.local(query.period.end) > query.now:
-            minutes = int(lag.total_seconds() // 60)
+        # Told by quarter hours: what moved by the minute could not be kept by a browser.
+        began = query.quarter_hour * QUARTER_HOUR_US
+        if began - newest > _LAGS_US and query.period.end > began:
+            minutes = (began - newest) // 60_000_000
             ago = f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
-            page.warnings = [
-                *page.warnings, f"Counted up to {moment_text(newest, query.period, today)}, {ago} ago."
-            ]  # fmt: skip
+            told = f"Counted up to {moment_text(newest, query.period, today)}, at least {ago} ago."
+            page.warnings = [*page.warnings, told]
     links = [Cell("As one HTML file", query.again(f"{name}.html"))]
     if "from" not in query.given:
         links.append(Cell("A link that stays", query.again("./" if name == "overview" else name)))
-    links.append(Cell("What is counted", query.link("about")))
+    links += [Cell("API", "../openapi.json"), Cell("What is counted", query.link("about"))]
     page.foot_links = links
 
 
@@ -50,23 +49,23 @@ def nothing_found(asked: Asked, where: Filter, page: str, what: str) -> State | 
     """Why a period is empty: when it was seen last; ``None``: never."""
     query = asked.query
     seen = last_seen(asked, where)
-    title = f"{what} {period_phrase(query.period, today_of(query))}."
+    title = f"{what} {period_phrase(query.period, query.today)}."
     if seen is None:
         if page in ("", "consumers", "endpoints"):
             return State(
                 title,
                 [
                     "The store has no requests at all yet, or this token's organisation has none.",
-                    "Records are read by `ingest`, or while serving by `serve --ingest SOURCE`.",
+                    "Records are read by “ingest”, or while serving by “serve --ingest SOURCE”.",
                 ],
             )
         return None
     last = to_datetime(seen, query.period.zone)
     month = Period.parse(f"{last:%Y-%m}", query.now, query.period.zone)
-    name = period_name(month, today_of(query))
+    name = period_name(month, query.today)
     return State(
         title,
-        [f"The last one was on {day_text(last.date(), today_of(query))} at {last:%H:%M}."],
+        [f"The last one was on {day_text(last.date(), query.today)} at {last:%H:%M}."],
         [Cell(f"Show {name}", query.at(page or "./", month))],
     )
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from msgspec import structs
+
 from tyk_endpoint_stats.core.batch import Consumer, Endpoint
-from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.core.stats import EndpointStats, merged
 from tyk_endpoint_stats.markup.tables import Cell, Column, Table
 from tyk_endpoint_stats.markup.texts import count_text, duration_text, growth_text, share_text
-from tyk_endpoint_stats.questions.consumers import ConsumerRow
-from tyk_endpoint_stats.questions.endpoints import EndpointRow
-from tyk_endpoint_stats.questions.period import Period
+from tyk_endpoint_stats.questions.group_rows import ConsumerRow, EndpointRow
 from tyk_endpoint_stats.questions.rows import Rows
 from tyk_endpoint_stats.views.evidence import share_rose
 from tyk_endpoint_stats.views.lines import Line, classes_of
@@ -22,16 +22,16 @@ __all__ = [
     "ROWS",
     "TOP",
     "consumer_parameters",
-    "consumer_rows",
     "consumer_text",
     "cut",
-    "endpoint_rows",
     "lines_box",
     "path_text",
+    "rows_of",
     "short_box",
 ]
 
 Key = TypeVar("Key", Consumer, Endpoint)
+Row = TypeVar("Row", EndpointRow, ConsumerRow)
 
 ROWS = 25
 """So many lines are shown first."""
@@ -123,16 +123,13 @@ def lines_box(
     shown = chosen[: _limit(query.given)]
     columns = _columns(query, page, lines, with_sorts=True)
     thing = "endpoint" if not lines or isinstance(lines[0].key, Endpoint) else "consumer"
-    merged, before = EndpointStats(), EndpointStats()
-    for line in chosen:
-        merged.merge(line.now)
-        before.merge(line.before)
+    now, before = merged([line.now for line in chosen]), merged([line.before for line in chosen])
     text = f"All {plural(len(chosen), thing)}"
     if len(chosen) < len(lines):
         text += " found"
     elif total is not None:
-        (merged, before), text = total, total_text or text
-    cells = _total_cells(text, merged, before)
+        (now, before), text = total, total_text or text
+    cells = _total_cells(text, now, before)
     more = None
     if len(chosen) > len(shown):
         count = min(len(chosen), _MAX_ROWS)
@@ -228,7 +225,7 @@ def _columns(query: PageQuery, page: str, lines: Sequence[Line[Any]], with_sorts
     sort = query.given.get("sort", "-hits")
     is_path = bool(lines) and isinstance(lines[0].key, Endpoint)
     compared = query.compared is not None
-    has_sparks = any(line.spark for line in lines)
+    has_sparks = any(line.pieces for line in lines)
     has_callers = any(line.callers is not None for line in lines)
 
     def column(name: str, title: str, kind: str = "number", minor: bool = True) -> tuple[str, Column]:
@@ -262,7 +259,7 @@ def _columns(query: PageQuery, page: str, lines: Sequence[Line[Any]], with_sorts
 def _line_cells(line: Line[Key], query: PageQuery, largest: int, href: str) -> dict[str, Cell]:
     """A line by column."""
     now, before = line.now, line.before
-    today = query.now.astimezone(query.period.zone).date()
+    today = query.today
     classes = classes_of(now)
     hot = query.compared is not None and share_rose(classes.c5xx, now.hits, classes_of(before).c5xx, before.hits)
     if isinstance(line.key, Endpoint):
@@ -270,7 +267,8 @@ def _line_cells(line: Line[Key], query: PageQuery, largest: int, href: str) -> d
     else:
         consumer: Line[Any] = line
         kind = "OAuth client" if line.key.kind == "oauth" else ""
-        detail = " ".join(filter(None, (cut(shown_id(line.key)) if line.name else "", kind)))
+        # The kind first: an id may have a mark in it that turns round what follows.
+        detail = " ".join(filter(None, (kind, cut(shown_id(line.key)) if line.name else "")))
         name = Cell(consumer_text(consumer), href, detail)
     change = "gone" if not now.hits else growth_text(now.hits, before.hits)
     return {
@@ -313,25 +311,14 @@ def _ids_note(lines: Iterable[Line[Any]]) -> str:
     )
 
 
-def endpoint_rows(lines: Iterable[Line[Endpoint]], period: Period, compared: bool) -> Rows[EndpointRow]:
+def rows_of(query: PageQuery, row_type: type[Row], lines: Iterable[Line[Any]]) -> Rows[Row]:
     """Lines as rows that can be written as CSV and JSON."""
-    zone = period.zone
+    zone = query.period.zone
+    (name,) = row_type.NAMES
 
-    def row(line: Line[Endpoint]) -> EndpointRow:
-        api_id, path = line.key.api_id, line.key.path
-        before = EndpointRow(api_id=api_id, path=path, stats=line.before, zone=zone) if line.before.hits else None
-        return EndpointRow(api_id=api_id, path=path, api_name=line.name, stats=line.now, zone=zone, before=before)
+    def row(line: Line[Any]) -> Row:
+        ids = structs.asdict(line.key)
+        before = row_type(**ids, stats=line.before, zone=zone) if line.before.hits else None
+        return row_type(**ids | {name: line.name}, stats=line.now, zone=zone, before=before)
 
-    return Rows(map(row, lines), EndpointRow, compared=compared)
-
-
-def consumer_rows(lines: Iterable[Line[Consumer]], period: Period, compared: bool) -> Rows[ConsumerRow]:
-    """Lines as rows that can be written as CSV and JSON."""
-    zone = period.zone
-
-    def row(line: Line[Consumer]) -> ConsumerRow:
-        kind, consumer_id = line.key.kind, line.key.id
-        before = ConsumerRow(kind=kind, id=consumer_id, stats=line.before, zone=zone) if line.before.hits else None
-        return ConsumerRow(kind=kind, id=consumer_id, alias=line.name, stats=line.now, zone=zone, before=before)
-
-    return Rows(map(row, lines), ConsumerRow, compared=compared)
+    return Rows(map(row, lines), row_type, compared=query.compared is not None)

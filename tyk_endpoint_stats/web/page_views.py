@@ -1,7 +1,7 @@
 """The pages themselves: from a question to a page as values. One function a page, one or two reads each."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -9,6 +9,7 @@ from tyk_endpoint_stats.core.batch import Consumer, Endpoint, Kind
 from tyk_endpoint_stats.core.selection import Dimension, Group
 from tyk_endpoint_stats.markup.tables import Cell
 from tyk_endpoint_stats.markup.texts import count_text, duration_text
+from tyk_endpoint_stats.questions.group_rows import ConsumerRow, EndpointRow
 from tyk_endpoint_stats.questions.measures import Measures
 from tyk_endpoint_stats.questions.rows import Rows
 from tyk_endpoint_stats.views.lines import Folded, Line, consumer_of, endpoint_of
@@ -22,18 +23,25 @@ from tyk_endpoint_stats.web.page_parts import (
     code_lines,
     latency_box,
     period_form,
-    today_of,
     worst_of,
 )
 from tyk_endpoint_stats.web.page_query import PageQuery, is_credential, shown_id
-from tyk_endpoint_stats.web.page_reading import Asked, alias_of, callers_of, find_consumer, gather
+from tyk_endpoint_stats.web.page_reading import (
+    Asked,
+    alias_of,
+    callers_of,
+    everything,
+    find_consumer,
+    gather,
+    gather_lines,
+    lines_of,
+)
 from tyk_endpoint_stats.web.page_states import framed, never_seen, nothing_found, unseen_endpoint
 from tyk_endpoint_stats.web.page_tables import (
     consumer_parameters,
-    consumer_rows,
     cut,
-    endpoint_rows,
     lines_box,
+    rows_of,
     short_box,
 )
 
@@ -41,6 +49,8 @@ __all__ = ["Answer", "consumer_page", "consumers_page", "endpoint_page", "endpoi
 
 ENDPOINTS, CONSUMERS = frozenset({Dimension.ENDPOINT}), frozenset({Dimension.CONSUMER})
 _BOTH = ENDPOINTS | CONSUMERS
+
+Key = TypeVar("Key", Consumer, Endpoint)
 
 
 class Answer(Struct, frozen=True):
@@ -60,73 +70,73 @@ def _to_endpoint(query: PageQuery, **more: str | None) -> Callable[[Line[Endpoin
 
 def overview_page(asked: Asked) -> Answer:
     """Everything: totals, what needs attention, the busiest consumers and endpoints."""
-    query = asked.query
-    everything, timeline, warnings = gather(asked, asked.where(), ENDPOINTS, endpoint_of)
-    callers, _, _ = gather(asked, asked.where(), CONSUMERS, consumer_of)
+    query, where = asked.query, asked.where()
+    total, timeline, warnings = gather(asked, where, frozenset(), everything)
+    called = lines_of(asked, where, ENDPOINTS, endpoint_of, timeline)
+    callers = lines_of(asked, where, CONSUMERS, consumer_of, timeline)
     page = Page(section="Overview", title="Everything", form=period_form(asked, ""), warnings=warnings)
     framed(asked, page, "overview")
-    if not everything.now.hits:
-        page.state = nothing_found(asked, asked.where(), "", "No requests")
-        return Answer(page, endpoint_rows([], query.period, query.compared is not None))
-    subject = f"from {plural(len(callers.seen), 'consumer')} to {plural(len(everything.seen), 'endpoint')}"
-    subject += f" of {plural(len(_apis(everything)), 'API')}"
-    _summarise(page, query, everything, timeline, subject, None)
-    page.figures = [*page.figures, *figures(everything.now, everything.before, _breadth("Consumers", callers))[-1:]]
+    if not total.now.hits:
+        page.state = nothing_found(asked, where, "", "No requests")
+        return Answer(page, rows_of(query, EndpointRow, []))
+    subject = f"from {plural(len(callers.seen), 'consumer')} to {plural(len(called.seen), 'endpoint')}"
+    subject += f" of {plural(len(_apis(called)), 'API')}"
+    _summarise(page, query, total, timeline, subject, _breadth("Endpoints", called), _breadth("Consumers", callers))
     lists = (
-        change_list(query, "Endpoints that changed", everything, _to_endpoint(query)),
+        change_list(query, "Endpoints that changed", called, _to_endpoint(query)),
         change_list(query, "Consumers that changed", callers, _to_consumer(query)),
     )
     page.changes = [one for one in lists if one is not None]
-    page.chart = chart_of(query, "", everything, timeline)
+    page.chart = chart_of(query, "", total, timeline)
     page.tables = [
         short_box(query, "consumers", "Consumers", callers.seen, _to_consumer(query)),
-        short_box(query, "endpoints", "Endpoints", everything.seen, _to_endpoint(query)),
+        short_box(query, "endpoints", "Endpoints", called.seen, _to_endpoint(query)),
     ]
-    page.codes = code_lines(query, "", everything.now, linked=False)
-    page.latency = latency_box(everything.now)
-    return Answer(page, endpoint_rows(everything.seen, query.period, query.compared is not None))
+    page.codes = code_lines(query, "", total.now, linked=False)
+    page.latency = latency_box(total.now)
+    return Answer(page, rows_of(query, EndpointRow, called.seen))
 
 
 def consumers_page(asked: Asked) -> Answer:
     """All consumers of the period, or those that are gone."""
-    query = asked.query
-    folded, _, warnings = gather(asked, asked.where(), CONSUMERS, consumer_of)
-    gone = query.given.get("gone") == "1"
-    lines = [line for line in folded.lines if bool(line.now.hits) is not gone]
-    page = Page(section="Consumers", title="Consumers", form=period_form(asked, "consumers"), warnings=warnings)
-    framed(asked, page, "consumers")
-    _list_sentence(page, query, folded, "consumer", "consumers", gone)
-    box, chosen = lines_box(query, "consumers", _list_title("Consumers", gone), lines, _to_consumer(query))
-    page.tables = [box]
-    if not folded.now.hits and not gone:
-        page.state = nothing_found(asked, asked.where(), "consumers", "No requests of anyone")
-    return Answer(page, consumer_rows(chosen, query.period, query.compared is not None))
+    folded, _, warnings = gather_lines(asked, asked.where(), CONSUMERS, consumer_of)
+    page, chosen = _list_page(asked, "consumer", folded, warnings, _to_consumer(asked.query), "of anyone")
+    return Answer(page, rows_of(asked.query, ConsumerRow, chosen))
 
 
 def endpoints_page(asked: Asked) -> Answer:
-    """All endpoints of the period, with how many consumers called each."""
-    query = asked.query
-    folded, timeline, warnings = gather(asked, asked.where(), ENDPOINTS, endpoint_of)
+    """All endpoints of the period, with how many consumers called each; or those that are gone."""
+    folded, timeline, warnings = gather_lines(asked, asked.where(), ENDPOINTS, endpoint_of)
+    counts = callers_of(asked, timeline.period)
+    for line in folded.seen if counts is not None else ():
+        line.callers = (counts or {}).get(line.key, 0)
+    apis = _apis(folded)
+    page, chosen = _list_page(asked, "endpoint", folded, warnings, _to_endpoint(asked.query), "to anything", apis)
+    return Answer(page, rows_of(asked.query, EndpointRow, chosen))
+
+
+def _list_page(
+    asked: Asked,
+    one: str,
+    folded: Folded[Key],
+    warnings: list[str],
+    link: Callable[[Line[Key]], str],
+    nobody: str,
+    apis: Sequence[tuple[str, str]] = (),
+) -> tuple[Page, list[Line[Key]]]:
+    """A page of all lines, and those that its filters let through."""
+    query, name, title = asked.query, f"{one}s", f"{one.capitalize()}s"
     gone = query.given.get("gone") == "1"
     lines = [line for line in folded.lines if bool(line.now.hits) is not gone]
-    counts = callers_of(asked, timeline.period)
-    for line in lines if counts is not None and not gone else ():
-        line.callers = (counts or {}).get(line.key, 0)
-    page = Page(section="Endpoints", title="Endpoints", form=period_form(asked, "endpoints"), warnings=warnings)
-    framed(asked, page, "endpoints")
-    _list_sentence(page, query, folded, "endpoint", "endpoints", gone)
-    box, chosen = lines_box(
-        query,
-        "endpoints",
-        _list_title("Endpoints", gone),
-        lines,
-        _to_endpoint(query),
-        apis=_apis(folded),
-    )
-    page.tables = [box]
-    if not folded.now.hits and not gone:
-        page.state = nothing_found(asked, asked.where(), "endpoints", "No requests to anything")
-    return Answer(page, endpoint_rows(chosen, query.period, query.compared is not None))
+    page = Page(section=title, title=title, form=period_form(asked, name), warnings=warnings)
+    framed(asked, page, name)
+    box, chosen = lines_box(query, name, f"{title} that are gone" if gone else title, lines, link, apis=apis)
+    if folded.now.hits or gone:
+        page.tables = [box]
+        _list_sentence(page, query, folded, one, name, gone)
+    else:
+        page.state = nothing_found(asked, asked.where(), name, f"No requests {nobody}")
+    return page, chosen
 
 
 def consumer_page(asked: Asked) -> Answer:
@@ -159,7 +169,7 @@ def consumer_page(asked: Asked) -> Answer:
     page.tables = [box]
     page.codes = code_lines(query, "consumer", folded.now, linked=True)
     page.latency = latency_box(folded.now)
-    return Answer(page, endpoint_rows(chosen, query.period, query.compared is not None))
+    return Answer(page, rows_of(query, EndpointRow, chosen))
 
 
 def endpoint_page(asked: Asked) -> Answer:
@@ -173,7 +183,7 @@ def endpoint_page(asked: Asked) -> Answer:
         return _pair_page(asked, endpoint)
     where = asked.where(api_id=endpoint.api_id, path=endpoint.path)
     everyone, timeline, warnings = gather(asked, where, ENDPOINTS, endpoint_of)
-    callers, _, _ = gather(asked, where, CONSUMERS, consumer_of)
+    callers = lines_of(asked, where, CONSUMERS, consumer_of, timeline, sparks=True)
     page = _endpoint_head(asked, endpoint, everyone, warnings)
     if not everyone.now.hits:
         page.state = nothing_found(asked, where, "endpoint", "Not called by anyone")
@@ -198,7 +208,7 @@ def endpoint_page(asked: Asked) -> Answer:
     page.tables = [box]
     page.codes = code_lines(query, "endpoint", everyone.now, linked=True)
     page.latency = latency_box(everyone.now)
-    return Answer(page, consumer_rows(chosen, query.period, query.compared is not None))
+    return Answer(page, rows_of(query, ConsumerRow, chosen))
 
 
 def _pair_page(asked: Asked, endpoint: Endpoint) -> Answer:
@@ -220,17 +230,17 @@ def _pair_page(asked: Asked, endpoint: Endpoint) -> Answer:
     if not folded.now.hits:
         page.state = nothing_found(asked, where, "endpoint", f"Not called by this {_noun(consumer)}")
         return Answer(page if page.state is not None else never_seen(asked, consumer))
-    _summarise(page, query, folded, timeline, "", None)
+    _summarise(page, query, folded, timeline, "")
     page.chart = chart_of(query, "endpoint", folded, timeline)
     page.codes = code_lines(query, "endpoint", folded.now, linked=False)
     page.latency = latency_box(folded.now)
     page.facts_title, page.facts = "In figures", _facts(query, folded)
     page.leads = [Cell(f"All endpoints of {name}", mine), Cell("Everybody who calls this endpoint", everyone)]
-    return Answer(page, endpoint_rows(folded.seen, query.period, query.compared is not None))
+    return Answer(page, rows_of(query, EndpointRow, folded.seen))
 
 
 def _facts(query: PageQuery, folded: Folded[Endpoint]) -> list[tuple[str, str]]:
-    now, today = folded.now, today_of(query)
+    now, today = folded.now, query.today
     row = Measures(stats=now, zone=query.period.zone)
 
     def spread(least: float | None, mean: float | None, largest: float | None) -> str:
@@ -264,7 +274,7 @@ def _consumer_head(
     asked: Asked, consumer: Consumer, alias: str, folded: Folded[Endpoint], warnings: list[str]
 ) -> Page:
     query = asked.query
-    last = moment_text(folded.now.last_hit_us or folded.before.last_hit_us, query.period, today_of(query))
+    last = moment_text(folded.now.last_hit_us or folded.before.last_hit_us, query.period, query.today)
     page = Page(
         section="Consumers",
         title=alias or shown_id(consumer),
@@ -300,13 +310,13 @@ def _endpoint_head(asked: Asked, endpoint: Endpoint, folded: Folded[Endpoint], w
 
 
 def _summarise(
-    page: Page, query: PageQuery, folded: Folded[Any], timeline: Timeline, subject: str, breadth: Breadth | None
+    page: Page, query: PageQuery, folded: Folded[Any], timeline: Timeline, subject: str, *breadths: Breadth
 ) -> None:
     before = folded.before if query.compared is not None else None
     when = query.compared.when if query.compared is not None else ""
-    phrase = period_phrase(query.period, today_of(query))
+    phrase = period_phrase(query.period, query.today)
     page.parts = sentence(subject, phrase, folded.now, before, when, worst_of(query, folded, timeline))
-    page.figures = figures(folded.now, before, breadth)
+    page.figures = figures(folded.now, before, *breadths)
 
 
 def _callers_sentence(query: PageQuery, callers: Folded[Consumer], parts: Sequence[Part]) -> list[Part]:
@@ -316,7 +326,7 @@ def _callers_sentence(query: PageQuery, callers: Folded[Consumer], parts: Sequen
         before = sum(bool(line.before.hits) for line in callers.lines)
         if now != before:
             text += f", {abs(now - before)} {'more' if now > before else 'fewer'} than {query.compared.when}"
-    last = moment_text(callers.now.last_hit_us, query.period, today_of(query))
+    last = moment_text(callers.now.last_hit_us, query.period, query.today)
     return [Part(f"{text}; the last request was {last}. "), *parts]
 
 
@@ -328,17 +338,13 @@ def _breadth(name: str, folded: Folded[Any]) -> Breadth:
 
 def _list_sentence(page: Page, query: PageQuery, folded: Folded[Any], one: str, name: str, gone: bool) -> None:
     breadth = _breadth(name, folded)
-    text = f"{plural(breadth.now, one)} {period_phrase(query.period, today_of(query))}"
+    text = f"{plural(breadth.now, one)} {period_phrase(query.period, query.today)}"
     if query.compared is not None and folded.before.hits and folded.now.hits:
         text += f"; {count_text(breadth.new)} new and {count_text(breadth.gone)} gone since {query.compared.name}"
         other = query.again(name, gone=None if gone else "1", limit=None)
         shown = f"Those of the period ({breadth.now})" if gone else f"Those that are gone ({breadth.gone})"
         page.foot_links = [Cell(shown, other), *page.foot_links] if breadth.gone or gone else page.foot_links
     page.parts = [Part(f"{text}.")]
-
-
-def _list_title(title: str, gone: bool) -> str:
-    return f"{title} that are gone" if gone else title
 
 
 def _changed_since(query: PageQuery) -> str:

@@ -14,6 +14,7 @@ from tyk_endpoint_stats.web.messages import Request, Response, error_response
 from tyk_endpoint_stats.web.page_files import (
     html_response,
     page_response,
+    page_tag,
     plain_response,
     redirect,
     rows_response,
@@ -30,6 +31,7 @@ from tyk_endpoint_stats.web.page_views import (
     endpoints_page,
     overview_page,
 )
+from tyk_endpoint_stats.web.representations import is_current, not_modified
 from tyk_endpoint_stats.web.sessions import (
     MAX_FORM_BYTES,
     cookie_of,
@@ -121,12 +123,15 @@ def _page(asked: Asked, name: str, request: Request) -> Response:
     if made is None or (ending and ending not in FILE_ENDINGS):
         return _problem(asked, 404, "No such page", ["What was here may have another name now."])
     try:
+        tag = page_tag(request, asked)
+        if tag is not None and is_current(request, tag):
+            return not_modified(tag)
         answer = made(asked)
         if isinstance(answer, str):
             return redirect(answer)
         if ending:
-            return rows_response(ending, name, asked.query, answer.page, answer.rows)
-        return page_response(request, asked.query, answer.page)
+            return rows_response(request, ending, name, asked.query, answer.page, answer.rows, tag)
+        return page_response(request, asked.query, answer.page, tag)
     except AnswerTooLarge as problem:
         lines = [f"It has more than {problem.limit}, which is as much as this server gives.", "Ask for fewer days."]
         return _problem(asked, 400, "Too much for a page", lines)
@@ -197,7 +202,9 @@ def _posted(name: str, request: Request, settings: Settings) -> Response:
     if not is_same_site(request):
         return plain_response(403, "This form was posted from another site")
     if name == "logout":
-        return redirect("login", (("Set-Cookie", ended_cookie(secure=settings.is_https)),))
+        # What a browser keeps it shows again to whoever sits there next and goes back.
+        forget = ("Clear-Site-Data", '"cache"')
+        return redirect("login", (("Set-Cookie", ended_cookie(secure=settings.is_https)), forget))
     if settings.sign_in.is_blocked:
         message = "Too many tried in vain. Wait a minute."
         response = _login_form(429, message, "")

@@ -1,6 +1,7 @@
 """In which form an answer is sent, and whether it has to be sent at all."""
 
 import zlib
+from functools import cache
 from hashlib import sha256
 
 from tyk_endpoint_stats.stores.contract import ReadableStore, Versioned
@@ -14,6 +15,7 @@ __all__ = [
     "entity_tag",
     "is_current",
     "not_modified",
+    "package_version",
     "represented",
 ]
 
@@ -30,7 +32,7 @@ GZIP_FROM_BYTES = 1_024
 CACHE_CONTROL = "private, no-cache"
 """Whoever gets it may keep it, for itself, and asks each time whether it still holds."""
 
-VARY = "Authorization, Accept, Accept-Encoding"
+VARY = "Authorization, Cookie, Accept, Accept-Encoding"
 _MEDIA = {
     "application/json": "json",
     "application/x-ndjson": "ndjson",
@@ -74,6 +76,17 @@ def entity_tag(store: ReadableStore, *asked: object) -> str | None:
     if not isinstance(store, Versioned):
         return None
     return f'"{sha256(repr((store.version(), asked)).encode("utf-8", "surrogatepass")).hexdigest()[:24]}"'
+
+
+@cache
+def package_version() -> str:
+    """Of this package: another one may answer the same differently."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("tyk-endpoint-stats")
+    except PackageNotFoundError:  # run from a folder
+        return "unknown"
 
 
 def is_current(request: Request, tag: str | None) -> bool:

@@ -11,9 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from tyk_endpoint_stats.errors import AnswerTooLarge
-from tyk_endpoint_stats.questions.apis import ApiRow
-from tyk_endpoint_stats.questions.consumers import ConsumerRow
-from tyk_endpoint_stats.questions.endpoints import EndpointRow
+from tyk_endpoint_stats.questions.group_rows import ApiRow, ConsumerRow, EndpointRow
 from tyk_endpoint_stats.questions.measures import Measures
 from tyk_endpoint_stats.questions.pieces import Interval
 from tyk_endpoint_stats.questions.series import SeriesRow

@@ -7,11 +7,10 @@ from typing import TypeVar
 from tyk_endpoint_stats.core.batch import Consumer, Kind
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import AnswerTooLarge
-from tyk_endpoint_stats.questions.apis import apis
-from tyk_endpoint_stats.questions.consumers import consumers
-from tyk_endpoint_stats.questions.endpoints import EndpointRow, endpoints
+from tyk_endpoint_stats.questions.answer import answer
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.grid import grid
+from tyk_endpoint_stats.questions.group_rows import ApiRow, ConsumerRow, EndpointRow, GroupRow
 from tyk_endpoint_stats.questions.measures import Measures
 from tyk_endpoint_stats.questions.order import Order, page_of
 from tyk_endpoint_stats.questions.period import Period
@@ -28,6 +27,7 @@ from tyk_endpoint_stats.web.tyk_query import API_ID, BY, PAGE, RES, SORT, TykQue
 __all__ = ["TYK_ROUTES"]
 
 Row = TypeVar("Row", bound=Measures)
+Grouped = TypeVar("Grouped", bound=GroupRow)
 
 _DAYS = "/".join(f"{{{part}}}" for part in DATE_PARTS)
 _EMPTY = frozenset({""})
@@ -38,36 +38,38 @@ _NO_KEYS = frozenset({"", "endpoint", "aggregate"})
 def _endpoints_of(make: Callable[[str], Consumer], name: str) -> Callable[[Call], Response]:
     """The seed's two routes: the endpoints of a consumer, without the API's name."""
 
-    def answer(call: Call) -> Response:
+    def respond(call: Call) -> Response:
         query, period = _asked(call)
         where = Filter(org_id=call.org_id, consumer=make(call.segments[name]), api_id=query.api_id)
-        return _page(call, query, _endpoints(call, query, period, where), tyk_json.endpoint_unit)
+        return _page(call, query, _rows(call, query, period, EndpointRow, where), tyk_json.endpoint_unit)
 
-    return answer
+    return respond
 
 
 def _activity_of(make: Callable[[str], Consumer], name: str) -> Callable[[Call], Response]:
     """The same, with the API's name; with ``res`` a series."""
 
-    def answer(call: Call) -> Response:
+    def respond(call: Call) -> Response:
         query, period = _asked(call)
         where = Filter(org_id=call.org_id, consumer=make(call.segments[name]), api_id=query.api_id)
         if query.interval is not None:
             return _series(call, query, period, [where])
-        return _page(call, query, _endpoints(call, query, period, where), tyk_json.named_endpoint_unit)
+        return _page(call, query, _rows(call, query, period, EndpointRow, where), tyk_json.named_endpoint_unit)
 
-    return answer
+    return respond
 
 
 def _keys(call: Call) -> Response:
     query, period = _asked(call)
     where = Filter(org_id=call.org_id, kind=Kind.KEY, api_id=query.api_id)
-    rows = consumers(call.store, period, where, distributions=False, max_rows=_max_rows(call, query))
-    return _page(call, query, rows, tyk_json.key_unit)
+    return _page(call, query, _rows(call, query, period, ConsumerRow, where), tyk_json.key_unit)
 
 
 def _aggregate(call: Call) -> Response:
-    """Several keys' hits together. A hit has one key, so none counts twice."""
+    """Several keys' hits together. A hit has one key, so none counts twice.
+
+    A read for each of them: a store is asked for one consumer, by a seek, or for all, who may be a hundred thousand.
+    """
     query, period = _asked(call)
     keys = dict.fromkeys(key for key in call.segments["keyHashes"].split(",") if key)
     wheres = [Filter(org_id=call.org_id, consumer=Consumer.key(key), api_id=query.api_id) for key in keys]
@@ -75,7 +77,7 @@ def _aggregate(call: Call) -> Response:
         return _series(call, query, period, wheres)
     merged: dict[tuple[str, str], EndpointRow] = {}
     for where in wheres:
-        for row in _endpoints(call, query, period, where):
+        for row in _rows(call, query, period, EndpointRow, where):
             known = merged.setdefault((row.api_id, row.path), row)
             if known is not row:
                 known.stats.merge(row.stats)
@@ -96,15 +98,13 @@ def _usage(call: Call) -> Response:
 def _usage_of_apis(call: Call) -> Response:
     query, period = _asked(call)
     where = Filter(org_id=call.org_id, api_id=query.api_id)
-    bound = _max_rows(call, query)
-    rows = apis(call.store, period, where, sort=query.order, distributions=False, max_rows=bound)
-    return _page(call, query, rows, tyk_json.api_unit)
+    return _page(call, query, _rows(call, query, period, ApiRow, where), tyk_json.api_unit)
 
 
 def _usage_of_api(call: Call) -> Response:
     query, period = _asked(call)
     where = Filter(org_id=call.org_id, api_id=call.segments["apiID"])
-    return _page(call, query, _endpoints(call, query, period, where), tyk_json.named_endpoint_unit)
+    return _page(call, query, _rows(call, query, period, EndpointRow, where), tyk_json.named_endpoint_unit)
 
 
 def _asked(call: Call) -> tuple[TykQuery, Period]:
@@ -121,9 +121,9 @@ def _max_rows(call: Call, query: TykQuery) -> int | None:
     return None if query.page is not None and query.page > 0 else call.settings.max_rows
 
 
-def _endpoints(call: Call, query: TykQuery, period: Period, where: Filter) -> Sequence[EndpointRow]:
+def _rows(call: Call, query: TykQuery, period: Period, row_type: type[Grouped], where: Filter) -> Sequence[Grouped]:
     bound = _max_rows(call, query)
-    return endpoints(call.store, period, where, sort=query.order, distributions=False, max_rows=bound)
+    return answer(call.store, row_type, period, where, sort=query.order, distributions=False, max_rows=bound)
 
 
 def _series(call: Call, query: TykQuery, period: Period, wheres: Sequence[Filter]) -> Response:

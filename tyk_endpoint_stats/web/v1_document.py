@@ -1,10 +1,7 @@
 """What OpenAPI says of ``/v1``."""
 
-from tyk_endpoint_stats.questions.apis import ApiRow
-from tyk_endpoint_stats.questions.consumers import ConsumerRow
-from tyk_endpoint_stats.questions.endpoints import EndpointRow
+from tyk_endpoint_stats.questions.group_rows import ApiRow, ConsumerRow, EndpointRow, PairRow
 from tyk_endpoint_stats.questions.measures import BEFORE_MEMBERS, MEASURES, Measures
-from tyk_endpoint_stats.questions.pairs import PairRow
 from tyk_endpoint_stats.questions.series import GroupedSeriesRow
 from tyk_endpoint_stats.questions.totals import TotalRow
 from tyk_endpoint_stats.web.problems import PROBLEM

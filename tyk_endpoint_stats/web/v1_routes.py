@@ -7,16 +7,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tyk_endpoint_stats.errors import AnswerTooLarge, InvalidQuestion
-from tyk_endpoint_stats.questions.answer import Readable
-from tyk_endpoint_stats.questions.apis import ApiRow, apis
-from tyk_endpoint_stats.questions.consumers import ConsumerRow, consumers
+from tyk_endpoint_stats.questions.answer import Readable, answer
 from tyk_endpoint_stats.questions.csv_text import write_csv
-from tyk_endpoint_stats.questions.endpoints import EndpointRow, endpoints
 from tyk_endpoint_stats.questions.filters import Filter
+from tyk_endpoint_stats.questions.group_rows import ApiRow, ConsumerRow, EndpointRow, GroupRow, PairRow
 from tyk_endpoint_stats.questions.measures import BEFORE_MEMBERS, MEASURES, Measures
 from tyk_endpoint_stats.questions.meta import meta
 from tyk_endpoint_stats.questions.order import Order
-from tyk_endpoint_stats.questions.pairs import PairRow, pairs
 from tyk_endpoint_stats.questions.period import EVER, Period
 from tyk_endpoint_stats.questions.rows import Rows, flat
 from tyk_endpoint_stats.questions.series import GroupedSeriesRow, SeriesRow, series, series_by
@@ -49,10 +46,11 @@ __all__ = ["V1_ROUTES"]
 Ask = Callable[[Readable, V1Query, int | None], Rows[Any]]
 
 
-def _rows_of(question: Callable[..., Rows[Any]]) -> Ask:
+def _rows_of(row_type: type[GroupRow]) -> Ask:
     def ask(store: Readable, query: V1Query, max_rows: int | None) -> Rows[Any]:
-        return question(
+        return answer(
             store,
+            row_type,
             query.period,
             query.where,
             before=query.before,
@@ -97,7 +95,7 @@ def _totals(store: Readable, query: V1Query, max_rows: int | None) -> Rows[Any]:
 def _answer_of(name: str, row_type: type[Measures], ask: Ask) -> Callable[[Call], Response]:
     """What answers a resource."""
 
-    def answer(call: Call) -> Response:
+    def respond(call: Call) -> Response:
         query = read_v1_query(call, row_type)
         tag = _tag(call, query.format, query.period, query.before)
         if tag is not None and is_current(call.request, tag):
@@ -125,7 +123,7 @@ def _answer_of(name: str, row_type: type[Measures], ask: Ask) -> Callable[[Call]
             extra = (("Content-Disposition", f'attachment; filename="{file}"'),)
         return represented(call.request, FORMATS[query.format], body, tag, extra)
 
-    return answer
+    return respond
 
 
 def _meta(call: Call) -> Response:
@@ -211,15 +209,15 @@ def _route(name: str, summary: str, row_type: type[Measures], ask: Ask, paramete
     )
 
 
-def _resource(name: str, summary: str, row_type: type[Measures], question: Callable[..., Rows[Any]]) -> Route:
-    return _route(name, summary, row_type, _rows_of(question), row_parameters(row_type))
+def _resource(name: str, summary: str, row_type: type[GroupRow]) -> Route:
+    return _route(name, summary, row_type, _rows_of(row_type), row_parameters(row_type))
 
 
 V1_ROUTES: tuple[Route, ...] = (
-    _resource("endpoints", "Which endpoints were called: by one consumer, or by anybody.", EndpointRow, endpoints),
-    _resource("consumers", "Who called: anything, one API, or one endpoint.", ConsumerRow, consumers),
-    _resource("apis", "Which APIs were called.", ApiRow, apis),
-    _resource("pairs", "Who called what: every consumer with every endpoint.", PairRow, pairs),
+    _resource("endpoints", "Which endpoints were called: by one consumer, or by anybody.", EndpointRow),
+    _resource("consumers", "Who called: anything, one API, or one endpoint.", ConsumerRow),
+    _resource("apis", "Which APIs were called.", ApiRow),
+    _resource("pairs", "Who called what: every consumer with every endpoint.", PairRow),
     _route(
         "series",
         "Hits over time, a row for each piece of time, also for those without a hit.",

@@ -20,7 +20,7 @@ from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.errors import EdgeInsideBucket, PluginError, StoreBusy, StoreError, UnusableStore
 from tyk_endpoint_stats.opening import open_readable_store, open_store
-from tyk_endpoint_stats.questions.endpoints import EndpointRow
+from tyk_endpoint_stats.questions.group_rows import EndpointRow
 from tyk_endpoint_stats.testing import hit, plain_hits
 from tyk_endpoint_stats.testing.exam import ALL_DAYS
 from tyk_endpoint_stats.tyk.endpoint_key import decode_endpoint_key, encode_endpoint_key

@@ -1,4 +1,4 @@
-// Nothing here is needed to get an answer: a key to find, two for the periods, copying, and dragging a range.
+// Nothing here is needed to get an answer: a key to find, two for the periods, copying, printing, dragging a range.
 const $ = (selector) => document.querySelector(selector);
 
 addEventListener("keydown", (event) => {
@@ -18,6 +18,12 @@ for (const button of document.querySelectorAll(".copy")) {
     await navigator.clipboard.writeText(button.dataset.copy);
     button.textContent = "Copied";
   });
+}
+
+const printer = $("#print");
+if (printer) {
+  printer.hidden = false;
+  printer.addEventListener("click", () => print());
 }
 
 const zones = $("#zones");

@@ -118,10 +118,12 @@ class UnitBlock(Block, kw_only=True):
     Attributes:
         units: their bytes.
         starts: where each begins.
+        is_in_line: all of them stand in one line, so none has a number of its own; ``count`` is 1 where it ends.
     """
 
     units: list[bytes]
     starts: list[int]
+    is_in_line: bool = False
 
     def lines(self) -> list[bytes]:
         """The units one by one."""

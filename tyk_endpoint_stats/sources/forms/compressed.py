@@ -142,7 +142,10 @@ COMPRESSIONS = (
         (lzma.LZMAError,),
     ),
     Compression("zstd", b"\x28\xb5\x2f\xfd", None),
+    Compression("zstd", b"\x50\x2a\x4d\x18", None),  # pzstd's, which begin with a frame to pass over
     Compression("lz4", b"\x04\x22\x4d\x18", None),
+    Compression("lz4", b"\x02\x21\x4c\x18", None),
+    Compression("lzip", b"LZIP", None),
     Compression("snappy", b"\xff\x06\x00\x00sNaP", None),
     Compression("compress (.Z)", b"\x1f\x9d", None),
 )

@@ -14,15 +14,18 @@ from tyk_endpoint_stats.core.record import MAX_MILLISECONDS, NO_LATENCY, Latency
 from tyk_endpoint_stats.sources.contract import Rejected
 from tyk_endpoint_stats.sources.forms.blocks import Block, ByteStream, Mark, read_blocks
 from tyk_endpoint_stats.sources.forms.csv_rows import quoting_of, read_rows
+from tyk_endpoint_stats.sources.forms.csv_texts import text_columns
 from tyk_endpoint_stats.sources.forms.dialects import dialect_of, names_of_fields
-from tyk_endpoint_stats.sources.forms.json_text import BYTE_ORDER_MARK, JSON_SPACE
+from tyk_endpoint_stats.sources.forms.json_text import BYTE_ORDER_MARK, JSON_SPACE, is_value
 from tyk_endpoint_stats.sources.forms.lines import LineChunk, overlong_chunk
 from tyk_endpoint_stats.sources.forms.times import rfc3339_text
 
 __all__ = ["DELIMITERS", "CsvDecoder", "columns_of", "delimiter_of", "first_row", "read_csv"]
 
-DELIMITERS = (",", ";", "\t")
+DELIMITERS = (",", ";", "\t", "|")
 """A spreadsheet takes a semicolon where the comma is in numbers."""
+
+_SEPARATOR_LINE = b"sep="
 
 _COLUMNS = (
     "path",
@@ -70,8 +73,12 @@ def read_csv(stream: ByteStream, begins: Mark, header: bytes, delimiter: str) ->
     names = columns_of(header, delimiter)
     quoting = quoting_of(delimiter)
     last_is_read = bool(names_of_fields(tuple(names[-1:])))
+    last_is_text = len(names) - 1 in text_columns(names)
 
     def is_whole(row: bytes) -> bool:
+        if last_is_text:
+            texts = quoting.fields_of(text_from_utf8(row)) or [""]
+            return len(texts) == len(names) and is_value(texts[-1].strip().encode())
         if last_is_read or row.endswith(b'"'):
             return False
         fields = quoting.fields_of(text_from_utf8(row))
@@ -83,9 +90,12 @@ def read_csv(stream: ByteStream, begins: Mark, header: bytes, delimiter: str) ->
 
 def first_row(stream: ByteStream, header: bytes, delimiter: str) -> bytes | None:
     """The first row behind the header but for its last column; ``None`` while there is none."""
+    is_behind = False
     for block in read_csv(stream, Mark(), header, delimiter):
         for row in block.lines():
-            if row.removeprefix(BYTE_ORDER_MARK).strip(JSON_SPACE) not in (b"", header):
+            line = row.removeprefix(BYTE_ORDER_MARK).strip(JSON_SPACE)
+            is_behind |= line == header
+            if is_behind and line not in (b"", header):
                 return quoting_of(delimiter).first_columns(row)
     return None
 
@@ -103,6 +113,7 @@ class CsvDecoder:
         self._quoting = quoting_of(delimiter)
         names = columns_of(header, delimiter)
         self._width = len(names)
+        self._is_aligned = any(name != name.strip() for name in names)  # as psql prints a table
         chosen = names_of_fields(tuple(names))
         # A column that is not there is the empty text behind the last one.
         self._pick = itemgetter(
@@ -124,9 +135,11 @@ class CsvDecoder:
         repaired: list[int] = []
         rejected: list[Rejected] = []
         chunk = LineChunk([], block=block, number=number, places=places, unit="row")
-        for place, (row, at) in enumerate(zip(block.lines(), block.offsets(), strict=False)):
+        for place, (row, at) in enumerate(zip(block.lines(), block.offsets(), strict=True)):
             line = (row if at else row.removeprefix(BYTE_ORDER_MARK)).rstrip(b"\r\n")
             if line.strip(JSON_SPACE) in (b"", self._header):  # in the middle where files were put together
+                continue
+            if not at and line.startswith(_SEPARATOR_LINE):
                 continue
             try:
                 record, was_mended = self._record(line)
@@ -150,6 +163,8 @@ class CsvDecoder:
             raise MalformedRecord("quotes that are wrong in CSV")
         if len(fields) != self._width:
             raise MalformedRecord("not as many columns as the header")
+        if self._is_aligned:
+            fields = [field.strip() for field in fields]
         fields.append("")
         picked = self._pick(fields)
         try:

@@ -98,7 +98,7 @@ def read_rows(
             if rest_is_due:
                 start += len(rows.pop(0))
                 rest_is_due = False
-            starts = list(accumulate(map(len, rows), initial=start))
+            starts = list(accumulate(map(len, rows), initial=start))[: len(rows)]
             yield UnitBlock(b"", start, mark, len(rows), units=rows, starts=starts)
         if block.overlong:
             yield block

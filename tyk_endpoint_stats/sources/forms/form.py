@@ -9,12 +9,13 @@ from typing import Protocol, TypeAlias
 from msgspec import Struct
 
 from tyk_endpoint_stats.sources.forms.blocks import MAX_LINE_BYTES, Block, ByteStream, Mark, read_blocks
-from tyk_endpoint_stats.sources.forms.csv import CsvDecoder, first_row, read_csv
+from tyk_endpoint_stats.sources.forms.csv import CsvDecoder, delimiter_of, first_row, read_csv
+from tyk_endpoint_stats.sources.forms.csv_texts import RowLook
 from tyk_endpoint_stats.sources.forms.json_text import JSON_SPACE, is_value, valid_text
 from tyk_endpoint_stats.sources.forms.lines import LineChunk, LineDecoder
 from tyk_endpoint_stats.sources.forms.parts import look_at_entry, read_entries
 from tyk_endpoint_stats.sources.forms.prefixes import without_prefix
-from tyk_endpoint_stats.sources.forms.values import first_value, read_values
+from tyk_endpoint_stats.sources.forms.values import first_value, read_values, with_elements
 
 __all__ = ["Decoder", "EntriesForm", "Form", "LinesForm", "RowsForm", "ValuesForm", "first_line"]
 
@@ -39,7 +40,7 @@ class LinesForm(Struct, frozen=True, tag="lines"):
 
     def blocks(self, stream: ByteStream, begins: Mark) -> Iterator[Block]:
         """The units of a stream from a place on."""
-        return read_blocks(stream, begins, _is_whole_line)
+        return with_elements(read_blocks(stream, begins, _is_whole_line), begins)
 
     def decoder(self) -> Decoder:
         """What decodes them."""
@@ -114,7 +115,12 @@ class RowsForm(Struct, frozen=True, tag="rows"):
 
     def decoder(self) -> Decoder:
         """See ``LinesForm``."""
-        return CsvDecoder(self.header, self.delimiter)
+        look = self.look()
+        return CsvDecoder(self.header, self.delimiter) if look is None else LineDecoder(look, "row")
+
+    def look(self) -> RowLook | None:
+        """The look at a row in which a record stands as text; ``None``: its columns are a record's."""
+        return None if delimiter_of(self.header) else RowLook(self.header, self.delimiter)
 
     def first(self, stream: ByteStream) -> bytes | None:
         """All files of Tyk Pump's CSV have the same header, so their first row names them too."""

@@ -47,7 +47,7 @@ _BEHIND_CLOSING = re.compile(rb"[ \t\r\n]*+([,}\]])?")
 _MAX_SPACE = 4096
 _TORN_TEXT = re.compile(rb'"[^"\\\n{]*+(?:\\.[^"\\\n{]*+)*+(?=\{[ \t\r\n]*+")')
 _NEXT_VALUE = re.compile(rb"\n(?=[{\[])|(?<=\})[ \t\r\n,]*+(?=\{)")
-_SEPARATORS = re.compile(rb"[ \t\r\n,\[\]\x1e]*+")
+_SEPARATORS = re.compile(rb"[ \t\r\n,\[\]\x1e\0]*+")
 _SCALAR = re.compile(rb"(?:null|true|false|-?\d[\d.eE+\-]*+|" + _STRING + rb")(?=[ \t\r]*+(?:[,\]\n]|\Z))")
 
 _T = TypeVar("_T")
@@ -149,7 +149,7 @@ def values_of(text: bytes) -> Iterator[bytes]:
 
 
 def behind_separators(data: bytes | bytearray, at: int) -> int:
-    """The first byte that is neither space, comma nor the bracket of an array."""
+    """The first byte that is neither space, comma, the bracket of an array, nor what ends a GELF message."""
     match = _SEPARATORS.match(data, at)
     assert match is not None
     return match.end()

@@ -11,7 +11,7 @@ from msgspec import DecodeError, Raw, defstruct, field, json
 
 from tyk_endpoint_stats.core.record import NO_LATENCY, Record
 from tyk_endpoint_stats.sources.contract import Chunk, Rejected
-from tyk_endpoint_stats.sources.forms.blocks import Block
+from tyk_endpoint_stats.sources.forms.blocks import Block, UnitBlock
 from tyk_endpoint_stats.sources.forms.json_text import JSON_SPACE
 from tyk_endpoint_stats.sources.forms.native import is_whole
 from tyk_endpoint_stats.sources.forms.objects import Found, look_again
@@ -136,6 +136,8 @@ class LineDecoder:
         repaired: list[int] = []
         rejected: list[Rejected] = []
         skipped: dict[str, int] = {}
+        if isinstance(block, UnitBlock) and block.is_in_line:
+            number = 0
         chunk = LineChunk([], block=block, number=number, places=places, unit=self._unit)
         for place, (line, at) in enumerate(zip(block.lines(), block.offsets(), strict=True)):
             record = swept[place] if swept else self._decoded(line) if line.strip(JSON_SPACE) else None

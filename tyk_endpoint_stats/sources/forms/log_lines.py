@@ -2,10 +2,16 @@
 
 import re
 
-__all__ = ["LOG_LINE", "TEXT_FORMAT", "is_log_text", "is_text_format"]
+__all__ = ["ACTION", "LOG_LINE", "NO_RECORDS", "TEXT_FORMAT", "is_log_text", "is_text_format"]
 
 LOG_LINE = "log"
 """The reason to skip a line of Tyk Pump's own log."""
+
+ACTION = "bulk action"
+"""The reason to skip a line of Elasticsearch's bulk format that says what to do with the next one."""
+
+NO_RECORDS = frozenset({LOG_LINE, ACTION})
+"""The reasons to skip what is no record of Tyk's."""
 
 TEXT_FORMAT = "Tyk Pump's stdout in its text format"
 """What is wrong with a record that can't be read: it is printed as Go prints a struct, without names."""

@@ -6,7 +6,6 @@ user agent) is not taken for a record. Of what is no record only those members a
 lines into.
 """
 
-import binascii
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -21,10 +20,16 @@ from tyk_endpoint_stats.sources.forms.dialects import (
     is_native,
     is_record,
     names_of_fields,
-    plain_name,
 )
 from tyk_endpoint_stats.sources.forms.json_text import decoded, valid_text, values_of
-from tyk_endpoint_stats.sources.forms.log_lines import LOG_LINE, TEXT_FORMAT, is_log_text, is_text_format
+from tyk_endpoint_stats.sources.forms.log_lines import ACTION, LOG_LINE, TEXT_FORMAT, is_log_text, is_text_format
+from tyk_endpoint_stats.sources.forms.members import (
+    ENCODED_MEMBERS,
+    TEXT_MEMBERS,
+    from_base64,
+    from_numbers,
+    plain_member,
+)
 from tyk_endpoint_stats.sources.forms.native import native_record
 from tyk_endpoint_stats.sources.forms.prefixes import without_prefix
 from tyk_endpoint_stats.sources.forms.times import rfc3339_text
@@ -41,22 +46,12 @@ _MAX_LAYERS = 12
 _MAX_ELEMENTS = 2**20
 _MAX_MEMBERS = 2**18
 
-_TEXT_MEMBERS = frozenset(
-    {
-        *("log", "message", "msg", "line", "payload", "body", "event", "result", "source", "record", "content"),
-        *("shortmessage", "fullmessage", "data", "value", "text", "textpayload", "stringvalue", "original", "raw"),
-        *("logentry", "logs", "lines", "messages", "entries", "values"),
-    }
-)
-"""Plain names of what programs print lines into: Docker, Fluent Bit, Filebeat, journald, Loki, SQS, Splunk, …"""
-
-_ENCODED_MEMBERS = frozenset({"data", "value"})
-"""Where text may be in base64: Kinesis, Kafka's REST."""
-
-_BASE64 = re.compile(r"[A-Za-z0-9+/]{8,}={0,2}", re.ASCII)
+_COLOUR = re.compile(rb"\x1b\[[\d;]*[mK]")
+_ACTIONS = frozenset({"index", "create", "update", "delete"})
 _REPLACEMENT = "\ufffd"
 _NO_RECORD = "no timestamp"
 _NOT_JSON = "not one JSON value"
+_TOO_MANY = "over 20,000 records in one line; write one a line"
 _INNER = ("latency", "graphql_stats", "mcp_stats")
 
 
@@ -107,11 +102,14 @@ def _look_at_valid(data: bytes, layers: tuple[str, ...]) -> list[Found]:
         reason = value
         values = list(values_of(data))
         if len(values) > MAX_RECORDS_A_LINE:
-            return [Found(malformed="array of too many records")]
-        if len(values) > 1 and data[:1] == b"{" and isinstance(decoded(values[0], Raw), Raw):
-            found = [one for each in values for one in _look_at_text(each, 1, layers)]
+            return [Found(malformed=_TOO_MANY)]
+        # Several, or one and the brackets of a list that began before a prefix.
+        if values and values[0] != data and data[:1] == b"{" and isinstance(decoded(values[0], Raw), Raw):
+            found = [one for each in values if each != b"{}" for one in _look_at_text(each, 1, layers)]
             if any(one.record is not None for one in found):
                 return found
+    if _COLOUR.search(data):  # in JSON it would be escaped
+        return _look_at_text(_COLOUR.sub(b"", data), 1, (*layers, "a terminal's colours"))
     if len(layers) < _MAX_LAYERS and (split := without_prefix(data)) is not None:
         prefix, rest = split
         found = _look_at_text(rest, 1, (*layers, prefix.name))
@@ -223,16 +221,16 @@ def _look_at_member(name: str, data: bytes, layers: tuple[str, ...]) -> list[Fou
         if not layers and len(found) == 1 and found[0].layers == inner and found[0].member == "":
             found[0].member = name
         return found
-    plain = plain_name(name)
+    plain = plain_member(name)
     if first == b"[":
         return _look_at_list(data, plain, inner)
-    if first == b'"' and plain in _TEXT_MEMBERS:
+    if first == b'"' and plain in TEXT_MEMBERS:
         return _look_at_member_text(_text(data), plain, inner)
     return []
 
 
 def _look_at_member_text(text: bytes, plain: str, layers: tuple[str, ...]) -> list[Found]:
-    if plain in _ENCODED_MEMBERS and (opened := _from_base64(text)):
+    if plain in ENCODED_MEMBERS and (opened := from_base64(text)):
         return _look_at_text(opened, 1, (*layers, "base64"))
     found = _look_at_text(text, 1, layers)
     is_any = any(one.record or one.skipped or one.malformed not in (_NOT_JSON, "not an object") for one in found)
@@ -241,9 +239,11 @@ def _look_at_member_text(text: bytes, plain: str, layers: tuple[str, ...]) -> li
 
 def _look_at_list(data: bytes, plain: str, layers: tuple[str, ...]) -> list[Found]:
     elements = _elements(data)
+    if elements == _TOO_MANY and data[1:].lstrip()[:1] in (b"{", b'"', b"["):
+        return [Found(malformed=_TOO_MANY, layers=layers)]
     if isinstance(elements, str) or not elements or len(layers) >= _MAX_LAYERS:
         return []
-    if plain == "message" and (text := _from_numbers(data)):  # journald's, where it is no UTF-8
+    if plain == "message" and (text := from_numbers(data)):  # journald's, where it is no UTF-8
         return _look_at_text(text, 1, layers)
     groups: list[list[Found]] = []
     for element in map(bytes, elements):
@@ -252,14 +252,14 @@ def _look_at_list(data: bytes, plain: str, layers: tuple[str, ...]) -> list[Foun
             groups.append(_look_into(element, layers))
         elif first == b"[":
             groups.append(_look_at_list(element, plain, (*layers, "a list")))
-        elif first == b'"' and plain in _TEXT_MEMBERS:
+        elif first == b'"' and plain in TEXT_MEMBERS:
             groups.append(_look_at_member_text(_text(element), plain, layers))
         else:
             groups.append([])
     if not any(groups):
         return []
-    if plain in _TEXT_MEMBERS and not any(bytes(each)[:1] in (b"{", b"[") for each in elements):
-        return [one for group in groups for one in group]  # a time and a line: Loki's
+    if plain in TEXT_MEMBERS and any(bytes(each)[:1] == b'"' for each in elements):
+        return [one for group in groups for one in group]  # a time, a line and its labels: Loki's
     return [
         one
         for element, group in zip(elements, groups, strict=True)
@@ -270,6 +270,8 @@ def _look_at_list(data: bytes, plain: str, layers: tuple[str, ...]) -> list[Foun
 def _nothing_in(data: bytes, layers: tuple[str, ...]) -> Found:
     """What an object is in which there is no record."""
     members = _members(data) if data[:1] == b"{" else {}
+    if isinstance(members, dict) and len(members) == 1 and not _ACTIONS.isdisjoint(members):
+        return Found(skipped=ACTION, layers=layers)
     if (
         isinstance(members, dict)
         and "timestamp" not in members
@@ -320,7 +322,11 @@ def _value(raw: Raw, field: str) -> Any:
             }
         return _extended(members)
     if data[:1] == b"[":
-        return ...
+        # Elasticsearch's ``fields``: a list of one.
+        elements = _elements(data)
+        if isinstance(elements, str) or len(elements) != 1 or bytes(elements[0])[:1] in (b"[", b"{"):
+            return ...
+        return _value(elements[0], field)
     try:
         return json.decode(raw)
     except DecodeError:
@@ -351,36 +357,16 @@ def _members(data: bytes) -> dict[str, Raw] | str:
 
 def _elements(data: bytes) -> list[Raw] | str:
     if data.count(b",") > _MAX_ELEMENTS:
-        return "array of too many records"
+        return _TOO_MANY
     elements = decoded(data, list[Raw])
     if not isinstance(elements, str) and len(elements) > MAX_RECORDS_A_LINE:
-        return "array of too many records"
+        return _TOO_MANY
     return elements
 
 
 def _text(data: bytes) -> bytes:
     text = decoded(data, str)
     return text.encode()
-
-
-def _from_base64(text: bytes) -> bytes:
-    if text[:1] in (b"{", b"[") or not _BASE64.fullmatch(text.decode("ascii", "replace").strip()):
-        return b""
-    try:
-        opened = binascii.a2b_base64(text)
-    except binascii.Error:
-        return b""
-    return opened if opened.lstrip()[:1] == b"{" else b""
-
-
-def _from_numbers(data: bytes) -> bytes:
-    numbers = decoded(data, list[int])
-    if isinstance(numbers, str):
-        return b""
-    try:
-        return bytes(numbers)
-    except ValueError:
-        return b""
 
 
 def _are_equal(group: Iterable[Found], other: Iterable[Found]) -> bool:

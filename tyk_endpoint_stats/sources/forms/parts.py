@@ -89,7 +89,7 @@ def _joined(parts: list[tuple[bytes, bytes]]) -> list[Found]:
     """What the parts of a line are together, or, where one of them is lost, each by itself."""
     if len(parts) > 1:
         together = look_again(b"".join(text for text, _ in parts))
-        if any(one.record is not None for one in together):
+        if any(one.record is not None or one.skipped for one in together):
             return together
         return [one for text, _ in parts for one in _alone(text)]
     return look_again(parts[0][1])

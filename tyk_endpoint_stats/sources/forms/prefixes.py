@@ -47,7 +47,8 @@ PREFIXES = (
     ),
     Prefix("a time", re.compile(rb"\[?" + _TIME + rb"\]?[ \t]+")),
     Prefix("labels", re.compile(rb'\{(?:\w+="(?:[^"\\]|\\.)*+"(?:, ?)?)++\}[ \t]+')),
-    Prefix("text", re.compile(rb'[^"{}\n]{1,512}?[\s:|](?=\{)'), json_only=True),
+    Prefix("a number", re.compile(rb'\d{1,9}[):.] (?=")')),
+    Prefix("text", re.compile(rb'[^"{}\n]{0,512}?[\s:|\[\]=\x1e](?=\{)'), json_only=True),
 )
 
 

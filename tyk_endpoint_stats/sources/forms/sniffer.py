@@ -4,7 +4,8 @@ from msgspec import Struct
 
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.sources.forms.blocks import ByteStream
-from tyk_endpoint_stats.sources.forms.csv import delimiter_of
+from tyk_endpoint_stats.sources.forms.csv import columns_of, delimiter_of
+from tyk_endpoint_stats.sources.forms.csv_texts import are_names, text_delimiter_of
 from tyk_endpoint_stats.sources.forms.form import EntriesForm, Form, LinesForm, RowsForm, ValuesForm, first_line
 from tyk_endpoint_stats.sources.forms.json_text import (
     BYTE_ORDER_MARK,
@@ -22,6 +23,9 @@ __all__ = ["HEAD_BYTES", "OTHER_FILES", "OtherFile", "form_of", "read_at", "refu
 
 HEAD_BYTES = 64 * 2**10
 """What a form is told by."""
+
+_BEFORE_HEADER = 5
+"""In so many lines a header is looked for."""
 
 _ELEMENTS = (b"{", b"[", b"]", b"null", b'"')
 
@@ -41,15 +45,23 @@ class OtherFile(Struct, frozen=True):
 
 
 OTHER_FILES = (
+    OtherFile(0, b"\xff\xfe\x00\x00", "UTF-32; save it as UTF-8"),
     OtherFile(0, b"\xff\xfe", "UTF-16; save it as UTF-8"),
     OtherFile(0, b"\xfe\xff", "UTF-16; save it as UTF-8"),
     OtherFile(0, b"PK\x03\x04", "a zip archive; unpack it first"),
+    OtherFile(0, b"PK\x05\x06", "an empty zip archive"),
     OtherFile(257, b"ustar", "a tar archive; unpack it first"),
     OtherFile(0, b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first"),
     OtherFile(0, b"Rar!\x1a\x07", "a rar archive; unpack it first"),
     OtherFile(0, b"PAR1", "a Parquet file; export it as JSON lines or CSV"),
+    OtherFile(0, b"ORC", "an ORC file; export it as JSON lines or CSV"),
+    OtherFile(0, b"ARROW1", "an Arrow file; export it as JSON lines or CSV"),
     OtherFile(0, b"Obj\x01", "an Avro file; export it as JSON lines or CSV"),
     OtherFile(0, b"SQLite format 3\x00", "an SQLite database and no file of records"),
+    OtherFile(0, b"PGDMP", "a dump of pg_dump's; use \\copy … csv header"),
+    OtherFile(0, b"REDIS0", "a dump of Redis; read the server itself: redis://HOST"),
+    OtherFile(0, b"LPKSHHRH", "a journal of systemd's; pipe journalctl -o cat into ingest -"),
+    OtherFile(0, b"\x6d\xe2\x99\x81", "an archive of mongodump's; use mongoexport instead"),
     OtherFile(4, b"\x07_id\x00", "a BSON dump; use mongoexport instead of mongodump"),
 )
 
@@ -78,8 +90,16 @@ def form_of(stream: ByteStream) -> Form | None:
     line = line.removeprefix(BYTE_ORDER_MARK)
     if text[:1] == b"[" and text[1:].lstrip(JSON_SPACE).startswith(_ELEMENTS) and not is_value(valid_text(line)[0]):
         return ValuesForm()
-    delimiter = delimiter_of(line)
-    return RowsForm(line, delimiter) if delimiter else _lines_or_entries(head)
+    if delimiter := delimiter_of(line):
+        return RowsForm(line, delimiter)
+    # Excel writes "sep=;" before the header, others a line or two that say what it is.
+    for below in text.split(b"\n")[1:_BEFORE_HEADER]:
+        header = below.strip(JSON_SPACE)
+        if (delimiter := delimiter_of(header)) and are_names(columns_of(header, delimiter)):
+            return RowsForm(header, delimiter)
+    if delimiter := text_delimiter_of(text):
+        return RowsForm(line, delimiter)
+    return _lines_or_entries(head)
 
 
 def _form_of_objects(stream: ByteStream, text: bytes, line: bytes | None) -> Form | None:

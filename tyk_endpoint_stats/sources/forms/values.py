@@ -6,7 +6,7 @@ for where it may begin.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tyk_endpoint_stats.sources.forms.blocks import (
     BLOCK_BYTES,
@@ -27,9 +27,12 @@ from tyk_endpoint_stats.sources.forms.json_text import (
     scan_value,
 )
 
-__all__ = ["first_value", "read_values"]
+__all__ = ["first_value", "read_values", "with_elements"]
 
 _HEAD_BYTES = 1024
+_UNITS_A_BLOCK = 2_000
+_LIST = re.compile(rb'(?:\xef\xbb\xbf)?[ \t]*\[[ \t]*(?=[{"])')
+_ELEMENT = re.compile(rb'[{"]')
 _LIST_OF_OBJECTS = re.compile(rb"\[[ \t\r\n]*(?=\{)")
 
 
@@ -62,9 +65,9 @@ def read_values(stream: ByteStream, begins: Mark) -> Iterator[Block]:
         units, starts, end, scan = _units(data, mark.offset, scan, ended)
         size = len(data) - end
         if end:
-            ends = mark.past(bytes(data[:end]))
-            yield UnitBlock(b"", mark.offset, ends, len(units), units=units, starts=starts)
-            mark = ends
+            for block in _blocks(bytes(data[:end]), mark, units, starts):
+                yield block
+                mark = block.ends
             del data[:end]
         if len(data) > MAX_LINE_BYTES and (opened := _LIST_OF_OBJECTS.search(data, 0, _HEAD_BYTES)):
             # A long list in an object: what stands before it is one malformed value, and its elements are values.
@@ -79,6 +82,51 @@ def read_values(stream: ByteStream, begins: Mark) -> Iterator[Block]:
             mark = overlong.ends
             data.clear()
             scan, size = Scan(), 0
+
+
+def with_elements(blocks: Iterable[Block], begins: Mark) -> Iterator[Block]:
+    """Blocks of lines, but instead of a long line that is a list its elements: there may be any number of them.
+
+    Reading can go on behind any of them: then what is left of the line is taken for more of the same.
+
+    Args:
+        blocks: of lines.
+        begins: where they begin.
+    """
+    mark = begins
+    may_begin = _LIST if begins.before[-1:] in (b"", b"\n") else _ELEMENT
+    for block in blocks:
+        if block.count > 1 or block.overlong or len(block.data) <= BLOCK_BYTES or not may_begin.match(block.data):
+            yield block
+            mark = block.ends
+        else:
+            for elements in _elements(bytes(block.data), mark):
+                yield elements
+                mark = elements.ends
+        may_begin = _LIST
+
+
+def _elements(line: bytes, mark: Mark) -> Iterator[Block]:
+    units, starts, end, _ = _units(bytearray(line), mark.offset, Scan(), ended=True)
+    if end < len(line):
+        units.append(line[end:])
+        starts.append(mark.offset + end)
+    for block in _blocks(line, mark, units, starts):
+        # None of them has a number of its own, but behind the last one the line is over.
+        block.is_in_line, block.count = True, int(block.ends.offset == mark.offset + len(line))
+        yield block
+
+
+def _blocks(data: bytes, mark: Mark, units: list[bytes], starts: list[int]) -> Iterator[UnitBlock]:
+    """The units of some bytes that begin at a mark, so many at a time that their records take little memory."""
+    begins = mark.offset
+    for first in range(0, max(1, len(units)), _UNITS_A_BLOCK):
+        last = first + _UNITS_A_BLOCK
+        ends = starts[last] - begins if last < len(units) else len(data)
+        offset = mark.offset
+        mark = mark.past(data[offset - begins : ends])
+        some, at = units[first:last], starts[first:last]
+        yield UnitBlock(b"", offset, mark, len(some), units=some, starts=at)
 
 
 def first_value(stream: ByteStream) -> bytes | None:
