@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import EPOCH, from_datetime
-from tyk_endpoint_stats.questions.growth import GrownDay, GrownMonth, growth_of, months_of
+from tyk_endpoint_stats.questions.growth import GrownDay, GrownMonth, months_of
 
 LAST = datetime(2026, 11, 26, 12, tzinfo=UTC)
 BEFORE = datetime(2026, 11, 26, 11, 59, 59, tzinfo=UTC)
@@ -38,7 +38,3 @@ def test_months_come_with_their_days_the_latest_first():
         "days": [{"day": "2025-09-30", "hits": 1, "last": "2026-11-26T12:00:00Z"}],
     }
     assert months_of(growth, ZoneInfo("Asia/Tokyo"))[1].to_dict()["last"] == "2026-11-26T21:00:00+09:00"
-
-
-def test_a_store_may_say_nothing():
-    assert growth_of(object()) is None

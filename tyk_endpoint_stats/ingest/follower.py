@@ -120,17 +120,9 @@ def follow(
             return is_over
 
         again_at = float("inf")
-        of_this_turn = replace(options, on_progress=on_progress, stop=stop)
+        of_this_turn = replace(options, on_progress=on_progress, known_days=known_days, stop=stop)
         try:
-            ingest(
-                store,
-                each.source,
-                of_this_turn,
-                report=total,
-                known_days=known_days,
-                await_more=False,
-                without_record=without_record,
-            )
+            ingest(store, each.source, of_this_turn, report=total, await_more=False, without_record=without_record)
             for text in total.problems:
                 say_what_is_wrong(SourceError(text))
             total.problems.clear()

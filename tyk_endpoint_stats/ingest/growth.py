@@ -40,12 +40,8 @@ class KnownDays:
     """
 
     def __init__(self, store: Readable) -> None:
-        self._store = store
-        self._look()
-
-    def _look(self) -> None:
-        self._seen_on = _now_us() // DAY_US
-        self._days = {group.bucket.number for group, _ in self._store.read(_EVERY_DAY) if group.bucket}
+        self._store, self._seen_on = store, 0
+        self.renew()
 
     def renew(self) -> None:
         """Look again where another UTC day has begun: for an ingest that never ends.
@@ -53,8 +49,10 @@ class KnownDays:
         Raises:
             StoreError: the store can't answer.
         """
-        if self._seen_on != _now_us() // DAY_US:
-            self._look()
+        today = _now_us() // DAY_US
+        if self._seen_on != today:
+            self._days = {group.bucket.number for group, _ in self._store.read(_EVERY_DAY) if group.bucket}
+            self._seen_on = today
 
     def growth_by(self, batch: Batch) -> dict[int, Grown]:
         """By how much a batch that is merged now makes days grow."""

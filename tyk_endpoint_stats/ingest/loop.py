@@ -5,12 +5,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from tyk_endpoint_stats.core.batch import Batch, Counts
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.errors import PositionConflict, SourceError
 from tyk_endpoint_stats.ingest.batch_builder import Collected, collect
 from tyk_endpoint_stats.ingest.growth import KnownDays, Readable
-from tyk_endpoint_stats.ingest.options import IngestOptions, OnRejected
+from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.report import IngestReport, records_of
 from tyk_endpoint_stats.maintenance.copy_mark import refuse_half_copied
 from tyk_endpoint_stats.sources.contract import Reading, Source
@@ -60,7 +62,6 @@ def ingest(
     options: IngestOptions = IngestOptions(),  # noqa: B008 - frozen
     *,
     report: IngestReport | None = None,
-    known_days: KnownDays | None = None,
     await_more: bool = True,
     without_record: "SourcesWithoutRecord | None" = None,
 ) -> IngestReport:
@@ -74,7 +75,6 @@ def ingest(
         source: a ``Source``, or any iterable of records.
         options: which records count, when a batch ends, who is told of what.
         report: what to add to, for a caller who wants it after an error too; a new one by default.
-        known_days: those of the store before the ingest that this is a part of; by default it is one of its own.
         await_more: whether to wait for more of a pipe that somebody still writes to, or to return once nothing
             comes for a while.
         without_record: of the store, for a caller who ingests many sources; a new one by default.
@@ -87,7 +87,7 @@ def ingest(
     if not isinstance(source, Source):
         source = RecordsSource(source)
     refuse_half_copied(store.position)
-    known_days = known_days or KnownDays(store)
+    options = options if options.known_days else replace(options, known_days=KnownDays(store))
     report = report or IngestReport(source.label)
     began = time.monotonic()
     own_files = {identity_of(path) for path in store.files()} - {None}
@@ -102,7 +102,7 @@ def ingest(
         ended = False
         while not ended and not options.stop():
             # Not at its end: another writer was met, and the store is asked again where the source stands.
-            reading = _read_once(store, known_days, part, options, report, began)
+            reading = _read_once(store, part, options, report, began)
             if reading is not None:
                 ended = not (reading.waits and await_more)
                 part_waits = reading.waiting if ended else 0
@@ -159,12 +159,7 @@ class SourcesWithoutRecord:
 
 
 def _read_once(
-    store: Mergeable,
-    known_days: KnownDays,
-    source: Source,
-    options: IngestOptions,
-    report: IngestReport,
-    began: float,
+    store: Mergeable, source: Source, options: IngestOptions, report: IngestReport, began: float
 ) -> Reading | None:
     """Merge what one reading gives; the reading, or ``None`` where the store turned out to stand elsewhere."""
     with source.open(store.position) as reading:
@@ -181,7 +176,7 @@ def _read_once(
         merged = reading.begins
         wanted = options.wanted(store.max_states_a_batch)
         for collected in collect(reading, source.label, wanted, on_chunk, options.stop):
-            if not merge_collected(store, known_days, collected, report, options.on_rejected):
+            if not merge_collected(store, collected, report, options):
                 return None
             merged = collected.batch.ends
             reading.acknowledge(merged)
@@ -190,19 +185,13 @@ def _read_once(
         return reading
 
 
-def merge_collected(
-    store: Mergeable,
-    known_days: KnownDays,
-    collected: Collected,
-    report: IngestReport,
-    on_rejected: OnRejected | None = None,
-) -> bool:
+def merge_collected(store: Mergeable, collected: Collected, report: IngestReport, options: IngestOptions) -> bool:
     """Merge one batch and add it to the report; ``False``: the store stands elsewhere, ask it for the position."""
     batch = collected.batch
-    if on_rejected is not None and collected.rejected:
+    if options.on_rejected is not None and collected.rejected:
         # Before the merge, behind which nobody reads these lines again: what is not kept by then may be lost.
-        on_rejected(collected.rejected)
-    batch.growth = known_days.growth_by(batch)
+        options.on_rejected(collected.rejected)
+    batch.growth = options.known_days.growth_by(batch) if options.known_days else {}
     try:
         merged = store.merge(batch)
     except PositionConflict:

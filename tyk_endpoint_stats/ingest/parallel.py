@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.ingest.growth import KnownDays
 from tyk_endpoint_stats.ingest.loop import Mergeable, SourcesWithoutRecord, check_waiting, ingest, merge_collected
@@ -59,7 +61,8 @@ def ingest_all(
     files = [source for source in sources if isinstance(source, FileSource)]
     piece_bytes = _piece_bytes(files, jobs)
     refuse_half_copied(store.position)
-    known_days, without_record = KnownDays(store), SourcesWithoutRecord(store)
+    options = replace(options, known_days=KnownDays(store))
+    without_record = SourcesWithoutRecord(store)
     with (
         WorkerPool(files, jobs, options.wanted(store.max_states_a_batch), store.position, piece_bytes)
         if piece_bytes
@@ -72,13 +75,11 @@ def ingest_all(
             try:
                 is_merged = False
                 if worker_pool is not None and isinstance(source, FileSource):
-                    is_merged = _merge_file(worker_pool, store, known_days, options, report, began)
+                    is_merged = _merge_file(worker_pool, store, options, report, began)
                     if is_merged:
                         _check_whole(worker_pool, source, options, report, without_record)
                 if not is_merged and not options.stop():
-                    ingest(
-                        store, source, options, report=report, known_days=known_days, without_record=without_record
-                    )
+                    ingest(store, source, options, report=report, without_record=without_record)
             except SourceError as found:
                 problem = found
             report.seconds = time.monotonic() - began
@@ -121,12 +122,7 @@ def _size(file: FileSource) -> int:
 
 
 def _merge_file(
-    worker_pool: WorkerPool,
-    store: Mergeable,
-    known_days: KnownDays,
-    options: IngestOptions,
-    report: IngestReport,
-    began: float,
+    worker_pool: WorkerPool, store: Mergeable, options: IngestOptions, report: IngestReport, began: float
 ) -> bool:
     """Merge what the processes made of the next file; whether it fitted where the store stood, to its end.
 
@@ -137,7 +133,7 @@ def _merge_file(
         if not fits or options.stop():
             continue  # nothing more of this file can be merged, but it has to be taken off the worker_pool's hands
         collected = packed.collected()
-        fits = merge_collected(store, known_days, collected, report, options.on_rejected)
+        fits = merge_collected(store, collected, report, options)
         report.bytes += collected.bytes
         report.seconds = time.monotonic() - began
         if options.on_progress is not None:

@@ -30,12 +30,12 @@ class IngestReport(Struct):
         batches: how many were merged.
         bytes: how much of the source was read.
         seconds: how long it took.
-        growth: by how much it made days grow, by days since 1970-01-01 UTC.
         newest_us: the latest hit of all, ``None`` if nothing was counted.
         named: the first malformed records, with place and cause.
         max_endpoints_a_batch: the most distinct paths that one batch had.
         waiting: bytes at the end of the source that are no whole record yet.
         problems: what is wrong with sources that could be read and in which nothing was a record.
+        growth: by how much it made days grow, by days since 1970-01-01 UTC.
     """
 
     label: str
@@ -44,12 +44,12 @@ class IngestReport(Struct):
     batches: int = 0
     bytes: int = 0
     seconds: float = 0.0
-    growth: dict[int, Grown] = field(default_factory=dict)
     newest_us: Instant | None = None
     named: list[Rejected] = field(default_factory=list)
     max_endpoints_a_batch: int = 0
     waiting: int = 0
     problems: list[str] = field(default_factory=list)
+    growth: dict[int, Grown] = field(default_factory=dict)
 
     @property
     def read(self) -> int:

@@ -9,8 +9,15 @@ from tyk_endpoint_stats.core.buckets import ALL_DAYS, bucket_start
 from tyk_endpoint_stats.core.instants import find_zone, to_datetime
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.questions.growth import GrownMonth, growth_of
-from tyk_endpoint_stats.stores.contract import Inspectable, ReadableStore, SourceProgress, Store, StoreFacts
+from tyk_endpoint_stats.questions.growth import GrownMonth, months_of
+from tyk_endpoint_stats.stores.contract import (
+    Copyable,
+    Inspectable,
+    ReadableStore,
+    SourceProgress,
+    Store,
+    StoreFacts,
+)
 
 __all__ = ["StoreStatus", "status_of"]
 
@@ -72,6 +79,6 @@ def status_of(store: ReadableStore, zone: str | tzinfo = UTC) -> StoreStatus:
         last_hit=None if total.last_hit_us is None else to_datetime(total.last_hit_us, zone),
         counts=counts,
         sources=sources,
-        grown=growth_of(store, zone),
+        grown=months_of(store.growth(), zone) if isinstance(store, Copyable) else None,
         facts=store.facts() if isinstance(store, Inspectable) else None,
     )

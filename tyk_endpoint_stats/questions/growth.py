@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import groupby
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from msgspec import Struct
 
@@ -11,7 +11,7 @@ from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import EPOCH, to_datetime
 from tyk_endpoint_stats.questions.times import rfc3339
 
-__all__ = ["GrownDay", "GrownMonth", "growth_of", "months_of"]
+__all__ = ["GrownDay", "GrownMonth", "months_of"]
 
 
 class GrownDay(Struct, frozen=True):
@@ -41,24 +41,6 @@ class GrownMonth(Struct, frozen=True):
         """Plain values by name, ready for JSON; the month as ``2026-09``."""
         days = [{"day": f"{one.day}", "hits": one.hits, "last": rfc3339(one.last)} for one in self.days]
         return {"month": f"{self.month}"[:7], "hits": self.hits, "last": rfc3339(self.last), "days": days}
-
-
-@runtime_checkable
-class _Remembering(Protocol):
-    def growth(self) -> Mapping[int, Grown]: ...
-
-
-def growth_of(store: object, zone: tzinfo = UTC) -> list[GrownMonth] | None:
-    """The months that grew, the latest first; ``None``: the store does not say.
-
-    Args:
-        store: any store.
-        zone: of the times; days and months are UTC's.
-
-    Raises:
-        StoreError: the store can't answer.
-    """
-    return months_of(store.growth(), zone) if isinstance(store, _Remembering) else None
 
 
 def months_of(growth: Mapping[int, Grown], zone: tzinfo = UTC) -> list[GrownMonth]:

@@ -6,10 +6,11 @@ from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import Instant, find_zone, to_datetime
 from tyk_endpoint_stats.questions.answer import Readable
 from tyk_endpoint_stats.questions.filters import Filter
-from tyk_endpoint_stats.questions.growth import GrownMonth, growth_of
+from tyk_endpoint_stats.questions.growth import GrownMonth, months_of
 from tyk_endpoint_stats.questions.period import EVER, Period
 from tyk_endpoint_stats.questions.times import plain_value
 from tyk_endpoint_stats.questions.totals import totals
@@ -58,6 +59,7 @@ class _Outline(Protocol):
 @runtime_checkable
 class _Outlined(Protocol):
     def outline(self) -> _Outline: ...
+    def growth(self) -> Mapping[int, Grown]: ...
 
 
 def meta(store: Readable, *, zone: str | tzinfo = UTC, org_id: str | None = None) -> Meta:
@@ -87,6 +89,6 @@ def meta(store: Readable, *, zone: str | tzinfo = UTC, org_id: str | None = None
         counted_to=moment(stats.last_hit_us),
         pruned_before=moment(outline.pruned_before if outline else None),
         organisations=organisations if org_id is None else [org_id],
-        grown=growth_of(store, zone) if org_id is None else None,
+        grown=months_of(store.growth(), zone) if isinstance(store, _Outlined) and org_id is None else None,
         zone=str(zone),
     )
