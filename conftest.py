@@ -1,5 +1,8 @@
 """What holds for every run of tests, benchmarks and plugins: it is like the run before it."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -24,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=1, help="what the fault tests' randomness starts from")
 
 
-_SERVERS = {"mongo", "postgres", "replica_set", "standalone", "server", "shared_server", "mongo_database"}
+_SERVERS = {"postgres", "redis", "replica_set", "standalone", "server"}
 _STARTERS = {"MongoServer", "PostgresServer", "RedisServer"}
 
 
@@ -45,6 +48,47 @@ def _of_databases(item: pytest.Item) -> set[str]:
 def pytest_report_header(config: pytest.Config) -> str:
     """Shown at the top of a run, for repeating it."""
     return f"seed of the fault tests: {config.getoption('seed')} (--seed)"
+
+
+# One server of each kind in a process of pytest, started by who first needs it; what kills one for good, or needs
+# options of its own, starts another. Where a wheel is missing, the tests fail.
+
+
+@pytest.fixture(scope="session")
+def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A MongoDB that is a replica set of one: it has transactions."""
+    from mongo_servers import start_replica_set
+
+    (server,) = start_replica_set(tmp_path_factory.mktemp("replica_set"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A MongoDB by itself: it has none."""
+    from mongo_servers import MongoServer
+
+    with MongoServer(tmp_path_factory.mktemp("standalone") / "data") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A PostgreSQL."""
+    from postgres_servers import PostgresServer
+
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A Redis, which may be full of what the test before left."""
+    from redis_server import RedisServer
+
+    with RedisServer(tmp_path_factory.mktemp("redis") / "server") as server:
+        yield server
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from tyk_endpoint_stats import open_sources, open_store
 from tyk_endpoint_stats.cli.program import COMMANDS, program
 from tyk_endpoint_stats.demo import Traffic
 
+pytestmark = pytest.mark.slow
+
 TOP = Path(__file__).parents[1]
 DOCS = sorted((TOP / "docs").rglob("*.md"))
 ELSEWHERE = {TOP / "README.md": "test_readme.py", TOP / "plugins" / "README.md": "test_plugins_readme.py"}

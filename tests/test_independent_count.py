@@ -20,6 +20,8 @@ from tyk_endpoint_stats.web.server import make_server
 from tyk_endpoint_stats.web.settings import Settings
 from tyk_endpoint_stats.web.tokens import Tokens
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "0123456789abcdef0123"
 ZONES = ("UTC", "Asia/Kolkata", "America/New_York")
 FIRST, LAST = date(2026, 10, 9), date(2026, 10, 27)

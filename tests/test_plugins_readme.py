@@ -15,6 +15,8 @@ from tyk_endpoint_stats.opening import open_store
 from tyk_endpoint_stats.plugin_manager import load_plugins
 from tyk_endpoint_stats.stores import contract
 
+pytestmark = pytest.mark.slow
+
 GUIDE = Path(__file__).parents[1].joinpath("plugins", "README.md").read_text(encoding="utf-8")
 
 

@@ -8,14 +8,12 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
-from mongo_servers import MongoServer
-from postgres_servers import PostgresServer
 from pump_aggregates_writer import aggregate_documents
 from pump_rows import create_table, insert, rows_of
 from pump_writer import MOMENT, object_id, raw_document
 from pymongo import MongoClient
 from redis import Redis
-from redis_server import BASE, RedisServer, push
+from redis_server import BASE, push
 
 from tests.printed import printed_by
 from tests.test_readme import KEY, TOP, folder, rows_of_sources
@@ -30,31 +28,20 @@ RECORDS = json.loads((TOP / "tests" / "vectors" / "records.json").read_bytes())[
 HITS = [hit(api_key=KEY), hit(api_key=KEY, code=404), hit(api_key="another")]
 
 
-@pytest.fixture(scope="module")
-def mongo(tmp_path_factory):
-    with MongoServer(tmp_path_factory.mktemp("mongo") / "data") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    with PostgresServer() as server:
-        server.execute("CREATE ROLE tyk LOGIN")
-        yield server
-
-
 @pytest.fixture
-def mongo_database(mongo):
-    with MongoClient(mongo.url) as client:
+def mongo_database(standalone):
+    with MongoClient(standalone.url) as client:
         yield client["tyk_analytics"]
         client.drop_database("tyk_analytics")
 
 
 @pytest.fixture
 def postgres_url(postgres):
+    postgres.execute("CREATE ROLE tyk LOGIN")
     postgres.execute("CREATE DATABASE tyk_analytics OWNER tyk")
     yield f"postgresql://tyk@127.0.0.1:{postgres.port}/tyk_analytics"
     postgres.execute("DROP DATABASE tyk_analytics WITH (FORCE)")
+    postgres.execute("DROP ROLE tyk")
 
 
 def command(have, place, address):
@@ -69,29 +56,26 @@ def hits_of_key():
         return {row.id: row.hits for row in store.consumers()}.get(KEY)
 
 
-def test_a_gateways_redis(folder, tmp_path):
-    server = RedisServer(tmp_path)
-    try:
-        with Redis(port=server.port) as client:
-            push(client, BASE, [bytes.fromhex(record["msgpack_hex"]) for record in RECORDS])
-        run = command("a gateway's Redis, and no Tyk Pump", "localhost:6379", f"127.0.0.1:{server.port}")
-        with subprocess.Popen(["bash", "-c", f"exec {run}"], cwd=folder, stdout=subprocess.PIPE) as program:
-            wait_for(lambda: Path("tyk-endpoint-stats.db").exists() and hits_of_key())
-            program.terminate()
-            said, _ = program.communicate(timeout=60)
-        assert f"{len(RECORDS)} read" in said.decode()
-    finally:
-        server.kill()
+def test_a_gateways_redis(folder, redis):
+    with Redis(port=redis.port) as client:
+        client.flushall()
+        push(client, BASE, [bytes.fromhex(record["msgpack_hex"]) for record in RECORDS])
+    run = command("a gateway's Redis, and no Tyk Pump", "localhost:6379", f"127.0.0.1:{redis.port}")
+    with subprocess.Popen(["bash", "-c", f"exec {run}"], cwd=folder, stdout=subprocess.PIPE) as program:
+        wait_for(lambda: Path("tyk-endpoint-stats.db").exists() and hits_of_key())
+        program.terminate()
+        said, _ = program.communicate(timeout=60)
+    assert f"{len(RECORDS)} read" in said.decode()
     expected = sum(record["expect"]["api_key"] == KEY and not record["expect"]["skipped"] for record in RECORDS)
     assert hits_of_key() == expected > 0
 
 
-def test_raw_records_in_mongodb(folder, mongo, mongo_database):
+def test_raw_records_in_mongodb(folder, standalone, mongo_database):
     mongo_database["tyk_analytics"].insert_many(
         [raw_document(object_id(MOMENT, number), apikey=KEY) for number in range(3)]
     )
     have = "Tyk Pump's raw records, in MongoDB"
-    assert "3 read" in printed_by(folder, command(have, "localhost:27017", mongo.address))
+    assert "3 read" in printed_by(folder, command(have, "localhost:27017", standalone.address))
     assert hits_of_key() == 3
 
 
@@ -122,10 +106,10 @@ def answered(program, day):
         return json.loads(answer.read())["data"]
 
 
-def test_aggregates_in_mongodb(folder, mongo, mongo_database):
+def test_aggregates_in_mongodb(folder, standalone, mongo_database):
     documents = aggregate_documents(plain_hits(HITS))
     mongo_database["z_tyk_analyticz_aggregate_org-1"].insert_many(documents)
-    run = command("only Tyk Pump's aggregates, in MongoDB", "localhost:27017", mongo.address)
+    run = command("only Tyk Pump's aggregates, in MongoDB", "localhost:27017", standalone.address)
     (row,) = answer_of(folder, run, "13/10/2020")
     assert (row["hits"], row["success"], row["error"]) == (2, 1, 1)
 

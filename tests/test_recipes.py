@@ -23,6 +23,8 @@ from tyk_endpoint_stats.web.routes import respond
 from tyk_endpoint_stats.web.settings import Settings
 from tyk_endpoint_stats.web.tokens import Tokens
 
+pytestmark = pytest.mark.slow
+
 RECIPES = Path(__file__).parents[1] / "docs" / "recipes"
 TOKEN = "another-token-of-length"
 DJANGO_SETTINGS = "SECRET_KEY = 'x'\nROOT_URLCONF = 'urls'\nALLOWED_HOSTS = ['*']\n"

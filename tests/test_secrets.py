@@ -11,6 +11,8 @@ from tyk_endpoint_stats.cli.program import program
 from tyk_endpoint_stats.opening import open_readable_store
 from tyk_endpoint_stats.urls import mask_url
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "7a7b140f-2480-4d5a-4e78-24049e3ba7f8"
 PASSWORD = "pa55-of-a-store"
 URLS = [

@@ -13,6 +13,8 @@ from tests.cli.serving import LINE
 from tests.waiting import wait_for
 from tyk_endpoint_stats import open_sources, open_store
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = (sys.executable, "-m", "tyk_endpoint_stats")
 ANSWER = ("endpoints", "--key", "k", "--from", "2026-10-13", "--to", "2026-10-13", "--store", "sqlite:///stats.db")
 

@@ -14,6 +14,8 @@ import pytest
 
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "7a7b140f-2480-4d5a-4e78-24049e3ba7f8"
 
 

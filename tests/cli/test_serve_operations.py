@@ -15,6 +15,8 @@ import pytest
 from tests.cli.serving import LINE, NEW_TOKEN, TOKEN, curl, serving
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 QUESTION = "/api/activity/keys/endpoint/k/13/10/2026/13/10/2026"
 
 

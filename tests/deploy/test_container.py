@@ -16,6 +16,8 @@ from tests.deploy.containerfile import build, can_mount
 from tests.waiting import wait_for
 from tyk_endpoint_stats.cli.program import program
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 COMPOSE = yaml.safe_load(DEPLOY.joinpath("compose.yaml").read_text())

@@ -17,6 +17,8 @@ from tests.cli.serving import LINE, NEW_TOKEN, TOKEN, curl
 from tests.waiting import wait_for
 from tests.web.nginx import free_port, nginx
 
+pytestmark = pytest.mark.slow
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 UNIT = DEPLOY / "tyk-endpoint-stats.service"
 QUESTION = "/api/activity/keys/endpoint/k/13/10/2026/13/10/2026"

@@ -15,6 +15,8 @@ from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.demo import Traffic
 
+pytestmark = pytest.mark.slow
+
 RECORDS = 4_000
 
 # Batches are small, so that there are many moments to die at; a dot is written after every one.

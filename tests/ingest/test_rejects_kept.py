@@ -8,6 +8,8 @@ import pytest
 
 from tyk_endpoint_stats import open_store
 
+pytestmark = pytest.mark.slow
+
 GOOD = b'{"path":"/a","api_key":"k","response_code":200,"timestamp":"2026-10-13T10:00:00Z"}\n'
 BAD = b"{half a line\n"
 

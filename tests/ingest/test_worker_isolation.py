@@ -13,6 +13,8 @@ from tyk_endpoint_stats.ingest.parallel import ingest_all
 from tyk_endpoint_stats.sources.file import FileSource
 from tyk_endpoint_stats.stores.memory import MemoryStore
 
+pytestmark = pytest.mark.slow
+
 PLANTED = ("json", "sitecustomize", "usercustomize", "signal", "gzip", "msgspec", "tyk_endpoint_stats")
 """Each of them says that it was run, and then does nothing of what is expected of it."""
 

@@ -27,6 +27,8 @@ from tyk_endpoint_stats.sources.forms.csv_rows import quoting_of
 from tyk_endpoint_stats.sources.forms.times import rfc3339_text
 from tyk_endpoint_stats.sources.pieces import cut
 
+pytestmark = pytest.mark.slow
+
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "records.json").read_text())
 HEADER = VECTORS["csv_header"]
 COLUMNS = HEADER.split(",")

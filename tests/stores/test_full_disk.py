@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).with_name("full_disk.py")
 WAYS = (["unshare", "--mount"], ["unshare", "--mount", "--map-root-user"])
 

@@ -16,9 +16,10 @@ from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore
 
 # An exception inside of a clean-up that nothing can raise out of: Python prints it and goes on, and so do we.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
+]
 
 LINE = b'{"path":"/%d","api_key":"k","response_code":200,"timestamp":"2026-10-13T10:00:00Z"}\n'
 RECORDS = 3

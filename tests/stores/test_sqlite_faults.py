@@ -21,6 +21,8 @@ from tyk_endpoint_stats.stores.sqlite import SQLiteStore, names
 from tyk_endpoint_stats.stores.sqlite import store as store_module
 from tyk_endpoint_stats.testing import batch_of, hit
 
+pytestmark = pytest.mark.slow
+
 SOURCE = "file:test"
 SMALL = 5
 """States in a batch whose every statement is tried."""

@@ -12,6 +12,8 @@ import pytest
 
 from tyk_endpoint_stats import Record, open_store
 
+pytestmark = pytest.mark.slow
+
 
 def peak_mb(folder, twin, *arguments):
     """The most memory that a command and its workers had, each."""

@@ -13,6 +13,8 @@ from schemathesis import GenerationMode
 from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.web.wsgi import make_wsgi_app
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "7a7b140f-2480-4d5a-4e78-24049e3ba7f8"
 
 

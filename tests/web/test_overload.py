@@ -15,6 +15,8 @@ from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.web.send_budget import SendBudget
 from tyk_endpoint_stats.web.server import make_server
 
+pytestmark = pytest.mark.slow
+
 HEAD = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n"
 
 

@@ -18,6 +18,8 @@ from tyk_endpoint_stats.web import connection
 from tyk_endpoint_stats.web.connection import Connection, Limits
 from tyk_endpoint_stats.web.server import make_server
 
+pytestmark = pytest.mark.slow
+
 TOKEN = b"7a7b140f-2480-4d5a-4e78-24049e3ba7f8"
 HOST = b"Host: h\r\n"
 AUTH = b"Authorization: " + TOKEN + b"\r\n"

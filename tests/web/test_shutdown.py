@@ -14,6 +14,8 @@ from tyk_endpoint_stats.stores.contract import ReadableStore
 from tyk_endpoint_stats.web.connection import Limits
 from tyk_endpoint_stats.web.server import make_server
 
+pytestmark = pytest.mark.slow
+
 TARGET = b"/api/activity/keys/k/13/10/2020/14/10/2020"
 HEAD = b"GET " + TARGET + b" HTTP/1.1\r\nHost: h\r\nAuthorization: 7a7b140f-2480-4d5a-4e78-24049e3ba7f8\r\n\r\n"
 

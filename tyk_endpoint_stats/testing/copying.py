@@ -84,7 +84,7 @@ class _Mortal(MemoryStore):
 def killed_at(origin: Store, target: Store, merges: int, after: bool) -> bool:
     """Copy until the ``merges``-th merge into the target; whether there was such a one."""
     mortal = _Mortal(target, merges, after)
-    mortal.max_states_a_batch = 20
+    mortal.max_states_a_batch = 60
     try:
         copy(origin, mortal)
     except Killed:
@@ -92,14 +92,14 @@ def killed_at(origin: Store, target: Store, merges: int, after: bool) -> bool:
     return False
 
 
-def check_killed_copies(origin: MemoryStore, new_target: Callable[[], Store]) -> int:
+def check_killed_copies(new_target: Callable[[], Store]) -> int:
     """Kill a copy at every merge, let the store grow, copy again; how many merges a copy takes."""
-    grown = 4
     for merges in range(1, 200):
+        origin = MemoryStore()
+        fill(origin)
         with new_target() as target:
             was_killed = killed_at(origin, target, merges, after=bool(merges % 2))
-            fill(origin, grown, grown + 1)
-            grown += 1
+            fill(origin, 4, 5)
             copy(origin, target)
             assert held_by(target) == held_by(origin)
         if not was_killed:
@@ -136,9 +136,7 @@ class CopyingExam(StoreExam):
 
     def test_a_copy_that_is_killed_and_run_again_holds_the_same(self, new_place: NewPlace) -> None:
         """At any of its merges, before or after it, and though the other store has grown in between."""
-        origin = MemoryStore()
-        fill(origin)
-        assert check_killed_copies(origin, lambda: self.open_store(new_place())) > 5
+        assert check_killed_copies(lambda: self.open_store(new_place())) > 5
 
     def test_ingests_wait_for_a_copy_and_go_on_after_it(self, new_place: NewPlace) -> None:
         """A batch that the other store has merged is not merged again."""

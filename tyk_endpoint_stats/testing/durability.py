@@ -72,7 +72,7 @@ class DurabilityExam(StoreExam):
         place = new_place()
         opened = [self.open_store(place) for _ in range(WRITERS)]
         try:
-            check_writers(opened)
+            check_writers(opened, self.merges // 4)
         finally:
             for store in opened:
                 store.close()

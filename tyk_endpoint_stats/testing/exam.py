@@ -111,6 +111,9 @@ class ReadableExam:
 class StoreExam(ReadableExam):
     """How the exams get their stores. Subclasses give ``open_store``."""
 
+    merges = 40
+    """How many batches are merged where many meet; fewer will do where each takes a server some time."""
+
     def open_store(self, place: Path) -> Store:
         """Open the store that belongs to ``place``: new and empty the first time, durable ones the same again.
 

@@ -17,7 +17,6 @@ from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit, reco
 __all__ = ["Damage", "InspectionExam"]
 
 _DAY_US = 86_400_000_000
-_MERGES = 20
 
 
 class Damage(StrEnum):
@@ -118,7 +117,7 @@ class InspectionExam(StoreExam):
 
             def write() -> None:
                 try:
-                    for number in range(_MERGES):
+                    for number in range(self.merges // 2):
                         batch = batch_of([hit(second=900 * number), hit(path=f"/{number}", api_key=f"k{number}")])
                         store.merge(batch)
                 finally:

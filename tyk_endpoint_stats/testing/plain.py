@@ -27,6 +27,7 @@ __all__ = [
     "plain_hits",
     "plain_instant_us",
     "plain_state",
+    "wanted_hits",
 ]
 
 _SECONDS = {Width.QUARTER_HOUR: 900, Width.DAY: 86_400}
@@ -203,27 +204,24 @@ def plain_answer(hits: Iterable[Hit], selection: Selection) -> dict[Group, Endpo
     hits = [hit for hit in hits if selection.org_id in (None, hit.org_id)]
     grouped: dict[tuple[Consumer | None, Endpoint | None, Bucket | None], list[Hit]] = defaultdict(list)
     by = selection.group_by
-    asks_consumers = Dimension.CONSUMER in by or selection.kind is not None or selection.consumer_id is not None
-    for hit in hits:
-        if (hit.kind == EVERYONE) == asks_consumers:
-            continue
+    for hit in wanted_hits(hits, selection):
         for span in selection.spans:
             bucket = hit.bucket(span.width)
-            if span.first <= bucket.number < span.end and _is_wanted(hit, selection):
+            if span.first <= bucket.number < span.end:
                 consumer = Consumer(Kind(hit.kind), hit.consumer_id) if Dimension.CONSUMER in by else None
                 endpoint = Endpoint(hit.api_id, hit.path) if Dimension.ENDPOINT in by else None
                 grouped[consumer, endpoint, bucket if Dimension.BUCKET in by else None].append(hit)
+    aliases: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
+    names: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for hit in hits:
+        if hit.alias:
+            aliases[hit.kind, hit.consumer_id].append((hit.at_us, hit.alias))
+        if hit.api_name:
+            names[hit.api_id].append((hit.at_us, hit.api_name))
     answer = {}
     for (consumer, endpoint, kept_bucket), own in grouped.items():
-        aliases = [
-            (hit.at_us, hit.alias)
-            for hit in hits
-            if consumer and hit.alias and (hit.kind, hit.consumer_id) == (consumer.kind, consumer.id)
-        ]
-        names = [
-            (hit.at_us, hit.api_name) for hit in hits if endpoint and hit.api_name and hit.api_id == endpoint.api_id
-        ]
-        alias, api_name = max(aliases, default=(0, ""))[1], max(names, default=(0, ""))[1]
+        alias = _newest(aliases.get((consumer.kind, consumer.id))) if consumer else ""
+        api_name = _newest(names.get(endpoint.api_id)) if endpoint else ""
         state = plain_state(own)
         if not selection.distributions:
             state.codes, state.histogram = {}, {}
@@ -231,10 +229,22 @@ def plain_answer(hits: Iterable[Hit], selection: Selection) -> dict[Group, Endpo
     return answer
 
 
-def _is_wanted(hit: Hit, selection: Selection) -> bool:
-    return (
-        selection.kind in (None, hit.kind)
+def _newest(seen: list[tuple[int, str]] | None) -> str:
+    return max(seen)[1] if seen else ""
+
+
+def wanted_hits(hits: Iterable[Hit], selection: Selection) -> list[Hit]:
+    """The hits that a selection asks for, whenever they were."""
+    asks_consumers = (
+        Dimension.CONSUMER in selection.group_by or selection.kind is not None or selection.consumer_id is not None
+    )
+    return [
+        hit
+        for hit in hits
+        if (hit.kind != EVERYONE) == asks_consumers
+        and selection.org_id in (None, hit.org_id)
+        and selection.kind in (None, hit.kind)
         and selection.consumer_id in (None, hit.consumer_id)
         and selection.api_id in (None, hit.api_id)
         and selection.path in (None, hit.path)
-    )
+    ]

@@ -9,16 +9,15 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.batch import Consumer, Kind
-from tyk_endpoint_stats.core.buckets import Span, Width
+from tyk_endpoint_stats.core.buckets import Width
 from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.testing.plain import Hit, plain_answer
+from tyk_endpoint_stats.testing.plain import Hit, plain_answer, wanted_hits
 
 __all__ = ["HOUR_US", "in_pumps_order", "pump_answer"]
 
 HOUR_US = 3_600_000_000
 _WIDTHS_US = {Width.QUARTER_HOUR: HOUR_US // 4, Width.DAY: HOUR_US * 24}
-_EVER = (Span(Width.DAY, -(10**6), 10**7),)
 
 
 def in_pumps_order(hits: Iterable[Hit]) -> list[Hit]:
@@ -38,8 +37,8 @@ def pump_answer(hits: Sequence[Hit], selection: Selection) -> dict[Group, Endpoi
     have them: what a store keeps of those is its own.
     """
     hits = in_pumps_order(hits)
-    asked = [hit for hit in hits if plain_answer([hit], _at_any_time(selection))]
-    if any(len(set(_places(_hour_us(hit), selection))) > 1 for hit in asked):
+    hours = {_hour_us(hit) for hit in wanted_hits(hits, selection)}
+    if any(len(set(_places(hour_us, selection))) > 1 for hour_us in hours):
         return None
     # Names are in the hours that begin in the time asked for, whoever's hits are there.
     named = [
@@ -74,18 +73,6 @@ def _place(at_us: int, selection: Selection) -> object:
         if span.first <= number < span.end:
             return (span.width, number) if Dimension.BUCKET in selection.group_by else "asked"
     return None
-
-
-def _at_any_time(selection: Selection) -> Selection:
-    return Selection(
-        _EVER,
-        selection.group_by,
-        org_id=selection.org_id,
-        kind=selection.kind,
-        consumer_id=selection.consumer_id,
-        api_id=selection.api_id,
-        path=selection.path,
-    )
 
 
 def _is_key_of(hit: Hit, consumer: Consumer | None) -> bool:

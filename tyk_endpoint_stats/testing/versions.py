@@ -10,8 +10,6 @@ from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
 
 __all__ = ["VersionExam"]
 
-MERGES = 40
-
 
 def _version(store: Store) -> str:
     assert isinstance(store, Versioned)
@@ -52,7 +50,7 @@ class VersionExam(StoreExam):
 
             def write() -> None:
                 try:
-                    for _ in range(MERGES):
+                    for _ in range(self.merges):
                         store.merge(batch_of([hit()]))
                         versions.append(_version(store))
                 finally:
@@ -66,4 +64,4 @@ class VersionExam(StoreExam):
             run_together(write, ask)
             for version, hits in read:
                 assert hits >= versions.index(version), "as many merges as the version knows of"
-            assert _hits(store) == MERGES
+            assert _hits(store) == self.merges

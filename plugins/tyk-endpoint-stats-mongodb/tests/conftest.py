@@ -1,26 +1,18 @@
-"""Servers for the tests, real ones; where the wheel with mongod is missing the tests fail."""
+"""What the tests find on real servers."""
 
 from collections.abc import Iterator
-from uuid import uuid4
 
 import pytest
-from mongo_servers import MongoServer, start_replica_set
+from mongo_servers import MongoServer
 from pump_writer import PumpDatabase
+from tyk_endpoint_stats_mongodb.store import store_in
 
 
-@pytest.fixture(scope="session")
-def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    """A replica set of one: it has transactions."""
-    (server,) = start_replica_set(tmp_path_factory.mktemp("replica_set"))
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    """A server by itself: it has none."""
-    with MongoServer(tmp_path_factory.mktemp("standalone") / "data") as server:
-        yield server
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> None:
+    """A busy machine may take longer to make a store than the few seconds that people wait for one."""
+    assert store_in.__kwdefaults__["connect_timeout_s"]
+    store_in.__kwdefaults__["connect_timeout_s"] = 60.0
 
 
 @pytest.fixture(params=["replica_set", "standalone"])
@@ -33,9 +25,9 @@ def server(request: pytest.FixtureRequest) -> MongoServer:
 @pytest.fixture
 def url(server: MongoServer) -> Iterator[str]:
     """A database for a test's own store, on each kind of server in turn."""
-    name = f"store_{uuid4().hex[:12]}"
+    name = server.take()
     yield server.database_url(name)
-    server.drop(name)
+    server.give_back(name)
 
 
 @pytest.fixture

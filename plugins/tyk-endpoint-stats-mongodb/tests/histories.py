@@ -1,10 +1,6 @@
 """Sources without an end, whose batches anyone may cut anywhere; and what a store must say about them."""
 
-import os
 import random
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from tyk_endpoint_stats_mongodb.store import open_mongodb
 
@@ -19,7 +15,7 @@ from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTER_HOURS, EVERYTH
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 from tyk_endpoint_stats.testing.growing import late_batch
 
-__all__ = ["batch", "child", "is_exact", "write_forever"]
+__all__ = ["batch", "is_exact", "write_forever"]
 
 
 def records_of(source: str, unit: int) -> list[Record]:
@@ -67,26 +63,3 @@ def is_exact(store: Store, sources: list[str]) -> bool:
         answer_of(store, Selection(spans, EVERYTHING)) == answer_of(expected, Selection(spans, EVERYTHING))
         for spans in (ALL_DAYS, ALL_QUARTER_HOURS)
     ) and (list(store.sources()), store.growth()) == (list(expected.sources()), expected.growth())
-
-
-@contextmanager
-def child(work: Callable[[], None]) -> Iterator[int]:
-    """A forked process that does the work, its id; killed at the end if it still runs."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Python and pymongo warn of forks; the child opens what it uses itself
-        pid = os.fork()
-    if pid == 0:
-        status = 3
-        try:
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    try:
-        yield pid
-    finally:
-        try:
-            os.kill(pid, 9)
-            os.waitpid(pid, 0)
-        except (ProcessLookupError, ChildProcessError):
-            pass

@@ -1,9 +1,9 @@
 """The exam for stores, on both kinds of server."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pymongo
 import pytest
 from mongo_servers import MongoServer
 from pymongo.collection import Collection
@@ -18,7 +18,13 @@ from tyk_endpoint_stats.testing import (
     VersionedConformance,
     WholeBatchReadsConformance,
 )
+from tyk_endpoint_stats.testing.answers import AnswersExam
+from tyk_endpoint_stats.testing.concurrency import ConcurrencyExam
+from tyk_endpoint_stats.testing.durability import DurabilityExam
+from tyk_endpoint_stats.testing.exam import NewPlace, StoreExam
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
+from tyk_endpoint_stats.testing.limits import LimitsExam
+from tyk_endpoint_stats.testing.positions import PositionsExam
 
 OF_K1 = {"_id.of": "endpoint of consumer", "_id.consumer": "k1"}
 ONE = OF_K1 | {"_id.day": FIRST_DAY, "_id.path": "/get"}
@@ -51,19 +57,37 @@ def plant(rows: Collection[Any], damage: Damage) -> None:
             rows.insert_one(row | {"_id": row["_id"] | {"kind": "lamp"}})
 
 
-class MongoExam(CopyableConformance, DurableStoreConformance, InspectableConformance, RetainingConformance):
-    max_examples = 8
+class MongoStores(StoreExam):
+    """Where the stores of the exams are: in databases that were emptied, but for a test of new ones."""
+
+    max_examples, merges = 8, 12
     server: MongoServer
+    are_new = False
+
+    @pytest.fixture(autouse=True)
+    def _databases(self) -> Iterator[None]:
+        self.databases: dict[str, str] = {}
+        yield
+        self.server.give_back(*self.databases.values())
 
     def open_store(self, place: Path) -> MongoStore:
-        return open_mongodb(self.server.database_url(place.name))
+        if place.name not in self.databases:
+            self.databases[place.name] = place.name if self.are_new else self.server.take()
+        return open_mongodb(self.server.database_url(self.databases[place.name]))
+
+    def test_eight_that_open_a_new_store_at_once(self, new_place: NewPlace) -> None:
+        """Where no database was: collections and indexes too are made by whoever comes first."""
+        self.are_new = True
+        DurabilityExam.test_eight_that_open_a_new_store_at_once(self, new_place)  # type: ignore[arg-type]
+
+
+class MongoExam(
+    MongoStores, CopyableConformance, DurableStoreConformance, InspectableConformance, RetainingConformance
+):
+    """The whole exam."""
 
     def plant(self, place: Path, damage: Damage) -> None:
-        with pymongo.MongoClient[Any](self.server.url) as client:
-            plant(client[place.name]["endpoint_stats.day_rows"], damage)
-
-    def remove_store(self, place: Path) -> None:
-        self.server.drop(place.name)
+        plant(self.server.client[self.databases[place.name]]["endpoint_stats.day_rows"], damage)
 
 
 class TestReplicaSet(MongoExam, VersionedConformance, WholeBatchReadsConformance):
@@ -71,16 +95,27 @@ class TestReplicaSet(MongoExam, VersionedConformance, WholeBatchReadsConformance
     def _server(self, replica_set: MongoServer) -> None:
         self.server = replica_set
 
-    def test_it_is_the_store_of_a_replica_set(self, tmp_path: Path) -> None:
-        with self.open_store(tmp_path) as store:
+    def test_it_is_the_store_of_a_replica_set(self, new_place: NewPlace) -> None:
+        with self.open_store(new_place()) as store:
             assert isinstance(store, ReplicaSetStore)
 
 
-class TestStandalone(MongoExam):
+class OnAStandalone(MongoStores):
     @pytest.fixture(autouse=True)
     def _server(self, standalone: MongoServer) -> None:
         self.server = standalone
 
-    def test_it_is_the_store_of_a_standalone_server(self, tmp_path: Path) -> None:
-        with self.open_store(tmp_path) as store:
+
+class TestStandalone(OnAStandalone, AnswersExam, ConcurrencyExam, DurabilityExam, LimitsExam, PositionsExam):
+    """Merging, which is another one there; what comes behind it is the same code as on a replica set."""
+
+    max_examples = 4
+
+    def test_it_is_the_store_of_a_standalone_server(self, new_place: NewPlace) -> None:
+        with self.open_store(new_place()) as store:
             assert isinstance(store, StandaloneStore)
+
+
+@pytest.mark.torture
+class TestStandaloneInAll(OnAStandalone, MongoExam):
+    max_examples, merges = 25, 40

@@ -128,7 +128,7 @@ def test_what_the_server_refuses_is_raised_and_can_be_done_again(
 # --- lanes that make the same documents at the same moment
 
 
-def make_the_same_documents(url: str, rounds: int) -> bool:
+def make_the_same_documents(url: str, rounds: int, documents: int) -> bool:
     """Four writers in four lanes insert the same documents, round by round; whether all of it was counted."""
     sources: dict[int, str] = {}
     for number in range(1000):
@@ -136,7 +136,7 @@ def make_the_same_documents(url: str, rounds: int) -> bool:
     with ExitStack() as opened:
         stores = [opened.enter_context(open_mongodb(url)) for _ in range(4)]
         for turn in range(rounds):
-            records = [hit(path=f"/{turn}/{number}") for number in range(200)]
+            records = [hit(path=f"/{turn}/{number}") for number in range(documents)]
             run_together(
                 *(
                     lambda store=store, source=sources[lane], turn=turn, records=records: store.merge(
@@ -146,19 +146,15 @@ def make_the_same_documents(url: str, rounds: int) -> bool:
                 )
             )
         answer = answer_of(stores[0], Selection(ALL_DAYS, EVERYTHING))
-    return len(answer) == 200 * rounds and {stats.hits for stats in answer.values()} == {4}
+    return len(answer) == documents * rounds and {stats.hits for stats in answer.values()} == {4}
 
 
-def test_writers_that_make_the_same_documents_lose_none(url: str) -> None:
-    assert make_the_same_documents(url, 4)
-
-
-@pytest.mark.torture
-def test_writers_that_make_the_same_documents_lose_none_for_long(url: str) -> None:
-    assert make_the_same_documents(url, 40)
+@pytest.mark.parametrize(("rounds", "documents"), [(2, 60), pytest.param(40, 200, marks=pytest.mark.torture)])
+def test_writers_that_make_the_same_documents_lose_none(url: str, rounds: int, documents: int) -> None:
+    assert make_the_same_documents(url, rounds, documents)
 
 
 @pytest.mark.parametrize("server", ["standalone"], indirect=True)
 def test_the_same_documents_catch_duplicates_taken_as_done(url: str, monkeypatch: Patch) -> None:
     duplicates_are_done(monkeypatch)
-    assert not make_the_same_documents(url, 4)
+    assert not make_the_same_documents(url, 2, 60)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import uuid4
 
 import pymongo
 import pytest
@@ -22,9 +21,9 @@ Damaging = Callable[[Database[Any]], object]
 
 @pytest.fixture
 def name(server: MongoServer) -> Iterator[str]:
-    name = f"inspected_{uuid4().hex[:12]}"
+    name = server.take()
     yield name
-    server.drop(name)
+    server.give_back(name)
 
 
 def fill(store: MongoStore) -> None:
@@ -54,6 +53,7 @@ def in_journal(lane: int, seq: int) -> Damaging:
     return lambda database: database["endpoint_stats.journal"].insert_one(part)
 
 
+@pytest.mark.parametrize("server", ["replica_set"], indirect=True)
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
@@ -102,10 +102,10 @@ def in_journal(lane: int, seq: int) -> Damaging:
     ],
 )
 def test_damage_in_collections_is_found(server: MongoServer, name: str, damage: Damaging, says: str) -> None:
+    """On one kind of server: the look is the same on both."""
     with open_mongodb(server.database_url(name)) as store:
         fill(store)
-    with pymongo.MongoClient[Any](server.url) as client:
-        damage(client[name])
+    damage(server.client[name])
     with open_mongodb(server.database_url(name)) as store:
         found = [*store.damage()]
         assert any(says in text for text in found), found
@@ -154,5 +154,5 @@ def test_what_the_server_finds_in_its_files_is_named(
         forbidden = pymongo.errors.OperationFailure("not authorized", 13)
         monkeypatch.setattr(Database, "command", asked(forbidden))
         assert store.damage() == []
-        store._layout.lanes.delete_one({"_id": 3})
-        assert store.damage() == ["lane 3 does not exist"]
+        unused = store._layout.lanes.find_one_and_delete({"seq": 0})
+        assert store.damage() == [f"lane {unused['_id']} does not exist"]

@@ -22,11 +22,11 @@ LONG_AGO = datetime(2026, 5, 5, tzinfo=UTC)
 class TestConformance(SourceConformance):
     """The exam for sources, with smaller pages."""
 
-    many = 1200
+    many = 300
 
     @pytest.fixture(autouse=True)
     def _server(self, replica_set: MongoServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        monkeypatch.setattr(raw_source, "DOCUMENTS_A_PAGE", 400)
+        monkeypatch.setattr(raw_source, "DOCUMENTS_A_PAGE", 100)
         self.pumps: dict[str, PumpDatabase] = {}
         self.server = replica_set
         self.count = 0

@@ -1,8 +1,6 @@
 """Following a raw collection while two pumps write it, with readers that are killed: exact inside the lag."""
 
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -12,8 +10,12 @@ from pathlib import Path
 import pytest
 from bson import ObjectId
 from pump_writer import PumpDatabase, object_id, raw_document
+from tyk_endpoint_stats_mongodb.raw_source import open_raw
 
+from tests.children import in_child, kill
+from tests.waiting import wait_for
 from tyk_endpoint_stats.core.selection import Dimension, Selection
+from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.opening import open_store
 from tyk_endpoint_stats.testing.exam import ALL_DAYS
 
@@ -22,7 +24,6 @@ SLOW_CLOCK_S = 1.0
 SLOWEST_WRITE_S = 0.9
 """With the second that an id is rounded down by, a document is 2.9 s old at most when it is written: a busy machine
 has 2.1 s left."""
-READS_WITHIN_S = 30.0
 
 
 class Pumps:
@@ -65,29 +66,31 @@ class Pumps:
 
 
 class Reader:
-    """The command, following into a store of its own; ended by ``kill -9`` and begun anew."""
+    """A process that follows into a store of its own; ended by ``kill -9`` and begun anew."""
 
     def __init__(self, store: Path, url: str) -> None:
-        self.store_url = f"sqlite:///{store}"
-        self._command = [sys.executable, "-m", "tyk_endpoint_stats", "ingest", "--store", self.store_url, url]
-        self._process: subprocess.Popen[bytes] | None = None
+        self.store_url, self._url = f"sqlite:///{store}", url
+        self._pid = 0
+        open_store(self.store_url).close()
+
+    def _follow(self) -> None:
+        (source,) = open_raw(self._url)
+        with open_store(self.store_url) as store:
+            while True:
+                ingest(store, source)
+                time.sleep(0.05)
 
     def start(self) -> None:
-        self._process = subprocess.Popen(
-            [*self._command, "--follow"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        self._pid = in_child(self._follow)
 
     def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        if self._pid:
+            kill(self._pid)
+            self._pid = 0
 
     def wait_until_it_is_past(self, moment: datetime) -> None:
         """Until the last document that it has read is of a later second: one of this moment is behind it."""
-        deadline = time.monotonic() + READS_WITHIN_S
-        while not any(read > moment for read in self.positions()):
-            assert time.monotonic() < deadline, "it reads nothing"
-            time.sleep(0.05)
+        wait_for(lambda: any(read > moment for read in self.positions()))
 
     def positions(self) -> list[datetime]:
         with open_store(self.store_url) as store:
@@ -98,7 +101,10 @@ class Reader:
             ]
 
     def finish(self) -> None:
-        subprocess.run(self._command, check=True, capture_output=True, timeout=60)
+        """Read what is there, as when the lag is over."""
+        (source,) = open_raw(self._url, clock=lambda: datetime.now(UTC) + timedelta(hours=1))
+        with open_store(self.store_url) as store:
+            ingest(store, source)
 
     def hits(self) -> dict[str, int]:
         with open_store(self.store_url) as store:
@@ -106,33 +112,24 @@ class Reader:
         return {group.endpoint.path: stats.hits for group, stats in answer if group.endpoint}
 
 
-def test_exact_inside_the_lag_through_kills(pump: PumpDatabase, tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize("kills", [2, pytest.param(30, marks=pytest.mark.torture)])
+def test_exact_inside_the_lag_through_kills(pump: PumpDatabase, tmp_path: Path, seed: int, kills: int) -> None:
     """The twin has no lag: it loses a document that comes once it has read a later one."""
-    check_exact(pump, tmp_path, seed, kills=2)
-
-
-@pytest.mark.torture
-def test_exact_inside_the_lag_through_many_kills(pump: PumpDatabase, tmp_path: Path, seed: int) -> None:
-    check_exact(pump, tmp_path, seed, kills=30)
-
-
-def check_exact(pump: PumpDatabase, folder: Path, seed: int, kills: int) -> None:
     rng = random.Random(seed)
     pump.database.create_collection("tyk_analytics")
-    exact = Reader(folder / "exact.db", pump.url("tyk-raw", lag_seconds=LAG_S))
-    twin = Reader(folder / "twin.db", pump.url("tyk-raw", lag_seconds=0))
+    exact = Reader(tmp_path / "exact.db", pump.url("tyk-raw", lag_seconds=LAG_S))
+    twin = Reader(tmp_path / "twin.db", pump.url("tyk-raw", lag_seconds=0))
     try:
         with Pumps(pump, seed) as pumps:
             twin.start()
             for _ in range(kills):
                 exact.start()
-                time.sleep(rng.uniform(0.7, 2.0))
+                time.sleep(rng.uniform(0.2, 1.0))
                 exact.kill()
             # Nothing of the lag's time has been read by the exact one, which is dead by now.
             late = datetime.now(UTC)
             twin.wait_until_it_is_past(late)
             pumps.write(late)
-        time.sleep(LAG_S + 1)
     finally:
         exact.kill()
         twin.kill()

@@ -44,9 +44,9 @@ BY_ENDPOINT, BY_CONSUMER = frozenset({Dimension.ENDPOINT}), frozenset({Dimension
 
 @pytest.fixture
 def standalone_url(standalone: MongoServer) -> Iterator[str]:
-    name = f"store_{uuid4().hex[:12]}"
+    name = standalone.take()
     yield standalone.database_url(name)
-    standalone.drop(name)
+    standalone.give_back(name)
 
 
 # --- documents

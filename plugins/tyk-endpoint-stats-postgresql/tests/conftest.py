@@ -1,4 +1,4 @@
-"""A real server for the tests; where the wheel with PostgreSQL is missing they fail."""
+"""What the tests find on a real server."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -9,10 +9,9 @@ from raw_tables import Raw
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[PostgresServer]:
-    """A server that lives as long as the tests. What crashes one starts its own."""
-    with PostgresServer() as server:
-        yield server
+def server(postgres: PostgresServer) -> PostgresServer:
+    """The server of the session."""
+    return postgres
 
 
 @pytest.fixture

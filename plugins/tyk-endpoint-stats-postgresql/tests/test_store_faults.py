@@ -105,11 +105,11 @@ def test_connections_that_died_while_idle_are_replaced(server: PostgresServer) -
     schema = Schema(server, "idle")
     with PostgreSQLStore(schema.url) as store:
         store.merge(batch(0))
-        server.crash()
+        server.kill()
         server.start()
         assert store.position("s") == "1"
         assert store.merge(batch(1)) is True
-        server.crash()
+        server.kill()
         with pytest.raises(StoreError, match="connection"):
             store.read(Selection(ALL_DAYS))
         server.start()

@@ -9,23 +9,14 @@ from tyk_elements import VECTORS
 from tyk_endpoint_stats_redis import reading
 
 
-@pytest.fixture(scope="session")
-def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    try:
-        yield server
-    finally:
-        server.kill()
-
-
 @pytest.fixture
-def server(shared_server: RedisServer) -> RedisServer:
+def server(redis: RedisServer) -> RedisServer:
     """The server of the session, empty."""
-    with Redis(port=shared_server.port) as client:
+    with Redis(port=redis.port) as client:
         client.flushall()
         client.config_set("maxmemory", 0)
         client.config_set("maxmemory-policy", "noeviction")
-    return shared_server
+    return redis
 
 
 @pytest.fixture

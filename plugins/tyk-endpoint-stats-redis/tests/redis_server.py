@@ -1,13 +1,7 @@
-"""A real redis-server: on a free port of loopback, in a scratch directory, gone with pytest."""
+"""A real redis-server, and what a gateway does with it."""
 
-import ctypes
 import importlib.util
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,11 +11,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.retry import Retry
 
+from tests.servers import Server
 from tyk_endpoint_stats import open_sources
 from tyk_endpoint_stats.sources.contract import Source
 
-START_DEADLINE_S = 10.0
-PR_SET_PDEATHSIG = 1
 BASE = "analytics-tyk-system-analytics"
 
 
@@ -39,49 +32,28 @@ def program() -> str:
     return path
 
 
-def die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-class RedisServer:
-    """One server process, which can be killed and started again.
+class RedisServer(Server):
+    """One server.
 
     Args:
-        directory: scratch, its own.
+        folder: its own.
         options: as on the command line of redis-server.
     """
 
-    def __init__(self, directory: Path, *options: str) -> None:
-        self.directory = directory
+    def __init__(self, folder: Path, *options: str) -> None:
+        super().__init__(folder)
         self.options = options
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self.socket = directory / "redis.sock"
+        self.socket = folder / "redis.sock"
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.start()
 
-    def start(self) -> None:
-        with (self.directory / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [
-                    *(program(), "--port", str(self.port), "--bind", "127.0.0.1"),
-                    *("--unixsocket", str(self.socket), "--dir", str(self.directory), "--save", ""),
-                    *self.options,
-                ],
-                stdout=log,
-                stderr=log,
-                preexec_fn=die_with_parent,
-            )
-        deadline = time.monotonic() + START_DEADLINE_S
-        while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise AssertionError(f"redis-server does not answer: {(self.directory / 'log').read_text()}")
-            time.sleep(0.01)
+    def command(self) -> list[str]:
+        return [
+            *(program(), "--port", str(self.port), "--bind", "127.0.0.1"),
+            *("--unixsocket", str(self.socket), "--dir", str(self.folder), "--save", ""),
+            *self.options,
+        ]
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         try:
             with Redis(unix_socket_path=str(self.socket), retry=Retry(NoBackoff(), 0)) as client:
                 return bool(client.ping())
@@ -91,8 +63,7 @@ class RedisServer:
             return False
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        super().kill()
         self.socket.unlink(missing_ok=True)
 
 

@@ -91,9 +91,8 @@ def test_nobody_there_is_named_soon_and_without_the_password():
 
 @pytest.fixture(scope="module")
 def locked_server(tmp_path_factory):
-    server = RedisServer(tmp_path_factory.mktemp("locked"), "--requirepass", PASSWORD)
-    yield server
-    server.kill()
+    with RedisServer(tmp_path_factory.mktemp("locked"), "--requirepass", PASSWORD) as server:
+        yield server
 
 
 @pytest.mark.parametrize("way", ["url", "environment", "socket", "query"])

@@ -206,8 +206,7 @@ def test_an_answer_that_gets_lost_costs_nothing(server, client, store, small_pie
 
 def test_a_server_that_is_killed_has_lost_nothing_it_said_yes_to(tmp_path, store, small_pieces):
     """With an append-only file that is written through: in the middle of a claim, and between two."""
-    server = RedisServer(tmp_path, "--appendonly", "yes", "--appendfsync", "always")
-    try:
+    with RedisServer(tmp_path / "redis", "--appendonly", "yes", "--appendfsync", "always") as server:
         found = opened(server)
         for pieces in (1, 3, 5):
             with Redis(port=server.port) as client:
@@ -222,8 +221,6 @@ def test_a_server_that_is_killed_has_lost_nothing_it_said_yes_to(tmp_path, store
         assert hits(store) == 150
         with Redis(port=server.port) as client:
             assert keys(client) == set()
-    finally:
-        server.kill()
 
 
 def test_a_server_without_memory_left_can_still_be_emptied(server, client, store, small_pieces):

@@ -1,7 +1,7 @@
 """Redis Cluster: a source for each node, and slots that move while they are read."""
 
-import socket
 import time
+from contextlib import ExitStack
 
 import pytest
 from redis import Redis
@@ -9,6 +9,7 @@ from redis_server import BASE, RedisServer, keys, opened, push
 from tyk_elements import elements
 from tyk_endpoint_stats_redis.lists import list_names
 
+from tests.servers import free_port
 from tyk_endpoint_stats import open_store
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.testing.sources import stopped_after
@@ -18,22 +19,16 @@ FORMED_WITHIN_S = 20.0
 MSGPACK = [name for name in list_names() if not name.endswith("_protobuf")]
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture
 def nodes(tmp_path):
     """Two nodes with half of the slots each."""
-    servers = []
-    try:
-        for name in ("a", "b"):
-            folder = tmp_path / name
-            folder.mkdir()
-            options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
-            servers.append(RedisServer(folder, *options))
+    with ExitStack() as started:
+        servers = [
+            started.enter_context(
+                RedisServer(tmp_path / name, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+            )
+            for name in ("a", "b")
+        ]
         clients = [Redis(port=server.port) for server in servers]
         for number, client in enumerate(clients):
             half = SLOTS // 2
@@ -48,9 +43,6 @@ def nodes(tmp_path):
         yield servers, clients
         for client in clients:
             client.close()
-    finally:
-        for server in servers:
-            server.kill()
 
 
 def slot_of(client, name):

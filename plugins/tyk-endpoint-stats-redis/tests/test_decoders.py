@@ -231,8 +231,9 @@ def damaged(element, changes):
     return bytes(found)
 
 
+@pytest.mark.parametrize("examples", [100, pytest.param(5000, marks=pytest.mark.torture)])
 @pytest.mark.parametrize("serializer", ["msgpack", "protobuf"])
-def test_any_bytes_are_accounted_for(serializer):
+def test_any_bytes_are_accounted_for(serializer, examples):
     """Any members, any damage; ``outcome`` asserts that nothing is unaccounted for."""
     elements = (
         st.binary(max_size=64)
@@ -242,7 +243,7 @@ def test_any_bytes_are_accounted_for(serializer):
     if serializer == "msgpack":
         elements |= st.builds(lambda odd: packed(**odd), members)
 
-    @settings(max_examples=500)
+    @settings(max_examples=examples)
     @given(elements)
     def any_bytes(element):
         outcome(serializer, element)
