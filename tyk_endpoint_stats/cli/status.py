@@ -44,7 +44,7 @@ def status(store_url: str, timezone: str, form: str) -> None:
     """What a store holds, and how far its sources are.
 
     A request with both a key and a client is two hits and one record. Records that were given without a source,
-    from Python, are hits and in no count. What ``grew`` are UTC days before yesterday to
+    from Python, are hits and in no count. What grew are UTC days before yesterday to
     which a later ingest brought more hits.
     """
     from tyk_endpoint_stats.cli.opening import store_to_ask
