@@ -3,10 +3,12 @@
 import gzip
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -382,23 +384,50 @@ def test_a_line_of_many_malformed_records_is_kept_once(run, tmp_path, element):
     assert sorted(tmp_path.joinpath("bad").read_bytes().splitlines(True)) == sorted([array, b"{bad\n", array])
 
 
-def test_the_report_names_days_and_months_before_today_that_grew(run, tmp_path):
+def test_the_report_and_status_name_days_and_months_that_grew(run, tmp_path):
     """A closed month that grows changes a bill; the broken twin is a report that says nothing of it."""
-    days = [*(f"2026-09-{day:02}" for day in range(1, 9)), "2026-08-31", "2020-01-01"]
+    files = {
+        "a": line(timestamp="2020-10-13T08:00:00Z") * 3 + line(timestamp="2020-10-14T08:00:00Z"),
+        "b": line(timestamp="2020-10-13T09:00:00Z") * 2 + line(timestamp="9999-01-01T00:00:00Z"),
+        "late": line(timestamp="2020-10-13T23:00:00Z") * 1_240 + line(timestamp="2020-10-15T08:00:00Z"),
+    }
+    for name, lines in files.items():
+        tmp_path.joinpath(f"{name}.jsonl").write_bytes(lines)
+    assert "grew" not in run("ingest", *STORE, "a.jsonl", "b.jsonl").stdout, "what is loaded first is new"
+    assert "grew" not in run("ingest", *STORE, "a.jsonl", "b.jsonl").stdout, "nothing of it was merged"
+    assert "grew" not in run("status", *STORE).stdout
+    first = datetime.now(UTC).date()
+    shown = run("ingest", *STORE, "late.jsonl").stdout
+    last = json.loads(run("status", *STORE, "--format", "json").stdout)["grown"][0]["last"]
+    assert first <= datetime.fromisoformat(last).date()
+    grew = f"2020-10 by 1,240 hits, last on {last[:10]}: 2020-10-13 by 1,240\n"
+    assert f"  grew       {grew}" in shown
+    assert f"\ngrew        {grew}" in run("status", *STORE).stdout
+    assert "grew" not in run("ingest", *STORE, "late.jsonl").stdout
+    with tmp_path.joinpath("late.jsonl").open("ab") as file:
+        file.write(line(timestamp="2020-10-15T08:00:00Z"))
+    assert f"  grew       2020-10 by 1 hits, last on {first.year}" in run("ingest", *STORE, "late.jsonl").stdout
+    (month,) = json.loads(run("status", *STORE, "--format", "json").stdout)["grown"]
+    assert (month["month"], month["hits"]) == ("2020-10", 1_241)
+    assert [(day["day"], day["hits"]) for day in month["days"]] == [("2020-10-13", 1_240), ("2020-10-15", 1)]
+
+
+def test_many_months_and_days_that_grew_are_summed_up(run, tmp_path):
+    days = [*(f"2020-09-{day:02}" for day in range(1, 9)), "2020-08-31", "2020-01-01"]
     months = [f"2019-{month:02}-05" for month in range(1, 13)]
-    first = b"".join(line(timestamp=f"{day}T00:00:00Z") for day in [*days, *days[-2:], *months])
-    tmp_path.joinpath("a.jsonl").write_bytes(first + line(timestamp="9999-01-01T00:00:00Z"))
-    grew = [text for text in run("ingest", *STORE, "a.jsonl").stdout.splitlines() if " by " in text]
-    assert grew == [
-        "  grew       2026-09 by 8 hits (UTC): 3 earlier days, 2026-09-04 by 1, 2026-09-05 by 1, 2026-09-06 by 1, "
-        "2026-09-07 by 1, 2026-09-08 by 1",
-        "  grew       2026-08 by 2 hits (UTC): 2026-08-31 by 2",
-        "  grew       2020-01 by 2 hits (UTC): 2020-01-01 by 2",
-        "  grew       2019-12 by 1 hits (UTC): 2019-12-05 by 1",
-        "  grew       2019-11 by 1 hits (UTC): 2019-11-05 by 1",
-        "             10 earlier months, 2019-01 to 2019-10, by 10 hits",
-    ]
-    assert "grew" not in run("ingest", *STORE, "a.jsonl").stdout, "nothing is new any more"
-    with tmp_path.joinpath("a.jsonl").open("ab") as file:
-        file.write(line(timestamp="2026-08-31T00:00:00Z"))
-    assert "  grew       2026-08 by 1 hits (UTC): 2026-08-31 by 1\n" in run("ingest", *STORE, "a.jsonl").stdout
+    lines = b"".join(line(timestamp=f"{day}T00:00:00Z") for day in [*days, *days[-2:], *months])
+    tmp_path.joinpath("a.jsonl").write_bytes(lines)
+    run("ingest", *STORE, "a.jsonl")
+    tmp_path.joinpath("late.jsonl").write_bytes(line(timestamp="2018-01-01T00:00:00Z") + lines)
+    shown = run("ingest", *STORE, "late.jsonl").stdout
+    on = rf"last on {datetime.now(UTC):%Y}-\d\d-\d\d"
+    assert re.search(
+        rf"""  grew       2020-09 by 8 hits, {on}: 3 earlier days, 2020-09-04 by 1, 2020-09-05 by 1, .*
+             2020-08 by 2 hits, {on}: 2020-08-31 by 2
+             2020-01 by 2 hits, {on}: 2020-01-01 by 2
+             2019-12 by 1 hits, {on}: 2019-12-05 by 1
+             2019-11 by 1 hits, {on}: 2019-11-05 by 1
+             10 earlier months, 2019-01 to 2019-10, by 10 hits
+""",
+        shown,
+    )

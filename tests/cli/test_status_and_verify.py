@@ -9,7 +9,7 @@ import pytest
 
 def test_status_shows_what_the_ingest_reported(run, store):
     shown = run("status", "--store", store).stdout
-    for pattern in ("store       sqlite:///stats.db\n", "schema      1\n", "\nread        3,000\n", "\nsource "):
+    for pattern in ("store       sqlite:///stats.db\n", "schema      2\n", "\nread        3,000\n", "\nsource "):
         assert pattern in shown
     (line,) = (line for line in shown.splitlines() if line.startswith("file:"))
     assert "3,000" in line.split()

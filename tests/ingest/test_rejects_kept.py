@@ -16,6 +16,7 @@ BAD = b"{half a line\n"
 # The process is killed at the moment at which a merge has become durable, with nothing flushed for it.
 KILLED_AFTER_ITS_MERGE = """
 import os, signal, sys
+from msgspec.structs import replace
 from tyk_endpoint_stats.ingest import loop, parallel
 from tyk_endpoint_stats.cli.program import program
 from tyk_endpoint_stats.stores.sqlite.store import SQLiteStore
@@ -32,9 +33,9 @@ def merge(store, batch):
 SQLiteStore.merge = merge
 
 if twin == "afterwards":
-    def merge_first(store, collected, report, on_rejected=None):
-        merged = real_merge_collected(store, collected, report)
-        on_rejected(collected.rejected)
+    def merge_first(store, collected, report, options):
+        merged = real_merge_collected(store, collected, report, replace(options, on_rejected=None))
+        options.on_rejected(collected.rejected)
         return merged
     loop.merge_collected = merge_first
 if twin == "buffered":

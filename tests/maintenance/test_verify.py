@@ -305,7 +305,7 @@ def test_sqlite_tells_its_size_and_what_was_pruned(tmp_path: Path) -> None:
         before = store.facts()
         store.prune((FIRST_DAY + 1) * DAY_US)
         after = store.facts()
-    assert (before.schema, before.consumers, before.endpoints) == ("1", 2, 4)
+    assert (before.schema, before.consumers, before.endpoints) == ("2", 2, 4)
     assert (before.day_rows, before.total_rows, before.pruned_before) == (24, 21, None)
     assert (after.day_rows, after.total_rows, after.pruned_before) == (24, 21, (FIRST_DAY + 1) * DAY_US)
     assert before.size_bytes == (tmp_path / "s.db").stat().st_size

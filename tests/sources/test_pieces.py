@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.ingest.batch_builder import Limits, Wanted, collect
 from tyk_endpoint_stats.ingest.loop import merge_collected
+from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.sources.forms import blocks
 from tyk_endpoint_stats.sources.forms.blocks import WINDOW_BYTES
@@ -23,7 +24,9 @@ def merge_pieces(store, file, size, limits=Limits()):  # noqa: B008 - frozen
     for piece in pieces:
         with piece.open() as reading:
             for collected in collect(reading, str(file), Wanted(limits=limits)):
-                assert merge_collected(store, collected, report), "a piece begins where the one before it ended"
+                assert merge_collected(store, collected, report, IngestOptions()), (
+                    "a piece begins where the one before it ended"
+                )
     return len(pieces)
 
 

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 
@@ -17,13 +18,17 @@ from msgspec.structs import replace
 from tyk_endpoint_stats import Consumer, Record, open_store
 from tyk_endpoint_stats.core.batch import Batch, Kind
 from tyk_endpoint_stats.core.buckets import Span, Width
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.packed import count_pieces
 from tyk_endpoint_stats.core.record import Latency
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.errors import PluginError, StoreBusy, StoreClosed, UnusableStore
+from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.stores.rules import MAX_PIECES
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore, connections, files, open_sqlite, reading
 from tyk_endpoint_stats.stores.sqlite import store as store_module
+from tyk_endpoint_stats.testing import batch_of, hit
+from tyk_endpoint_stats.testing.exam import snapshot
 
 RECORD = Record(
     path="/get",
@@ -80,6 +85,23 @@ def test_a_new_store_is_for_its_owner_alone_and_leaves_no_draft(path: Path) -> N
         assert set(path.parent.iterdir()) <= set(store.files()), "readers leave an empty log, nothing else is there"
         store.ingest([RECORD])
     assert sorted(entry.name for entry in path.parent.iterdir()) == ["stats.db", "stats.db.lock"]
+
+
+def test_a_store_of_an_earlier_version_gets_the_table_of_growth(path: Path) -> None:
+    """The step is taken once, and leaves what it finds."""
+    with SQLiteStore(path) as store:
+        store.merge(batch_of([hit(20_000), hit(20_040)]))
+        whole = snapshot(store)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "DROP TABLE growth; DELETE FROM _sqlite_migrations WHERE name = '0002_growth'; PRAGMA user_version = 1"
+        )
+    for hits in (1, 2):
+        with SQLiteStore(path) as store:
+            store.merge(Batch(growth={20_000: Grown(1, 5)}))
+            assert store.growth() == {20_000: Grown(hits, 5)}
+            assert snapshot(store) == whole
+            assert verify(store).problems == []
 
 
 def _untouched(path: Path) -> bytes | None:
@@ -338,7 +360,7 @@ def test_every_table_is_strict(path: Path) -> None:
     with SQLiteStore(path) as store, store._reading() as connection:
         tables = connection.execute("SELECT name, strict FROM pragma_table_list WHERE type = 'table'").fetchall()
     ours = {name: strict for name, strict in tables if not name.startswith(("sqlite_", "_sqlite"))}
-    assert set(ours) == {"apis", "consumers", "days", "endpoints", "history", "sources", "totals"}
+    assert set(ours) == {"apis", "consumers", "days", "endpoints", "growth", "history", "sources", "totals"}
     assert all(ours.values())
 
 

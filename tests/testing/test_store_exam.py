@@ -8,18 +8,22 @@ from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.buckets import Span
+from tyk_endpoint_stats.core.growth import Grown, add_growth
 from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.errors import StoreError
+from tyk_endpoint_stats.maintenance.copy_mark import COPY_SOURCE
 from tyk_endpoint_stats.stores import memory
 from tyk_endpoint_stats.stores.contract import SourceProgress
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing import (
+    CopyableConformance,
     DurableStoreConformance,
     RetainingConformance,
     VersionedConformance,
     WholeBatchReadsConformance,
 )
 from tyk_endpoint_stats.testing.exam import NewPlace
+from tyk_endpoint_stats.testing.growing import late_batch
 
 
 class OpenLock:
@@ -301,6 +305,60 @@ class KeepsTheAlias(MemoryStore):
         return forgotten
 
 
+class GrowsAgain(MemoryStore):
+    """Adds the growth of a batch that was merged before."""
+
+    def merge(self, batch):
+        merged = super().merge(batch)
+        if not merged:
+            add_growth(self._growth, batch.growth)
+        return merged
+
+
+class GrowsAsOfTheLast(MemoryStore):
+    """Keeps the moment of the last merge, however early it says it was."""
+
+    def merge(self, batch):
+        merged = super().merge(batch)
+        self._growth |= {day: Grown(self._growth[day].hits, last_us) for day, (_, last_us) in batch.growth.items()}
+        return merged
+
+
+class GrowsWhatIsNew(MemoryStore):
+    """Takes the first hits of a day for late ones."""
+
+    def merge(self, batch):
+        return super().merge(late_batch(replace(batch)))
+
+
+class GrowsUnlocked(MemoryStore):
+    """Knows of each day what the last writer knew."""
+
+    def merge(self, batch):
+        growth = dict(self._growth)
+        time.sleep(0.001)
+        merged = super().merge(replace(batch, growth={}))
+        if merged:
+            add_growth(growth, batch.growth)
+            self._growth = growth
+        return merged
+
+
+class KeepsTheGrowth(MemoryStore):
+    """Names days that were dropped."""
+
+    def drop(self, before):
+        growth = self._growth
+        dropped = super().drop(before)
+        self._growth = growth
+        return dropped
+
+
+class CopiesNoGrowth(MemoryStore):
+    def merge(self, batch):
+        return super().merge(replace(batch, growth={}) if batch.source == COPY_SOURCE else batch)
+
+
 class HasNoBound(MemoryStore):
     def read(self, selection):
         return super().read(replace(selection, max_groups=None))
@@ -335,6 +393,12 @@ def patched(module, name, value):
         (ForgetsEveryone, "test_a_forgotten_consumer_is_gone_and_everyone_stays", ()),
         (KeepsTheTotal, "test_a_forgotten_consumer_is_gone_and_everyone_stays", ()),
         (KeepsTheAlias, "test_who_was_forgotten_can_come_again", ()),
+        (GrowsAgain, "test_growth_adds_up_and_its_last_moment_stays", ()),
+        (GrowsAsOfTheLast, "test_growth_adds_up_and_its_last_moment_stays", ()),
+        (GrowsWhatIsNew, "test_an_ingest_makes_days_grow_that_were_there_before_it", ()),
+        (GrowsUnlocked, "test_writers_at_once_tell_of_every_late_hit_once", ()),
+        (KeepsTheGrowth, "test_growth_goes_with_its_days_and_not_with_a_consumer", ()),
+        (CopiesNoGrowth, "test_a_copy_into_the_store_holds_the_same", ()),
         (KeepsTheBatch, "test_a_merge_leaves_the_batch_as_it_is", ()),
         (LastNameWins, "test_of_two_names_the_newer_wins_in_any_order", ()),
         (CountsTheLastBatch, "test_counts_are_sums_by_reason", ()),
@@ -361,7 +425,13 @@ def patched(module, name, value):
     ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
 def test_the_exam_catches(new_place: NewPlace, twin, test: str, arguments) -> None:
-    class Exam(DurableStoreConformance, RetainingConformance, VersionedConformance, WholeBatchReadsConformance):
+    class Exam(
+        CopyableConformance,
+        DurableStoreConformance,
+        RetainingConformance,
+        VersionedConformance,
+        WholeBatchReadsConformance,
+    ):
         def open_store(self, place):
             return twin()
 

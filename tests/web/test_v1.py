@@ -3,12 +3,15 @@
 import csv
 import io
 import json
+from html import unescape
 
 import pandas
 import pytest
 
-from tests.web.plain_usage import FIRST, LAST, Usage
+from tests.web.plain_usage import BOUND, FIRST, LAST, TOKEN, Usage
 from tests.web.v1_exam import BEFORE, RESOURCES, ids_of, wanted_rows
+from tyk_endpoint_stats.core.batch import Batch
+from tyk_endpoint_stats.core.growth import Grown
 
 Q = f"from={FIRST}&to={LAST}"
 
@@ -109,6 +112,23 @@ def test_only_the_fields_asked_for(plain):
     assert text.startswith('"hits","path"\n')
     codes = plain.body(f"/v1/endpoints?{Q}&fields=hits,codes&sort=-p95")["data"]
     assert sum(sum(row["codes"].values()) for row in codes) == sum(row["hits"] for row in codes)
+
+
+def test_meta_names_months_that_grew():
+    """Not to whoever may see one organisation: it is of all of them."""
+    usage = Usage("memory://")
+    assert usage.body("/v1/meta")["data"]["grown"] == []
+    usage.store.merge(Batch(growth={18_530: Grown(1_240, 1_795_651_200_000_000)}))
+    last = "2026-11-26T00:00:00Z"
+    days = [{"day": "2020-09-25", "hits": 1_240, "last": last}]
+    assert usage.body("/v1/meta")["data"]["grown"] == [
+        {"month": "2020-09", "hits": 1_240, "last": last, "days": days}
+    ]
+    assert usage.body("/v1/meta", BOUND)["data"]["grown"] is None
+    grew = ("2020-09 grew by", "1,240 requests that came late, the last of them on 2026-11-26")
+    for token, shown in ((TOKEN, True), (BOUND, False)):
+        text = unescape(usage.response("/ui/about", token).body.decode()).replace("\u202f", ",")
+        assert [one in text for one in grew] == [shown] * 2
 
 
 def test_a_question_that_needs_quarter_hours_that_are_gone_says_so():

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from tyk_endpoint_stats.cli.escaping import printable
-from tyk_endpoint_stats.ingest.growth import growth_before
+from tyk_endpoint_stats.cli.growth import growth_texts
 from tyk_endpoint_stats.ingest.report import IngestReport
+from tyk_endpoint_stats.questions.growth import months_of
 
 __all__ = ["Progress", "minute_line", "reasons", "report_lines", "sums"]
 
 _EVERY_S = 0.2
-_NAMED_MONTHS = 5
 _MANY_ENDPOINTS = 10_000
 """In one batch; more are worth a word."""
 
@@ -43,7 +43,8 @@ def report_lines(reports: Sequence[IngestReport], rejects_kept: bool) -> Iterato
             yield f"    {printable(report.label)}: {printable(found.where)}: {printable(found.reason)}"
     if counts.malformed and not rejects_kept:
         yield "  (--rejects FILE keeps malformed lines)"
-    yield from _growth(total)
+    grown = growth_texts(months_of(total.growth))
+    yield from (f"  {'' if number else 'grew':<11}{text}" for number, text in enumerate(grown))
     yield from _many_paths(total)
 
 
@@ -95,23 +96,6 @@ class Progress:
         if self._shown and self._next:
             self._stream.write("\r\x1b[2K")
             self._stream.flush()
-
-
-def _growth(report: IngestReport) -> Iterator[str]:
-    """Days that were over and grew: whoever has billed them wants to know."""
-    months = growth_before(datetime.now(UTC).date(), report.hits_by_day)
-    for month in months[:_NAMED_MONTHS]:
-        days = [f"{day} by {hits:,}" for day, hits in month.days[-_NAMED_MONTHS:]]
-        if len(month.days) > _NAMED_MONTHS:
-            days.insert(0, f"{len(month.days) - _NAMED_MONTHS:,} earlier days")
-        yield f"  grew       {month.month:%Y-%m} by {month.hits:,} hits (UTC): {', '.join(days)}"
-    if len(months) > _NAMED_MONTHS:
-        rest = months[_NAMED_MONTHS:]
-        first, last = rest[-1].month, rest[0].month
-        yield (
-            f"             {len(rest):,} earlier months, {first:%Y-%m} to {last:%Y-%m}, "
-            f"by {sum(month.hits for month in rest):,} hits"
-        )
 
 
 def _lag_s(report: IngestReport) -> float | None:

@@ -44,7 +44,8 @@ def status(store_url: str, timezone: str, form: str) -> None:
     """What a store holds, and how far its sources are.
 
     A request with both a key and a client is two hits and one record. Records that were given without a source,
-    from Python, are hits and in no count.
+    from Python, are hits and in no count. What grew are UTC days before yesterday to
+    which a later ingest brought more hits.
     """
     from tyk_endpoint_stats.cli.opening import store_to_ask
     from tyk_endpoint_stats.maintenance.status import status_of
@@ -79,12 +80,14 @@ def _members(found: "StoreStatus") -> dict[str, Any]:
         "first_hit": _rfc3339(found.first_hit),
         "last_hit": _rfc3339(found.last_hit),
         "counts": found.counts,
+        "grown": None if found.grown is None else [month.to_dict() for month in found.grown],
         "sources": found.sources,
     }
 
 
 def _lines(url: str, found: "StoreStatus") -> Iterator[str]:
     from tyk_endpoint_stats.cli.escaping import printable
+    from tyk_endpoint_stats.cli.growth import growth_texts
     from tyk_endpoint_stats.cli.tables import table_lines, terminal_width
     from tyk_endpoint_stats.stores.contract import StoreFacts
 
@@ -105,6 +108,7 @@ def _lines(url: str, found: "StoreStatus") -> Iterator[str]:
         ("newest hit", _rfc3339(found.last_hit)),
         ("hits", f"{found.hits:,}"),
         *_count_rows(found.counts),
+        *(("" if number else "grew", text) for number, text in enumerate(growth_texts(found.grown or ()))),
     ]
     yield from (f"{name:<12}{value}" for name, value in rows if value is not None)
     if found.sources:

@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from tyk_endpoint_stats.core.counts import add_counts
 from tyk_endpoint_stats.core.day_row import EVERY_ENDPOINT, DayRow
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import Instant
 
 __all__ = ["EVERYONE", "Batch", "Consumer", "ConsumerKey", "Counts", "Endpoint", "EndpointKey", "Kind", "NameSeen"]
@@ -91,6 +92,7 @@ class Batch(Struct):
             everyone over every endpoint. Likewise at most one each.
         api_names: the newest by ``(org_id, api_id)``.
         aliases: the newest by ``(org_id, kind, id)`` of a consumer.
+        growth: by how much it makes days grow; whoever merges says so (``ingest/growth.py``).
         newest_us: the latest hit; ``None``: there is none.
         counts: what became of the records, by reason.
         source: the resumable source that the records are from; ``None``: at least once, not exactly once.
@@ -104,6 +106,7 @@ class Batch(Struct):
     totals: list[DayRow] = field(default_factory=list)
     api_names: dict[tuple[str, str], NameSeen] = field(default_factory=dict)
     aliases: dict[ConsumerKey, NameSeen] = field(default_factory=dict)
+    growth: dict[int, Grown] = field(default_factory=dict)
     newest_us: Instant | None = None
     counts: Counts = field(default_factory=Counts)
     source: str | None = None

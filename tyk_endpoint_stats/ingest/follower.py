@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tyk_endpoint_stats.errors import SourceError, StoreError
+from tyk_endpoint_stats.ingest.growth import KnownDays
 from tyk_endpoint_stats.ingest.loop import Mergeable, SourcesWithoutRecord, ingest
 from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.report import IngestReport
@@ -79,6 +80,7 @@ def follow(
         StoreError: the store can't merge.
     """
     watch = watch or Watch()
+    known_days = KnownDays(store)
     total = IngestReport("all sources")
     followed: dict[str, _Followed] = {}
     problems: set[str] = set()
@@ -118,7 +120,7 @@ def follow(
             return is_over
 
         again_at = float("inf")
-        of_this_turn = replace(options, on_progress=on_progress, stop=stop)
+        of_this_turn = replace(options, on_progress=on_progress, known_days=known_days, stop=stop)
         try:
             ingest(store, each.source, of_this_turn, report=total, await_more=False, without_record=without_record)
             for text in total.problems:
@@ -132,6 +134,7 @@ def follow(
         each.stamp, each.again_at = (None, 0.0) if is_over else (stamp, again_at)
 
     while True:
+        known_days.renew()
         found: dict[str, Source] = {}
         is_all_there = True
         for name in names:

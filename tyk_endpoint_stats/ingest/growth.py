@@ -1,48 +1,68 @@
-"""Days and months before today's that grew: late records change numbers that somebody may have billed already."""
+"""By how much an ingest makes days grow: late records change numbers that somebody may have billed already.
 
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
-from itertools import groupby
+A UTC day grows by hits that are merged into it where it is before yesterday, and had hits in the store before the
+ingest began. So stragglers at midnight and last night's file are no growth, and neither is what is loaded for the
+first time, in however many batches and files.
+"""
 
-from msgspec import Struct
+import time
+from collections.abc import Sequence
+from typing import Protocol
 
 from tyk_endpoint_stats.core.batch import EVERYONE, Batch
+from tyk_endpoint_stats.core.buckets import ALL_DAYS
 from tyk_endpoint_stats.core.day_row import EVERY_ENDPOINT
-from tyk_endpoint_stats.core.instants import EPOCH
+from tyk_endpoint_stats.core.growth import Grown
+from tyk_endpoint_stats.core.instants import DAY_US
+from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
+from tyk_endpoint_stats.core.stats import EndpointStats
 
-__all__ = ["Growth", "growth_before", "hits_by_day"]
+__all__ = ["KnownDays", "Readable", "hits_by_day"]
 
-
-class Growth(Struct, frozen=True):
-    """By how much a month grew in days that were over.
-
-    Attributes:
-        month: its first day.
-        days: the days that grew and their new hits, the earliest first.
-    """
-
-    month: date
-    days: Sequence[tuple[date, int]]
-
-    @property
-    def hits(self) -> int:
-        """The new hits of all its days."""
-        return sum(hits for _, hits in self.days)
+_EVERY_DAY = Selection(ALL_DAYS, frozenset({Dimension.BUCKET}), distributions=False)
 
 
-def growth_before(today: date, hits_by_day: Mapping[int, int]) -> list[Growth]:
-    """What grew before today, the latest month first.
+class Readable(Protocol):
+    """What is asked which days it has."""
+
+    def read(self, selection: Selection, /) -> Sequence[tuple[Group, EndpointStats]]:
+        """As the store contract says."""
+
+
+class KnownDays:
+    """The days that have hits in a store before an ingest begins.
 
     Args:
-        today: the UTC day that is not over yet; it grows anyway, and so do those behind it.
-        hits_by_day: new hits by days since 1970-01-01 UTC.
+        store: it is looked at here, and not for each batch: what the ingest itself brings is new.
+
+    Raises:
+        StoreError: the store can't answer.
     """
-    days = [(EPOCH.date() + timedelta(days=day), hits) for day, hits in sorted(hits_by_day.items()) if hits]
-    over = [(day, hits) for day, hits in days if day < today]
-    months = [
-        Growth(month, tuple(found)) for month, found in groupby(over, key=lambda each: each[0].replace(day=1))
-    ]
-    return months[::-1]
+
+    def __init__(self, store: Readable) -> None:
+        self._store, self._seen_on = store, 0
+        self.renew()
+
+    def renew(self) -> None:
+        """Look again where another UTC day has begun: for an ingest that never ends.
+
+        Raises:
+            StoreError: the store can't answer.
+        """
+        today = _now_us() // DAY_US
+        if self._seen_on != today:
+            self._days = {group.bucket.number for group, _ in self._store.read(_EVERY_DAY) if group.bucket}
+            self._seen_on = today
+
+    def growth_by(self, batch: Batch) -> dict[int, Grown]:
+        """By how much a batch that is merged now makes days grow."""
+        now_us = _now_us()
+        yesterday = now_us // DAY_US - 1
+        return {
+            day: Grown(hits, now_us)
+            for day, hits in hits_by_day(batch).items()
+            if day < yesterday and day in self._days
+        }
 
 
 def hits_by_day(batch: Batch) -> dict[int, int]:
@@ -52,3 +72,7 @@ def hits_by_day(batch: Batch) -> dict[int, int]:
         if row.endpoint == EVERY_ENDPOINT and batch.consumers[row.consumer][1] == EVERYONE:
             counted[row.day] = counted.get(row.day, 0) + row.hits
     return counted
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

@@ -5,11 +5,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from tyk_endpoint_stats.core.batch import Batch, Counts
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.errors import PositionConflict, SourceError
 from tyk_endpoint_stats.ingest.batch_builder import Collected, collect
-from tyk_endpoint_stats.ingest.options import IngestOptions, OnRejected
+from tyk_endpoint_stats.ingest.growth import KnownDays, Readable
+from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.report import IngestReport, records_of
 from tyk_endpoint_stats.maintenance.copy_mark import refuse_half_copied
 from tyk_endpoint_stats.sources.contract import Reading, Source
@@ -31,7 +34,7 @@ class Merged(Protocol):
         """What became of its records."""
 
 
-class Mergeable(Protocol):
+class Mergeable(Readable, Protocol):
     """What an ingest needs of a store; the store contract says what each promises.
 
     Attributes:
@@ -84,6 +87,7 @@ def ingest(
     if not isinstance(source, Source):
         source = RecordsSource(source)
     refuse_half_copied(store.position)
+    options = options if options.known_days else replace(options, known_days=KnownDays(store))
     report = report or IngestReport(source.label)
     began = time.monotonic()
     own_files = {identity_of(path) for path in store.files()} - {None}
@@ -172,7 +176,7 @@ def _read_once(
         merged = reading.begins
         wanted = options.wanted(store.max_states_a_batch)
         for collected in collect(reading, source.label, wanted, on_chunk, options.stop):
-            if not merge_collected(store, collected, report, options.on_rejected):
+            if not merge_collected(store, collected, report, options):
                 return None
             merged = collected.batch.ends
             reading.acknowledge(merged)
@@ -181,14 +185,13 @@ def _read_once(
         return reading
 
 
-def merge_collected(
-    store: Mergeable, collected: Collected, report: IngestReport, on_rejected: OnRejected | None = None
-) -> bool:
+def merge_collected(store: Mergeable, collected: Collected, report: IngestReport, options: IngestOptions) -> bool:
     """Merge one batch and add it to the report; ``False``: the store stands elsewhere, ask it for the position."""
     batch = collected.batch
-    if on_rejected is not None and collected.rejected:
+    if options.on_rejected is not None and collected.rejected:
         # Before the merge, behind which nobody reads these lines again: what is not kept by then may be lost.
-        on_rejected(collected.rejected)
+        options.on_rejected(collected.rejected)
+    batch.growth = options.known_days.growth_by(batch) if options.known_days else {}
     try:
         merged = store.merge(batch)
     except PositionConflict:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.ingest.batch_builder import Limits, Wanted
+from tyk_endpoint_stats.ingest.growth import KnownDays
 from tyk_endpoint_stats.ingest.report import OnProgress
 from tyk_endpoint_stats.sources.contract import Rejected
 
@@ -33,6 +34,7 @@ class IngestOptions(Struct, frozen=True):
         fail_on_malformed: stop at the first malformed record; the batch it is in is not merged.
         on_rejected: called with the malformed records of every batch that has some, before it is merged.
         on_progress: called after every chunk.
+        known_days: those of the store before this ingest, for a caller who ingests many sources as one.
         stop: asked after every chunk; once it says so, what was read is merged and nothing more is read.
     """
 
@@ -41,6 +43,7 @@ class IngestOptions(Struct, frozen=True):
     fail_on_malformed: bool = False
     on_rejected: OnRejected | None = None
     on_progress: OnProgress | None = None
+    known_days: KnownDays | None = None
     stop: Callable[[], bool] = _never
 
     def wanted(self, max_states: int) -> Wanted:

@@ -11,7 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from tyk_endpoint_stats.errors import SourceError
+from tyk_endpoint_stats.ingest.growth import KnownDays
 from tyk_endpoint_stats.ingest.loop import Mergeable, SourcesWithoutRecord, check_waiting, ingest, merge_collected
 from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.report import IngestReport
@@ -58,6 +61,7 @@ def ingest_all(
     files = [source for source in sources if isinstance(source, FileSource)]
     piece_bytes = _piece_bytes(files, jobs)
     refuse_half_copied(store.position)
+    options = replace(options, known_days=KnownDays(store))
     without_record = SourcesWithoutRecord(store)
     with (
         WorkerPool(files, jobs, options.wanted(store.max_states_a_batch), store.position, piece_bytes)
@@ -129,7 +133,7 @@ def _merge_file(
         if not fits or options.stop():
             continue  # nothing more of this file can be merged, but it has to be taken off the worker_pool's hands
         collected = packed.collected()
-        fits = merge_collected(store, collected, report, options.on_rejected)
+        fits = merge_collected(store, collected, report, options)
         report.bytes += collected.bytes
         report.seconds = time.monotonic() - began
         if options.on_progress is not None:

@@ -6,9 +6,8 @@ from typing import TypeAlias
 from msgspec import Struct, field
 
 from tyk_endpoint_stats.core.batch import Batch, Counts
-from tyk_endpoint_stats.core.counts import add_counts
+from tyk_endpoint_stats.core.growth import Grown, add_growth
 from tyk_endpoint_stats.core.instants import Instant
-from tyk_endpoint_stats.ingest.growth import hits_by_day
 from tyk_endpoint_stats.sources.contract import Rejected
 from tyk_endpoint_stats.sources.forms.log_lines import NO_RECORDS
 
@@ -36,7 +35,7 @@ class IngestReport(Struct):
         max_endpoints_a_batch: the most distinct paths that one batch had.
         waiting: bytes at the end of the source that are no whole record yet.
         problems: what is wrong with sources that could be read and in which nothing was a record.
-        hits_by_day: what was merged, by days since 1970-01-01 UTC; ``growth_before`` makes months of it.
+        growth: by how much it made days grow, by days since 1970-01-01 UTC.
     """
 
     label: str
@@ -50,7 +49,7 @@ class IngestReport(Struct):
     max_endpoints_a_batch: int = 0
     waiting: int = 0
     problems: list[str] = field(default_factory=list)
-    hits_by_day: dict[int, int] = field(default_factory=dict)
+    growth: dict[int, Grown] = field(default_factory=dict)
 
     @property
     def read(self) -> int:
@@ -69,20 +68,20 @@ class IngestReport(Struct):
         self.batches += other.batches
         self.bytes += other.bytes
         self.seconds += other.seconds
+        add_growth(self.growth, other.growth)
         self._take_newest(other.newest_us)
         self._name(other.named)
         self.max_endpoints_a_batch = max(self.max_endpoints_a_batch, other.max_endpoints_a_batch)
         self.waiting += other.waiting
         self.problems += other.problems
-        add_counts(self.hits_by_day, other.hits_by_day)
 
     def add_merged(self, batch: Batch, rejected: Sequence[Rejected]) -> None:
         """Add a batch that was merged, and the malformed records in it."""
         self.batches += 1
         self.counts.merge(batch.counts)
+        add_growth(self.growth, batch.growth)
         self._take_newest(batch.newest_us)
         self.max_endpoints_a_batch = max(self.max_endpoints_a_batch, len(batch.endpoints))
-        add_counts(self.hits_by_day, hits_by_day(batch))
         self._name(rejected)
 
     def _take_newest(self, newest_us: Instant | None) -> None:

@@ -10,13 +10,13 @@ What is exact about it:
   bring the same; one of them ends with an error.
 - Positions come last, once a pass has found no difference left while no position moved in the other store.
   Until then the target refuses ingests.
-- Quarter hours that were pruned are pruned in the target.
+- Quarter hours that were pruned are pruned in the target. It knows by how much days grew, too.
 
 Batches of records without a source leave no position: while such are merged into the store that is copied from,
 the target may end with a part of one; the next run brings the rest.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
@@ -25,6 +25,7 @@ from msgspec import Struct
 from tyk_endpoint_stats.core.batch import EVERYONE, Batch, ConsumerKey, Counts, EndpointKey
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.day_row import EVERY_ENDPOINT, DayRow
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PositionConflict, StoreError
@@ -89,6 +90,7 @@ class CopyableStore(Protocol):
     def prune(self, before: int) -> Pruned: ...
     def outline(self) -> Outline: ...
     def day(self, number: int) -> Batch: ...
+    def growth(self) -> Mapping[int, Grown]: ...
 
 
 class _Copy:
@@ -132,7 +134,8 @@ class _Copy:
                 raise StoreError(f"the target has read more of the source {name!r} than the store to copy from")
 
     def _copy_rows(self) -> None:
-        outline = self._origin.outline()
+        # Before the rows: what comes in between is then growth that lacks, never growth without its hits.
+        growth, outline = self._origin.growth(), self._origin.outline()
         if outline.pruned_before is not None:
             self._target.prune(outline.pruned_before)
         here, there = _hits_by_day(self._origin), _hits_by_day(self._target)
@@ -148,6 +151,9 @@ class _Copy:
             self._merge(Batch(api_names=dict(names)), 0)
         for aliases in _pieces(outline.aliases.items(), self._target.max_states_a_batch):
             self._merge(Batch(aliases=dict(aliases)), 0)
+        lacking = _growth_less(growth, self._target.growth())
+        for days in _pieces(lacking.items(), self._target.max_states_a_batch):
+            self._merge(Batch(growth=dict(days)), 0)
 
     def _copy_day(self, ours: Batch, theirs: Batch) -> None:
         lacking = _lacking(ours, theirs)
@@ -223,6 +229,11 @@ def _lacking(ours: Batch, theirs: Batch) -> Iterator[DayRow]:
             yield missing
     if there:
         raise StoreError("the target holds rows that the store to copy from has not")
+
+
+def _growth_less(ours: Mapping[int, Grown], theirs: Mapping[int, Grown]) -> dict[int, Grown]:
+    less = {day: Grown(hits - theirs.get(day, (0, 0))[0], last_us) for day, (hits, last_us) in ours.items()}
+    return {day: grown for day, grown in less.items() if grown.hits > 0}
 
 
 def _only_named(batch: Batch) -> Batch:

@@ -9,7 +9,15 @@ from tyk_endpoint_stats.core.buckets import ALL_DAYS, bucket_start
 from tyk_endpoint_stats.core.instants import find_zone, to_datetime
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.stores.contract import Inspectable, ReadableStore, SourceProgress, Store, StoreFacts
+from tyk_endpoint_stats.questions.growth import GrownMonth, months_of
+from tyk_endpoint_stats.stores.contract import (
+    Copyable,
+    Inspectable,
+    ReadableStore,
+    SourceProgress,
+    Store,
+    StoreFacts,
+)
 
 __all__ = ["StoreStatus", "status_of"]
 
@@ -24,6 +32,7 @@ class StoreStatus(Struct, frozen=True, kw_only=True):
         first_hit, last_hit: in the zone asked for.
         counts: what became of the records of all sources; records given without a source are not in it.
         sources: how far each is; ``None``: the store only reads what others write.
+        grown: the months that grew by late records, the latest first; ``None``: the store does not say.
         facts: what the store says of itself; ``None``: it says nothing.
     """
 
@@ -35,6 +44,7 @@ class StoreStatus(Struct, frozen=True, kw_only=True):
     last_hit: datetime | None
     counts: Counts
     sources: tuple[SourceProgress, ...] | None
+    grown: list[GrownMonth] | None
     facts: StoreFacts | None
 
 
@@ -69,5 +79,6 @@ def status_of(store: ReadableStore, zone: str | tzinfo = UTC) -> StoreStatus:
         last_hit=None if total.last_hit_us is None else to_datetime(total.last_hit_us, zone),
         counts=counts,
         sources=sources,
+        grown=months_of(store.growth(), zone) if isinstance(store, Copyable) else None,
         facts=store.facts() if isinstance(store, Inspectable) else None,
     )

@@ -1,4 +1,4 @@
-"""What can be asked for: from when to when, how finely, of which organisations."""
+"""What can be asked for: from when to when, how finely, of which organisations; which months grew."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
@@ -6,9 +6,11 @@ from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import Instant, find_zone, to_datetime
 from tyk_endpoint_stats.questions.answer import Readable
 from tyk_endpoint_stats.questions.filters import Filter
+from tyk_endpoint_stats.questions.growth import GrownMonth, months_of
 from tyk_endpoint_stats.questions.period import EVER, Period
 from tyk_endpoint_stats.questions.times import plain_value
 from tyk_endpoint_stats.questions.totals import totals
@@ -25,6 +27,8 @@ class Meta(Struct, frozen=True, kw_only=True):
         pruned_before: edges of earlier days can only be whole UTC days; ``None``: any edge can be asked for, or the
             store does not say.
         organisations: those that named an API or a consumer; ``None``: the store does not say.
+        grown: the months that grew by late records, the latest first; ``None``: the store does not say, or one
+            organisation was asked for: what is kept of it is of all of them.
         zone: in which the times are.
         grain: the shortest piece of time that is kept apart.
     """
@@ -33,12 +37,14 @@ class Meta(Struct, frozen=True, kw_only=True):
     counted_to: datetime | None
     pruned_before: datetime | None
     organisations: list[str] | None
+    grown: list[GrownMonth] | None
     zone: str
     grain: str = "15m"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by name, ready for JSON."""
-        return {name: plain_value(getattr(self, name)) for name in self.__struct_fields__}
+        values = {name: plain_value(getattr(self, name)) for name in self.__struct_fields__}
+        return values | {"grown": None if self.grown is None else [month.to_dict() for month in self.grown]}
 
 
 class _Outline(Protocol):
@@ -53,6 +59,7 @@ class _Outline(Protocol):
 @runtime_checkable
 class _Outlined(Protocol):
     def outline(self) -> _Outline: ...
+    def growth(self) -> Mapping[int, Grown]: ...
 
 
 def meta(store: Readable, *, zone: str | tzinfo = UTC, org_id: str | None = None) -> Meta:
@@ -82,5 +89,6 @@ def meta(store: Readable, *, zone: str | tzinfo = UTC, org_id: str | None = None
         counted_to=moment(stats.last_hit_us),
         pruned_before=moment(outline.pruned_before if outline else None),
         organisations=organisations if org_id is None else [org_id],
+        grown=months_of(store.growth(), zone) if isinstance(store, _Outlined) and org_id is None else None,
         zone=str(zone),
     )

@@ -197,7 +197,7 @@ class Questions:
         )
 
     def meta(self: Readable, *, zone: str | tzinfo = UTC, org_id: str | None = None) -> Meta:
-        """What can be asked for: from when to when, how finely, of which organisations."""
+        """What can be asked for: from when to when, how finely, of which organisations; which months grew."""
         return meta(self, zone=zone, org_id=org_id)
 
 

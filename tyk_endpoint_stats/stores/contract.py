@@ -6,7 +6,7 @@ What is not abstract here is convenience over them, and the same for every store
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.core.batch import Batch, Consumer, ConsumerKey, Counts, NameSeen
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import Instant
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Group, Selection
@@ -231,7 +232,7 @@ class Versioned(ABC):
 
 
 class Copyable(ABC):
-    """An ability, as a type: the store's rows can be had as they are, for ``copy`` and ``verify``."""
+    """An ability, as a type: what the store keeps can be had as it is, for ``copy``, ``verify`` and ``status``."""
 
     @abstractmethod
     def outline(self) -> Outline:
@@ -254,13 +255,21 @@ class Copyable(ABC):
             StoreError: the store can't answer, or a row can't be read.
         """
 
+    @abstractmethod
+    def growth(self) -> Mapping[int, Grown]:
+        """By how much days grew, by days since 1970: what ``Batch.growth`` of all merges adds up to.
+
+        Raises:
+            StoreError: the store can't answer.
+        """
+
 
 class Retaining(ABC):
     """An ability, as a type: rows can be dropped by age, and a consumer be forgotten, exactly."""
 
     @abstractmethod
     def drop(self, before: Instant) -> int:
-        """Drop the rows and totals of whole UTC days that end at or before ``before``.
+        """Drop the rows and totals of whole UTC days that end at or before ``before``, and by how much they grew.
 
         That prunes them as ``prune`` does: late records for that time are merged without quarter hours. Positions
         stay, so nothing is read again.

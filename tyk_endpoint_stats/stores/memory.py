@@ -4,13 +4,14 @@ Exactly once inside the process, thread-safe, gone at exit.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from secrets import token_hex
 from threading import Lock
 
 from tyk_endpoint_stats.core.batch import Batch, Consumer, ConsumerKey, Counts, EndpointKey, NameSeen
 from tyk_endpoint_stats.core.day_row import DayRow, compacted_row, merged_rows
 from tyk_endpoint_stats.core.fields import SUMS
+from tyk_endpoint_stats.core.growth import Grown, add_growth
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.packed import PackedError, count_pieces
 from tyk_endpoint_stats.core.selection import Group, RowKind, Selection, row_kind
@@ -64,6 +65,7 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
         self._api_names: dict[tuple[str, str], NameSeen] = {}
         self._aliases: dict[ConsumerKey, NameSeen] = {}
         self._positions: dict[str, tuple[str | None, Counts]] = {}
+        self._growth: dict[int, Grown] = {}
         self._pruned_before_day: int | None = None
         self._changes = 0
         self._version = ""
@@ -79,15 +81,18 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
             # All that can be interrupted comes first; then everything changes in one line.
             days = self._days | {day: self._days.get(day, {}) | rows for day, rows in self._merged(batch).items()}
             api_names, aliases, positions = dict(self._api_names), dict(self._aliases), dict(self._positions)
+            growth = dict(self._growth)
             see_names(api_names, batch.api_names)
             see_names(aliases, batch.aliases)
+            add_growth(growth, batch.growth)
             if batch.source is not None:
                 summed = Counts()
                 summed.merge(counts)
                 summed.merge(batch.counts)
                 positions[batch.source] = (batch.ends, summed)
+            changed = days, api_names, aliases, positions, growth
             self._changed()
-            self._days, self._api_names, self._aliases, self._positions = days, api_names, aliases, positions
+            self._days, self._api_names, self._aliases, self._positions, self._growth = changed
             return True
 
     def _merged(self, batch: Batch) -> dict[int, _Rows]:
@@ -192,6 +197,12 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
                 batch.add_row(one._replace(consumer=places[consumer], endpoint=numbers[endpoint]))
             return batch
 
+    def growth(self) -> Mapping[int, Grown]:
+        """See the contract."""
+        with Hold(self._lock):
+            self._check_usable()
+            return dict(self._growth)
+
     def prune(self, before: Instant) -> Pruned:
         """See the contract. Positions are kept: what a source is can't be told from here."""
         with Hold(self._lock):
@@ -212,6 +223,7 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
             self._check_usable()
             end = self._pruned_to(before)
             gone = [day for day in self._days if day < end]
+            self._growth = {day: grown for day, grown in self._growth.items() if day >= end}
             self._changed()
             return sum(len(self._days.pop(day)) for day in gone)
 

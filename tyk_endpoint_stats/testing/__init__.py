@@ -26,6 +26,7 @@ pytest.register_assert_rewrite(
             "copying",
             "durability",
             "exam",
+            "growing",
             "inspection",
             "limits",
             "positions",

@@ -4,6 +4,7 @@ from tyk_endpoint_stats.testing.answers import AnswersExam
 from tyk_endpoint_stats.testing.concurrency import ConcurrencyExam, WholeBatchExam
 from tyk_endpoint_stats.testing.copying import CopyingExam
 from tyk_endpoint_stats.testing.durability import DurabilityExam
+from tyk_endpoint_stats.testing.growing import GrowingExam
 from tyk_endpoint_stats.testing.inspection import InspectionExam
 from tyk_endpoint_stats.testing.limits import LimitsExam
 from tyk_endpoint_stats.testing.positions import PositionsExam
@@ -81,8 +82,8 @@ class VersionedConformance(VersionExam, StoreConformance):
     """The exam of stores that tell whether their answers may have changed (``stores.contract.Versioned``)."""
 
 
-class CopyableConformance(CopyingExam, StoreConformance):
-    """The exam of stores that can be copied from (``stores.contract.Copyable``), and into, as any store can."""
+class CopyableConformance(CopyingExam, GrowingExam, StoreConformance):
+    """The exam of stores that give out what they keep (``stores.contract.Copyable``), and can be copied into."""
 
 
 class RetainingConformance(RetainingExam, StoreConformance):

@@ -12,6 +12,7 @@ from tyk_endpoint_stats.stores.contract import Copyable, Store
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing.exam import NewPlace, StoreExam, snapshot
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
+from tyk_endpoint_stats.testing.growing import late_batch
 
 __all__ = ["CopyingExam", "fill", "held_by"]
 
@@ -19,7 +20,7 @@ DAY_US = 86_400_000_000
 
 
 def fill(store: Store, first: int = 0, end: int = 4) -> None:
-    """Batches of two sources and of none: several organisations, days, names, codes and skipped records."""
+    """Batches of two sources: several organisations, days, names, codes and skipped records; all but the first late."""
     for number in range(first, end):
         records = [
             hit(
@@ -38,7 +39,8 @@ def fill(store: Store, first: int = 0, end: int = 4) -> None:
         ]
         begins = str(number) if number else None
         for source in ("file:1", "file:2"):
-            store.merge(batch_of([*records, hit(code=-1)], source, begins, str(number + 1)))
+            batch = batch_of([*records, hit(code=-1)], source, begins, str(number + 1))
+            store.merge(late_batch(batch, (FIRST_DAY + 30 * number) * DAY_US) if number else batch)
 
 
 def held_by(store: Store) -> object:
@@ -49,7 +51,7 @@ def held_by(store: Store) -> object:
     sources.pop("copy", None)
     positions.pop("copy", None)
     assert isinstance(store, Copyable)
-    return answers, sources, positions, store.outline()
+    return answers, sources, positions, store.outline(), store.growth()
 
 
 class Killed(BaseException):
@@ -66,6 +68,8 @@ class _Mortal(MemoryStore):
         self.sources = store.sources  # type: ignore[method-assign]
         self.read = store.read  # type: ignore[method-assign]
         self.prune = store.prune  # type: ignore[method-assign]
+        assert isinstance(store, Copyable)
+        self.growth = store.growth  # type: ignore[method-assign]
 
     def merge(self, batch: Batch) -> bool:
         self._left -= 1
@@ -107,7 +111,7 @@ class CopyingExam(StoreExam):
     """``copy`` with the store at either end."""
 
     def test_a_copy_into_the_store_holds_the_same(self, new_place: NewPlace) -> None:
-        """States of every organisation, names with their instants, positions, counts by reason."""
+        """States of every organisation, names with their instants, growth, positions, counts by reason."""
         origin = MemoryStore()
         fill(origin)
         with self.open_store(new_place()) as store:

@@ -164,6 +164,9 @@ def about_page(asked: Asked) -> Page:
     if known.pruned_before is not None:
         pruned = f"{known.pruned_before:%Y-%m-%d}: of earlier time only whole UTC days are kept"
         facts.append(("Quarter hours from", pruned))
+    for month in (known.grown or [])[:_MAX_FOUND]:
+        grown = f"{plural(month.hits, 'request')} that came late, the last of them on {month.last:%Y-%m-%d}"
+        facts.append((f"{month.month:%Y-%m} grew by", grown))
     if isinstance(asked.store, Store) and asked.org_id is None:
         facts += [(f"Source {number}", text) for number, text in enumerate(_sources(asked.store), 1)]
     page.facts = [(name, str(text)) for name, text in facts]

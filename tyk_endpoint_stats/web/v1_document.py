@@ -59,7 +59,8 @@ def v1_operation(name: str, summary: str) -> Json:
 def meta_operation() -> Json:
     """What the document says of ``/v1/meta``."""
     content = {FORMATS["json"]: {"schema": {"$ref": "#/components/schemas/V1Meta"}}}
-    return _operation("meta", "From when to when, how finely and of which organisations can be asked.", content)
+    summary = "From when to when, how finely, of which organisations can be asked, and which months grew."
+    return _operation("meta", summary, content)
 
 
 def _operation(name: str, summary: str, content: Json) -> Json:
@@ -93,9 +94,13 @@ def _schemas() -> Json:
                 "counted_to": _TIME,
             }
         )
+    day = _object({"day": {"type": "string", "format": "date"}, "hits": _COUNT, "last": _MOMENT})
+    month: Json = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"}
+    grown = _object({"month": month, "hits": _COUNT, "last": _MOMENT, "days": {"type": "array", "items": day}})
     about = {
         **dict.fromkeys(("first_hit", "counted_to", "pruned_before"), _TIME),
         "organisations": {"type": ["array", "null"], "items": _TEXT},
+        "grown": {"type": ["array", "null"], "items": grown},
         **dict.fromkeys(("zone", "grain", "version"), _TEXT),
     }
     schemas["V1Meta"] = _object({"data": _object(about)})

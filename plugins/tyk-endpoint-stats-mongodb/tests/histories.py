@@ -8,11 +8,12 @@ from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import PositionConflict, StoreBusy
-from tyk_endpoint_stats.stores.contract import Store
+from tyk_endpoint_stats.stores.contract import Copyable, Store
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTER_HOURS, EVERYTHING, answer_of
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
+from tyk_endpoint_stats.testing.growing import late_batch
 
 __all__ = ["batch", "is_exact", "write_forever"]
 
@@ -27,9 +28,9 @@ def records_of(source: str, unit: int) -> list[Record]:
 
 
 def batch(source: str, first: int, end: int) -> Batch:
-    """The units from ``first`` up to ``end`` of a source."""
+    """The units from ``first`` up to ``end`` of a source, all of them late."""
     records = [record for unit in range(first, end) for record in records_of(source, unit)]
-    return batch_of(records, source, str(first) if first else None, str(end))
+    return late_batch(batch_of(records, source, str(first) if first else None, str(end)))
 
 
 def write_forever(url: str, sources: list[str], seed: int, most_units: int = 8) -> None:
@@ -51,13 +52,14 @@ def write_forever(url: str, sources: list[str], seed: int, most_units: int = 8) 
 
 
 def is_exact(store: Store, sources: list[str]) -> bool:
-    """Whether the store holds, state by state, what its positions say was merged; names and counts too."""
+    """Whether the store holds, state by state, what its positions say was merged; names, counts and growth too."""
     expected = MemoryStore()
     for source in sources:
         position = store.position(source)
         if position is not None:
             expected.merge(batch(source, 0, int(position)))
+    assert isinstance(store, Copyable)
     return all(
         answer_of(store, Selection(spans, EVERYTHING)) == answer_of(expected, Selection(spans, EVERYTHING))
         for spans in (ALL_DAYS, ALL_QUARTER_HOURS)
-    ) and list(store.sources()) == list(expected.sources())
+    ) and (list(store.sources()), store.growth()) == (list(expected.sources()), expected.growth())

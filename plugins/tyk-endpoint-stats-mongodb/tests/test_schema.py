@@ -47,7 +47,7 @@ def test_a_new_step_is_taken_once(url: str, monkeypatch: pytest.MonkeyPatch) -> 
         taken.append("x")
         layout.day_rows.update_many({}, {"$set": {"mark": 1}})
 
-    monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, ("0005_mark", mark_rows)))
+    monkeypatch.setattr(schema, "STEPS", (*schema.STEPS, ("0006_mark", mark_rows)))
     monkeypatch.setattr(schema, "NEWEST", schema.NEWEST + 1)
     for _ in range(2):
         with open_mongodb(url) as store:

@@ -24,6 +24,8 @@ __all__ = [
     "counts_of",
     "endpoint_of",
     "fields_of_counts",
+    "growth_of",
+    "growth_update",
     "integer",
     "joined",
     "key_of",
@@ -148,6 +150,16 @@ def names_of(batch: Batch) -> Iterator[Document]:
 def name_upsert(name: Document) -> UpdateOne:
     """The write that keeps the newest of a name; doing it again changes nothing."""
     return UpdateOne({"_id": {"$eq": name["_id"]}}, {"$max": {"seen": name["seen"]}}, upsert=True)
+
+
+def growth_of(batch: Batch) -> list[Document]:
+    """By how much a batch makes days grow: a document a day."""
+    return [{"_id": day, "hits": hits, "last_us": last_us} for day, (hits, last_us) in batch.growth.items()]
+
+
+def growth_update(day: Document) -> Document:
+    """The update that adds a day's growth to what is stored, or makes it."""
+    return {"$inc": {"hits": day["hits"]}, "$max": {"last_us": day["last_us"]}}
 
 
 def fields_of_counts(counts: Counts) -> Document:

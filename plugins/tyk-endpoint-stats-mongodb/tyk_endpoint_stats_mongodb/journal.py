@@ -1,6 +1,6 @@
 """The journal: a batch as it was written down, before it is applied."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import bson
@@ -17,10 +17,10 @@ BYTES_A_PART = 8 * 2**20  # half of what a document may have
 
 
 class Part(NamedTuple):
-    """One part of a batch: rows or names."""
+    """One part of a batch: some of its rows, names or growth."""
 
+    of: str
     documents: list[Document]
-    are_names: bool
 
 
 class Journal:
@@ -32,10 +32,10 @@ class Journal:
     def __init__(self, collection: Documents) -> None:
         self._collection = collection
 
-    def write(self, lane: int, seq: int, mark: str, rows: list[Document], names: list[Document]) -> int:
-        """Write a batch down; how many parts it has."""
+    def write(self, lane: int, seq: int, mark: str, batch: Mapping[str, list[Document]]) -> int:
+        """Write a batch down, by what its documents are of; how many parts it has."""
         parts: list[Any] = []
-        for of, documents in (("rows", rows), ("names", names)):
+        for of, documents in batch.items():
             for some in _cut(documents):
                 parts.append({"_id": _id(lane, seq, mark, len(parts)), "of": of, "documents": some})
         try:
@@ -49,7 +49,7 @@ class Journal:
     def read(self, lane: int, seq: int, mark: str, part: int) -> Part | None:
         """One part; ``None``: it was removed, so the batch was finished."""
         found = self._collection.find_one({"_id": _id(lane, seq, mark, part)})
-        return Part(found["documents"], found["of"] == "names") if found else None
+        return Part(found["of"], found["documents"]) if found else None
 
     def remove(self, lane: int, seq: int) -> None:
         """Remove what was written for this place in the lane and those before it."""

@@ -8,8 +8,8 @@ of its name, so that all who read one source queue in one row.
 2. Compare the position.
 3. Write the batch into the journal and replace the lane's ``done`` by the intent to merge it. *From here on the
    batch will be counted, even if this process dies.*
-4. Merge each row into its document, unless the document bears the mark of this batch or a later one of the
-   lane: ``ap: {lane: seq}``. Packed values of many pieces are written back in one.
+4. Merge each row and day's growth into its document, unless the document bears the mark of this batch or a later one
+   of the lane: ``ap: {lane: seq}``. Packed values of many pieces are written back in one.
 5. Set the position, unless it was set.
 6. Call the lane done and remove the journal.
 
@@ -31,6 +31,8 @@ from tyk_endpoint_stats.stores.rules import MAX_SUM
 from tyk_endpoint_stats_mongodb.documents import (
     Document,
     endpoint_of,
+    growth_of,
+    growth_update,
     integer,
     largest_sum,
     name_upsert,
@@ -40,7 +42,7 @@ from tyk_endpoint_stats_mongodb.documents import (
 from tyk_endpoint_stats_mongodb.journal import Journal
 from tyk_endpoint_stats_mongodb.layout import Documents, Layout, lane_of, only_duplicates
 from tyk_endpoint_stats_mongodb.sources import Advance, advance_of
-from tyk_endpoint_stats_mongodb.writes import Write, compact, fenced_writes, pieces_of
+from tyk_endpoint_stats_mongodb.writes import Write, compact, fenced, fenced_writes, pieces_of
 
 __all__ = ["DONE", "INTENT", "Lanes"]
 
@@ -60,7 +62,8 @@ class Lanes:
     def merge(self, batch: Batch) -> bool:
         """See the contract of stores."""
         number, mark = lane_of(batch.source), uuid4().hex
-        rows, names = rows_of(batch, self._layout.pruned_before_day()), list(names_of(batch))
+        rows = rows_of(batch, self._layout.pruned_before_day())
+        written = {"rows": rows, "names": list(names_of(batch)), "growth": growth_of(batch)}
         won = False
         lost_at: int | None = None  # the place in the lane for which the server's answer was lost
         while True:
@@ -83,7 +86,7 @@ class Lanes:
                     "seq": lane["seq"] + 1,
                     "state": INTENT,
                     "journal": mark,
-                    "parts": self._journal.write(number, lane["seq"] + 1, mark, rows, names),
+                    "parts": self._journal.write(number, lane["seq"] + 1, mark, written),
                     "by": step.by if step else None,
                     "becomes": step.becomes if step else None,
                     "most": self._most_after(lane, rows),
@@ -141,8 +144,10 @@ class Lanes:
             written = self._journal.read(number, seq, lane["journal"], part)
             if written is None:
                 return False
-            if written.are_names:
+            if written.of == "names":
                 self._apply_names(written.documents)
+            elif written.of == "growth":
+                self._apply_growth(written.documents, number, seq)
             else:
                 self._apply_rows(written.documents, number, seq)
         if lane["becomes"] is not None:
@@ -164,6 +169,15 @@ class Lanes:
             compact(collection, known, left)
             applied = pieces_of(collection, refused, condition={f"ap.{number}": {"$gte": seq}})
             left = [row for row in refused if tuple(row["_id"].values()) not in applied]
+
+    def _apply_growth(self, days: list[Document], number: int, seq: int) -> None:
+        left = days
+        while left:
+            writes = [fenced(day["_id"], growth_update(day), number, seq) for day in left]
+            refused = [left[index] for index in _refused(self._layout.growth, writes)]
+            which = {"_id": {"$in": [day["_id"] for day in refused]}, f"ap.{number}": {"$gte": seq}}
+            applied = {day["_id"] for day in self._layout.growth.find(which, {"_id": 1})} if refused else set()
+            left = [day for day in refused if day["_id"] not in applied]
 
     def _apply_names(self, names: list[Document]) -> None:
         left = [name_upsert(name) for name in names]

@@ -45,6 +45,7 @@ class Layout:
     Attributes:
         day_rows: a document a row or total; questions may be answered by secondaries, where the URL says so.
         names: aliases of consumers and names of APIs, each with the instant it was seen.
+        growth: a document a day that grew.
         sources: position and counts of each resumable source.
         lanes: a document a lane, see ``lanes``.
         journal: batches that are being merged without transactions.
@@ -56,6 +57,7 @@ class Layout:
         self._prefix = prefix
         self.day_rows = self._collection("day_rows")
         self.names = self._collection("names")
+        self.growth = self._primary("growth")
         self.sources = self._primary("sources")
         self.lanes = self._primary("lanes")
         self.journal = self._primary("journal")
@@ -69,7 +71,7 @@ class Layout:
 
     def collections(self) -> tuple[Documents, ...]:
         """All of them."""
-        return self.day_rows, self.names, self.sources, self.lanes, self.journal, self.meta
+        return self.day_rows, self.names, self.growth, self.sources, self.lanes, self.journal, self.meta
 
     def indexes(self) -> tuple[tuple[Documents, list[IndexModel]], ...]:
         """The indexes of the collections that have some."""

@@ -7,6 +7,7 @@ from tyk_endpoint_stats.core.batch import Batch, ConsumerKey, EndpointKey, NameS
 from tyk_endpoint_stats.core.buckets import Bucket, Span, Width
 from tyk_endpoint_stats.core.day_row import EVERY_ENDPOINT, DayRow, compacted_row
 from tyk_endpoint_stats.core.fields import FIELDS
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.packed import PackedError
 from tyk_endpoint_stats.core.selection import Dimension, Group, RowKind, Selection, row_kind
@@ -14,10 +15,10 @@ from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.stores.contract import Outline
 from tyk_endpoint_stats.stores.rules import Answer, days_of, newest_names, refuse_pruned, states_of, without_pruned
-from tyk_endpoint_stats_mongodb.documents import Document, endpoint_of, plain_in, row_of
+from tyk_endpoint_stats_mongodb.documents import Document, endpoint_of, integer, plain_in, row_of
 from tyk_endpoint_stats_mongodb.layout import Layout, keys_between
 
-__all__ = ["answer", "day", "outline", "pipeline_of", "stored_days"]
+__all__ = ["answer", "day", "growth", "outline", "pipeline_of", "stored_days"]
 
 _KEPT_BY = {
     Dimension.CONSUMER: ("kind", "consumer"),
@@ -190,3 +191,11 @@ def day(layout: Layout, number: int, session: Any) -> Batch:
     for row in without_pruned(rows, before):
         batch.add_row(row)
     return batch
+
+
+def growth(layout: Layout, session: Any) -> dict[int, Grown]:
+    """By how much days grew."""
+    return {
+        integer(one["_id"]): Grown(integer(one["hits"]), integer(one["last_us"]))
+        for one in layout.growth.find(session=session)
+    }

@@ -18,6 +18,7 @@ from tyk_endpoint_stats_mongodb.lanes import DONE
 from tyk_endpoint_stats_mongodb.layout import Layout, keys_between
 
 __all__ = [
+    "drop_growth",
     "empty_quarter_hours",
     "forget_alias",
     "remove_some",
@@ -65,6 +66,12 @@ def forget_alias(layout: Layout, consumer: Consumer, org_id: str | None) -> None
     """Drop a consumer's aliases."""
     which = {"_id.of": "consumer", "_id.id": {"$eq": consumer.id}, "_id.kind": {"$eq": consumer.kind.value}}
     layout.names.delete_many(which if org_id is None else which | {"_id.org_id": {"$eq": org_id}})
+
+
+def drop_growth(layout: Layout, before_day: int) -> None:
+    """Drop by how much earlier days grew."""
+    if layout.growth.delete_many({"_id": {"$lt": before_day}}).deleted_count:
+        layout.meta.update_one({"_id": "history"}, _one_change(), upsert=True)
 
 
 def remove_some(layout: Layout, which: Iterable[Document], session: Any = None) -> int:

@@ -86,6 +86,7 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("0002_collections", _make_collections),
     ("0003_indexes", _make_indexes),
     ("0004_lanes", _make_lanes),
+    ("0005_growth", _make_collections),
 )
 """In their order, for ever: what was released is never changed, a new step goes to the end."""
 

@@ -1,7 +1,7 @@
 """The MongoDB store: opened by its URL, the way of merging chosen by what the server is."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
 from tyk_endpoint_stats.core.batch import Batch, Consumer
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
@@ -213,6 +214,12 @@ class MongoStore(Copyable, Inspectable, Retaining, Store):
             self._settle(None)
             return self._from_one_snapshot(lambda session: reading.day(self._layout, number, session))
 
+    def growth(self) -> Mapping[int, Grown]:
+        """See the contract."""
+        with self._call(self._read_timeout_s):
+            self._settle(None)
+            return self._from_one_snapshot(lambda session: reading.growth(self._layout, session))
+
     def facts(self) -> StoreFacts:
         """See the contract."""
         with self._call(INSPECTION_TIMEOUT_S):
@@ -243,7 +250,9 @@ class MongoStore(Copyable, Inspectable, Retaining, Store):
         """See the contract. Some rows at a time, each time with the deadline of a merge."""
         with self._call(self._merge_timeout_s):
             retention.say_pruned(self._layout, before // DAY_US)
-        return self._remove(retention.rows_before(before // DAY_US))
+        return self._remove(
+            retention.rows_before(before // DAY_US), lambda: retention.drop_growth(self._layout, before // DAY_US)
+        )
 
     def forget(self, consumer: Consumer, org_id: str | None = None) -> int:
         """See the contract. Some rows at a time, each time with the deadline of a merge."""

@@ -1,6 +1,6 @@
 """Merging where there are transactions: on a replica set and on a cluster.
 
-Rows, names, position and counts are written in one transaction with snapshot reads. Of two writers that meet,
+Rows, names, growth, position and counts are written in one transaction with snapshot reads. Of two writers that meet,
 one is told so by the server and tries again whole.
 """
 
@@ -9,14 +9,21 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from pymongo import MongoClient, ReadPreference
+from pymongo import MongoClient, ReadPreference, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
 from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.stores.rules import MAX_SUM
-from tyk_endpoint_stats_mongodb.documents import largest_sum, name_upsert, names_of, rows_of
+from tyk_endpoint_stats_mongodb.documents import (
+    growth_of,
+    growth_update,
+    largest_sum,
+    name_upsert,
+    names_of,
+    rows_of,
+)
 from tyk_endpoint_stats_mongodb.lanes import INTENT, Lanes
 from tyk_endpoint_stats_mongodb.layout import DURABLE, Layout, lane_of, only_duplicates
 from tyk_endpoint_stats_mongodb.sources import Advance, advance_of
@@ -93,6 +100,8 @@ class Transactions:
         _write(layout.day_rows, plain_writes(rows, known), session)
         compact(layout.day_rows, known, rows, session)
         _write(layout.names, [name_upsert(name) for name in names_of(batch)], session)
+        growth = [UpdateOne({"_id": day["_id"]}, growth_update(day), upsert=True) for day in growth_of(batch)]
+        _write(layout.growth, growth, session)
         return True
 
 

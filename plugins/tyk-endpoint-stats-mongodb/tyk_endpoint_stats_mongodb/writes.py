@@ -14,7 +14,7 @@ from tyk_endpoint_stats.stores.rules import MAX_PIECES
 from tyk_endpoint_stats_mongodb.documents import PACKED, Document, joined, update_of
 from tyk_endpoint_stats_mongodb.layout import Documents
 
-__all__ = ["Key", "Write", "compact", "fenced_writes", "pieces_of", "plain_writes"]
+__all__ = ["Key", "Write", "compact", "fenced", "fenced_writes", "pieces_of", "plain_writes"]
 
 Key: TypeAlias = tuple[Any, ...]
 Write: TypeAlias = InsertOne[Document] | UpdateOne
@@ -47,16 +47,19 @@ def plain_writes(wanted: Iterable[Document], known: dict[Key, int]) -> list[Writ
 
 def fenced_writes(wanted: Iterable[Document], known: dict[Key, int], lane: int, seq: int) -> list[Write]:
     """What merges these rows, each unless it bears the mark of this place in the lane, or of a later one."""
+    return [
+        fenced(row["_id"], update_of(row), lane, seq)
+        if tuple(row["_id"].values()) in known
+        else InsertOne({**row, "ap": {str(lane): seq}})
+        for row in wanted
+    ]
+
+
+def fenced(key: Any, update: Document, lane: int, seq: int) -> UpdateOne:
+    """An upsert that is refused as a duplicate where the document bears that mark, or one of a later place."""
     mark = f"ap.{lane}"
-    unmarked = [{mark: {"$exists": False}}, {mark: {"$lt": seq}}]
-    writes: list[Write] = []
-    for row in wanted:
-        if tuple(row["_id"].values()) in known:
-            which = {"_id": {"$eq": row["_id"]}, "$or": unmarked}
-            writes.append(UpdateOne(which, {**update_of(row), "$set": {mark: seq}}, upsert=True))
-        else:
-            writes.append(InsertOne({**row, "ap": {str(lane): seq}}))
-    return writes
+    which = {"_id": {"$eq": key}, "$or": [{mark: {"$exists": False}}, {mark: {"$lt": seq}}]}
+    return UpdateOne(which, {**update, "$set": {mark: seq}}, upsert=True)
 
 
 def compact(rows: Documents, known: dict[Key, int], wanted: Iterable[Document], session: Any = None) -> None:

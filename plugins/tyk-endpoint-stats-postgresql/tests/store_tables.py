@@ -6,6 +6,7 @@ from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.packed import unpack_distribution, unpack_quarter_hours
 from tyk_endpoint_stats.testing import batch_of, hit
+from tyk_endpoint_stats.testing.growing import late_batch
 
 __all__ = ["Schema", "batch"]
 
@@ -13,9 +14,9 @@ SIZE = 20
 
 
 def batch(number: int, source: str = "s", size: int = SIZE) -> Batch:
-    """Batch ``number`` of a source. All touch the same rows, so sums say how many were merged."""
+    """Batch ``number`` of a source. All touch the same rows, so sums say how many were merged; all come late."""
     records = [hit(0, number, api_key=f"k{index % 5}", path=f"/{index}") for index in range(size)]
-    return batch_of(records, source, str(number) if number else None, str(number + 1))
+    return late_batch(batch_of(records, source, str(number) if number else None, str(number + 1)))
 
 
 class Schema:
@@ -28,7 +29,7 @@ class Schema:
         PostgreSQLStore(self.url).close()
 
     def is_whole(self) -> bool:
-        """Hits in days, in each kind of totals, in both packed values, by position and by counts are the same."""
+        """Hits in days, in each kind of totals, in both packed values, by position, counts and growth are the same."""
         return len(set(self.sums())) == 1
 
     def sums(self) -> tuple[int, ...]:
@@ -42,7 +43,8 @@ class Schema:
             f"SELECT coalesce(sum(position::int), 0)::int * {SIZE}, coalesce(sum(counted), 0)::int"
             f" FROM {self.name}.sources"
         )
+        (grown,) = self.server.execute(f"SELECT coalesce(sum(hits), 0)::int FROM {self.name}.growth")
         codes, _ = unpack_distribution(distribution or b"")
         quarter_hours = unpack_quarter_hours(split or b"", 0).values()
         packed = (sum(codes.values()), sum(stats.hits for stats in quarter_hours))
-        return (plain or 0, *packed, *by_kind.values(), *found)
+        return (plain or 0, *packed, *by_kind.values(), *found, *grown)

@@ -11,8 +11,11 @@ from tyk_endpoint_stats_postgresql import store as store_module
 from tyk_endpoint_stats_postgresql.schema import STEPS
 from tyk_endpoint_stats_postgresql.store import PostgreSQLStore, open_existing_postgresql
 
+from tyk_endpoint_stats.core.batch import Batch
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.errors import StoreError, UnusableStore
 from tyk_endpoint_stats.maintenance.verify import verify
+from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.exam import run_together, snapshot
 
 NOTES = ("0002_notes", "CREATE TABLE notes (note text); INSERT INTO notes VALUES ('taken')")
@@ -51,6 +54,19 @@ def test_a_store_takes_the_steps_it_lacks_once(schema: Schema, monkeypatch: pyte
     assert schema.is_whole()
 
 
+def test_a_store_of_an_earlier_version_gets_the_table_of_growth(schema: Schema) -> None:
+    with PostgreSQLStore(schema.url) as store:
+        store.merge(batch_of([hit(20_000)]))
+    schema.server.execute(
+        f"DROP TABLE {schema.name}.growth; UPDATE {schema.name}.history SET step = '0001_day_rows'"
+    )
+    with open_existing_postgresql(schema.url) as store:
+        assert store.growth() == {}
+        store.merge(Batch(growth={20_000: Grown(1, 5)}))
+        assert store.growth() == {20_000: Grown(1, 5)}
+        assert verify(store).problems == []
+
+
 def test_a_step_that_fails_leaves_all_as_it_was(schema: Schema, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         knowing(patch, NOTES, BROKEN)
@@ -75,7 +91,7 @@ def test_tables_that_were_changed_under_an_open_store_are_written_to_no_more(
                 write()
     with pytest.raises(UnusableStore, match=r"0002_notes.*pip install --upgrade"):
         PostgreSQLStore(schema.url)
-    assert schema.sums() == (20,) * 8
+    assert schema.sums() == (20,) * 9
 
 
 def test_a_role_that_may_only_read_does_not_change_tables(schema: Schema, monkeypatch: pytest.MonkeyPatch) -> None:

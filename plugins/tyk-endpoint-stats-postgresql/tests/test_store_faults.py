@@ -58,7 +58,7 @@ def test_a_commit_whose_answer_is_lost_is_known_by_the_position(
         with first_commit_lost(monkeypatch, arrives=True):
             assert store.merge(batch(1)) is True
         assert store.merge(batch(1)) is False
-        assert schema.sums() == (40,) * 8
+        assert schema.sums() == (40,) * 9
 
 
 def test_a_commit_that_never_arrived_is_an_error_and_can_be_repeated(
@@ -68,9 +68,9 @@ def test_a_commit_that_never_arrived_is_an_error_and_can_be_repeated(
     with PostgreSQLStore(schema.url) as store:
         with pytest.raises(StoreError), first_commit_lost(monkeypatch, arrives=False):
             store.merge(batch(0))
-        assert schema.sums() == (0,) * 8
+        assert schema.sums() == (0,) * 9
         assert store.merge(batch(0)) is True
-        assert schema.sums() == (20,) * 8
+        assert schema.sums() == (20,) * 9
 
 
 def test_a_merge_of_somebody_else_is_not_taken_for_the_lost_one(
@@ -88,7 +88,7 @@ def test_a_merge_of_somebody_else_is_not_taken_for_the_lost_one(
         monkeypatch.setattr(store, "_was_merged", overtaken)
         with pytest.raises(StoreError), first_commit_lost(monkeypatch, arrives=False):
             store.merge(batch(0))
-        assert schema.sums() == (20,) * 8
+        assert schema.sums() == (20,) * 9
 
 
 def test_a_batch_without_a_source_whose_commit_is_lost_is_an_error(

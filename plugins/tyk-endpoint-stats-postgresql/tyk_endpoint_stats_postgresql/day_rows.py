@@ -191,7 +191,8 @@ def prune_before(connection: Connection, day: int) -> int:
 
 
 def drop_before(connection: Connection, day: int) -> int:
-    """Drop rows of earlier days; how many."""
+    """Drop rows of earlier days, and by how much they grew; how many rows."""
+    connection.execute("DELETE FROM growth WHERE day < %s", (day,))
     return sum(connection.execute(f"DELETE FROM {table} WHERE day < %s", (day,)).rowcount for table in _KEYS)
 
 

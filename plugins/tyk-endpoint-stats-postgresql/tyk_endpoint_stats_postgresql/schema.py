@@ -144,7 +144,18 @@ LEFT JOIN apis AS a ON a.api_id = e.api_id AND a.org_id = c.org_id;
     for column, meaning in _COMMENTS.items()
 )
 
-STEPS = (("0001_day_rows", _DAY_ROWS),)
+_GROWTH = """
+CREATE TABLE growth (
+    day integer PRIMARY KEY,
+    hits bigint NOT NULL,
+    last_us bigint NOT NULL
+);
+COMMENT ON COLUMN growth.day IS 'days since 1970-01-01T00:00Z';
+COMMENT ON COLUMN growth.hits IS 'those that came late';
+COMMENT ON COLUMN growth.last_us IS 'when the last of them were merged';
+"""
+
+STEPS = (("0001_day_rows", _DAY_ROWS), ("0002_growth", _GROWTH))
 """Name and SQL of each change of the tables, oldest first; what was released stays, a new one is put behind it.
 
 The first makes the columns that ``core/fields.py`` has today: a step for a new field has to say ``IF NOT EXISTS``.
@@ -152,7 +163,7 @@ The first makes the columns that ``core/fields.py`` has today: a step for a new 
 
 INDEXES = frozenset(
     {
-        *(f"{table}_pkey" for table in ("consumers", "endpoints", "apis", "sources", "days", "totals")),
+        *(f"{table}_pkey" for table in ("consumers", "endpoints", "apis", "sources", "days", "totals", "growth")),
         *("consumers_id", "endpoints_api_id"),
     }
 )

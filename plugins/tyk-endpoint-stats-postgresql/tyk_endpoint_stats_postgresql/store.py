@@ -1,11 +1,12 @@
 """The PostgreSQL store: every merge one transaction, every question one snapshot."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from uuid import UUID, uuid4
 
 from tyk_endpoint_stats.core.batch import Batch, Consumer
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
@@ -33,6 +34,7 @@ from tyk_endpoint_stats_postgresql.day_rows import (
     prune_before,
     stored_days,
 )
+from tyk_endpoint_stats_postgresql.growth import growth_of_days, merge_growth
 from tyk_endpoint_stats_postgresql.names import names_seen, where, write_names
 from tyk_endpoint_stats_postgresql.schema import DEFAULT_SCHEMA, STEPS, check_name, lock_key, prepare, steps_taken
 from tyk_endpoint_stats_postgresql.texts import digest
@@ -133,6 +135,7 @@ class PostgreSQLStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchRea
                     return False
                 write_names(connection, batch, consumers, endpoints)
                 merge_rows(connection, batch, consumers, endpoints, before_day)
+                merge_growth(connection, batch)
                 history.change(connection, token)
                 committing = True
         except StoreError as problem:
@@ -201,6 +204,11 @@ class PostgreSQLStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchRea
         """See the contract."""
         with self._inspecting() as connection:
             return batch_of_day(connection, number)
+
+    def growth(self) -> Mapping[int, Grown]:
+        """See the contract."""
+        with self._reading() as connection:
+            return growth_of_days(connection)
 
     def facts(self) -> StoreFacts:
         """See the contract."""

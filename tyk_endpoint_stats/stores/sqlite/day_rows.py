@@ -147,7 +147,8 @@ def prune_before(connection: Connection, day: int) -> int:
 
 
 def drop_before(connection: Connection, day: int) -> int:
-    """Drop rows of earlier days; how many."""
+    """Drop rows of earlier days, and by how much they grew; how many rows."""
+    connection.execute("DELETE FROM growth WHERE day < ?", (day,))
     dropped = connection.execute("DELETE FROM days WHERE day < ?", (day,)).rowcount
     return dropped + connection.execute("DELETE FROM totals WHERE kind IN (1, 2, 3) AND day < ?", (day,)).rowcount
 

@@ -98,6 +98,14 @@ CREATE TABLE history (
     "INSERT INTO history VALUES (0, lower(hex(randomblob(8))), NULL)",
 )
 
+_GROWTH = """
+CREATE TABLE growth (
+    day INTEGER PRIMARY KEY,                            -- days since 1970-01-01T00:00Z
+    hits INTEGER NOT NULL,                              -- those that came late
+    last_us INTEGER NOT NULL                            -- when the last of them were merged
+) STRICT
+"""
+
 _VIEW = """
 CREATE VIEW endpoint_days AS
 SELECT
@@ -119,7 +127,7 @@ LEFT JOIN apis AS a ON a.api_id = e.api_id AND a.org_id = c.org_id
 """
 
 
-_STEPS = (("0001_day_rows", (*_TABLES, _VIEW)),)
+_STEPS = (("0001_day_rows", (*_TABLES, _VIEW)), ("0002_growth", (_GROWTH,)))
 """The migrations in their order: a name that stays, and statements."""
 
 

@@ -4,12 +4,13 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
 from tyk_endpoint_stats.core.batch import Batch, Consumer
+from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
@@ -46,6 +47,7 @@ from tyk_endpoint_stats.stores.sqlite.day_rows import (
     stored_days,
 )
 from tyk_endpoint_stats.stores.sqlite.files import identity_of, path_of, prepare, warnings_of
+from tyk_endpoint_stats.stores.sqlite.growth import growth_of_days, merge_growth
 from tyk_endpoint_stats.stores.sqlite.names import CONSUMERS, ENDPOINTS, Numbers, names_seen, where, write_names
 from tyk_endpoint_stats.stores.sqlite.places import Places
 from tyk_endpoint_stats.stores.sqlite.reading import answer
@@ -128,6 +130,7 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
             endpoints = self._endpoints.of(connection, batch.endpoints)
             merge_rows(connection, batch, consumers, endpoints, _pruned_before_day(connection))
             write_names(connection, batch)
+            merge_growth(connection, batch)
             compact(connection)
         return True
 
@@ -182,6 +185,11 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
         """See the contract."""
         with self._reading(timeout_s=math.inf) as connection:
             return batch_of_day(connection, number)
+
+    def growth(self) -> Mapping[int, Grown]:
+        """See the contract."""
+        with self._reading() as connection:
+            return growth_of_days(connection)
 
     def facts(self) -> StoreFacts:
         """See the contract."""
