@@ -31,13 +31,21 @@ _SERVERS = {"postgres", "redis", "replica_set", "standalone", "server"}
 _STARTERS = {"MongoServer", "PostgresServer", "RedisServer"}
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts a database's server, by its fixtures or by its own code."""
+    """Mark what starts a database's server, by its fixtures or by its own code.
+
+    Several processes share the tests by file (``--dist loadgroup``), those of a plugin as one: each of its servers is
+    started once.
+    """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         code = getattr(getattr(item, "function", None), "__code__", None)
         if fixtures & _SERVERS & _of_databases(item) or (code and set(code.co_names) & _STARTERS):
             item.add_marker(pytest.mark.server)
+        parts = item.path.relative_to(item.config.rootpath).parts
+        group = parts[1] if parts[0] == "plugins" else "/".join(parts)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def _of_databases(item: pytest.Item) -> set[str]:

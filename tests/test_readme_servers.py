@@ -21,6 +21,8 @@ from tests.waiting import wait_for
 from tyk_endpoint_stats import open_store
 from tyk_endpoint_stats.testing import hit, plain_hits
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder"]
 
 TOKEN = "0123456789abcdef0123"

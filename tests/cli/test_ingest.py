@@ -18,6 +18,8 @@ from tyk_endpoint_stats import open_store
 from tyk_endpoint_stats.cli import opening
 from tyk_endpoint_stats.ingest import parallel
 
+pytestmark = pytest.mark.slow
+
 STORE = ("--store", "sqlite:///stats.db")
 
 

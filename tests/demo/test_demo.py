@@ -18,6 +18,8 @@ from tyk_endpoint_stats.demo import FORMATS, Traffic
 from tyk_endpoint_stats.demo.formats import CSV_HEADER
 from tyk_endpoint_stats.errors import InvalidQuestion
 
+pytestmark = pytest.mark.slow
+
 VECTORS = Path(__file__).parents[1] / "vectors"
 
 

@@ -24,6 +24,8 @@ from tyk_endpoint_stats.sources.file import FileSource, PlainStream
 from tyk_endpoint_stats.sources.files import RecordFiles
 from tyk_endpoint_stats.sources.stdin import StdinSource
 
+pytestmark = pytest.mark.slow
+
 FORMS = ("jsonl", "pump-stdout", "csv")
 
 

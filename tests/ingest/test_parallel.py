@@ -16,6 +16,8 @@ from tyk_endpoint_stats.sources.file import FileSource
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing.exam import snapshot
 
+pytestmark = pytest.mark.slow
+
 SMALL = IngestOptions(limits=Limits(states=50))
 
 

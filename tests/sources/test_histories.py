@@ -16,6 +16,8 @@ from tyk_endpoint_stats.sources.forms.form import LinesForm
 from tyk_endpoint_stats.sources.place import Place, StoredPosition, beginning_of, find_place, mark_at
 from tyk_endpoint_stats.stores.memory import MemoryStore
 
+pytestmark = pytest.mark.slow
+
 
 class Log:
     """A folder in which a logger writes, and somebody rotates."""

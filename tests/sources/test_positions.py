@@ -18,6 +18,8 @@ from tyk_endpoint_stats.sources.stdin import StdinSource
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore
 
+pytestmark = pytest.mark.slow
+
 
 def two_that_differ_in_the_middle(kit, folder):
     """Two files of the same length, with the same first record and the same last 1,024 bytes."""

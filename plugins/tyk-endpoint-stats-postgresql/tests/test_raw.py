@@ -30,6 +30,8 @@ from tyk_endpoint_stats.testing.exam import ALL_DAYS, EVERYTHING, answer_of
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 from tyk_endpoint_stats.testing.sources import SourceConformance
 
+pytestmark = pytest.mark.slow
+
 CASES = json.loads((VECTORS / "cases.json").read_bytes())["cases"]
 
 

@@ -205,9 +205,14 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
         """See the contract."""
         if self._pid != os.getpid() or self._closed:
             return  # a forked child must not touch its parent's connections
-        place = self._writers.take(MERGE_TIMEOUT_S)
+        # First of all, or it would wait behind a thread that merges again and again.
+        self._closed = True
         try:
-            self._closed = True
+            place = self._writers.take(MERGE_TIMEOUT_S)
+        except BaseException:
+            self._closed = False
+            raise
+        try:
             self._readers.close()
             if self._writer is not None:
                 # The last connection to close checkpoints, so not while another process writes.
