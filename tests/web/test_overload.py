@@ -244,10 +244,8 @@ def test_out_of_descriptors_the_server_idles_and_recovers(when, twin):
             child.stdin.write("\n")
             child.stdin.flush()
             share = float(child.stdout.readline()) / 0.5
-            if twin:
-                assert share > 0.2
-            else:
-                assert share < 0.2
+            # An idle one takes a hundredth; one that spins all it gets, which on a busy machine is little.
+            assert (share > 0.08) == bool(twin)
         wait_for(lambda: asked(address) == 200)
         child.stdin.write("\n")
         child.stdin.flush()
