@@ -3,10 +3,10 @@
 import os
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Lock
 from typing import IO
 from urllib.parse import quote
 
@@ -137,13 +137,15 @@ class ReaderPool:
     Not one per thread: a threaded server makes a thread for each connection, and each would open a file. A connection
     is lent again only while the file and its log are as it left them: what it remembers of them may be of another life
     of the file otherwise.
+
+    Without a lock, which an interruption at the end of its ``with`` would leave locked for ever: what a deque does is
+    done whole.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._places = Places(READERS, f"all {READERS} reading connections are in use; try again")
-        self._lock = Lock()
-        self._idle: list[tuple[sqlite3.Connection, FileStamp]] = []
+        self._idle: deque[tuple[sqlite3.Connection, FileStamp]] = deque()
         self._is_closed = False
 
     @contextmanager
@@ -161,30 +163,30 @@ class ReaderPool:
             stamp = stamp_of(self._path)
             yield connection
             connection.execute("COMMIT")
-            with self._lock:
-                if not self._is_closed:
-                    is_kept = True
-                    self._idle.append((connection, stamp))
+            is_kept = True
+            self._idle.append((connection, stamp))
+            if self._is_closed:  # looked at afterwards, so that one of the two closes it
+                self._taken_out(None)
         finally:
             if not is_kept:
                 connection.close()
             self._places.give_back(place)
 
-    def _taken_out(self, stamp: FileStamp) -> sqlite3.Connection | None:
-        with self._lock:
-            while self._idle:
+    def _taken_out(self, stamp: FileStamp | None) -> sqlite3.Connection | None:
+        """An idle connection of that stamp; others are closed on the way."""
+        while True:
+            try:
                 connection, its_stamp = self._idle.pop()
-                if its_stamp == stamp:
-                    return connection
-                connection.close()
-        return None
+            except IndexError:
+                return None
+            if its_stamp == stamp:
+                return connection
+            connection.close()
 
     def close(self) -> None:
         """Close every connection; those that are lent, as soon as they come back."""
-        with self._lock:
-            self._is_closed = True
-            while self._idle:
-                self._idle.pop()[0].close()
+        self._is_closed = True
+        self._taken_out(None)
         self._places.wait_until_free(CLOSE_WAIT_S)
 
 
