@@ -9,7 +9,12 @@ __all__ = ["Grown", "add_growth"]
 
 
 class Grown(NamedTuple):
-    """By how many late hits a UTC day grew, and when the last of them were merged."""
+    """By how much a UTC day grew.
+
+    Attributes:
+        hits: late ones, as everyone's: each counts once.
+        last_us: when the last of them were merged, in microseconds since 1970 UTC.
+    """
 
     hits: int
     last_us: Instant

@@ -1,14 +1,17 @@
 """What is asked of a store: which time, whose hits, which endpoints, and what to keep apart."""
 
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import Protocol
 
 from msgspec import Struct
 
 from tyk_endpoint_stats.core.batch import Consumer, Endpoint, Kind
 from tyk_endpoint_stats.core.buckets import Bucket, Span, Width
+from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import AnswerTooLarge
 
-__all__ = ["Dimension", "Group", "RowKind", "Selection", "row_kind"]
+__all__ = ["Dimension", "Group", "Readable", "RowKind", "Selection", "row_kind"]
 
 
 class Dimension(StrEnum):
@@ -69,6 +72,13 @@ class Group(Struct, frozen=True):
     bucket: Bucket | None = None
     alias: str = ""
     api_name: str = ""
+
+
+class Readable(Protocol):
+    """What questions, and an ingest that asks which days there are, need of a store."""
+
+    def read(self, selection: Selection, /) -> Sequence[tuple[Group, EndpointStats]]:
+        """The merged states of a selection, one for each group that has a hit; the store contract says more."""
 
 
 class RowKind(StrEnum):

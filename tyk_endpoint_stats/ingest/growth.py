@@ -6,27 +6,17 @@ first time, in however many batches and files.
 """
 
 import time
-from collections.abc import Sequence
-from typing import Protocol
 
 from tyk_endpoint_stats.core.batch import EVERYONE, Batch
 from tyk_endpoint_stats.core.buckets import ALL_DAYS
 from tyk_endpoint_stats.core.day_row import EVERY_ENDPOINT
 from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import DAY_US
-from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
-from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.core.selection import Dimension, Readable, Selection
 
-__all__ = ["KnownDays", "Readable", "hits_by_day"]
+__all__ = ["KnownDays", "hits_by_day"]
 
 _EVERY_DAY = Selection(ALL_DAYS, frozenset({Dimension.BUCKET}), distributions=False)
-
-
-class Readable(Protocol):
-    """What is asked which days it has."""
-
-    def read(self, selection: Selection, /) -> Sequence[tuple[Group, EndpointStats]]:
-        """As the store contract says."""
 
 
 class KnownDays:

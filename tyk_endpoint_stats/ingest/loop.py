@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.batch import Batch, Counts
 from tyk_endpoint_stats.core.record import Record
+from tyk_endpoint_stats.core.selection import Readable
 from tyk_endpoint_stats.errors import PositionConflict, SourceError
 from tyk_endpoint_stats.ingest.batch_builder import Collected, collect
-from tyk_endpoint_stats.ingest.growth import KnownDays, Readable
+from tyk_endpoint_stats.ingest.growth import KnownDays
 from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.report import IngestReport, records_of
 from tyk_endpoint_stats.maintenance.copy_mark import refuse_half_copied

@@ -6,11 +6,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.batch import Consumer, Endpoint
-from tyk_endpoint_stats.core.selection import Dimension
+from tyk_endpoint_stats.core.selection import Dimension, Readable
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import EdgeInsideBucket, QuarterHoursPruned
 from tyk_endpoint_stats.maintenance.reasons import HOUR_US, MEMBERS, REASONS, Case, Reason, Value, value_of
-from tyk_endpoint_stats.questions.answer import Readable
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.period import EVER, Period
 from tyk_endpoint_stats.questions.totals import totals

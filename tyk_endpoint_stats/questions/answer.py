@@ -1,10 +1,10 @@
 """From what is asked to rows: one read of the store, one more where a period before is compared with."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from operator import attrgetter
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from tyk_endpoint_stats.core.selection import Group, Selection
+from tyk_endpoint_stats.core.selection import Group, Readable
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import AnswerTooLarge
 from tyk_endpoint_stats.questions.filters import Filter
@@ -14,7 +14,7 @@ from tyk_endpoint_stats.questions.order import DEFAULT_ORDER, Order, Position
 from tyk_endpoint_stats.questions.period import Period
 from tyk_endpoint_stats.questions.rows import Rows
 
-__all__ = ["Readable", "answer"]
+__all__ = ["answer"]
 
 _IN_A_GROUP = {
     "kind": "consumer.kind",
@@ -25,13 +25,6 @@ _IN_A_GROUP = {
     "api_name": "api_name",
 }
 """Where the ids and names of rows stand in what a store answers."""
-
-
-class Readable(Protocol):
-    """What a question asks: anything with a store's ``read``."""
-
-    def read(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
-        """The merged states of a selection, one for each group that has a hit."""
 
 
 Row = TypeVar("Row", bound=GroupRow)

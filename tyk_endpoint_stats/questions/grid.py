@@ -6,9 +6,8 @@ from msgspec import Struct, structs
 
 from tyk_endpoint_stats.core.buckets import bucket_start
 from tyk_endpoint_stats.core.instants import day_bounds
-from tyk_endpoint_stats.core.selection import Dimension, Group
+from tyk_endpoint_stats.core.selection import Dimension, Group, Readable
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.questions.answer import Readable
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.period import EVER, Period
 from tyk_endpoint_stats.questions.pieces import Piece, piece_numbers, spans_of

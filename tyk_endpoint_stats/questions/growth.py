@@ -15,7 +15,13 @@ __all__ = ["GrownDay", "GrownMonth", "months_of"]
 
 
 class GrownDay(Struct, frozen=True):
-    """By how many late hits a UTC day grew, and when the last of them were merged."""
+    """By how much a UTC day grew.
+
+    Attributes:
+        day: of UTC, whatever the zone of ``last``.
+        hits: late ones, as everyone's: each counts once.
+        last: when the last of them were merged, in the zone that was asked for.
+    """
 
     day: date
     hits: int
@@ -27,8 +33,8 @@ class GrownMonth(Struct, frozen=True):
 
     Attributes:
         month: its first day.
-        hits: of all its days.
-        last: when the last of them were merged.
+        hits: late ones of all its days.
+        last: when the last of them were merged, in the zone that was asked for.
         days: those that grew, the earliest first.
     """
 
@@ -44,7 +50,12 @@ class GrownMonth(Struct, frozen=True):
 
 
 def months_of(growth: Mapping[int, Grown], zone: tzinfo = UTC) -> list[GrownMonth]:
-    """The months of days that grew, the latest first."""
+    """The months of days that grew, the latest first.
+
+    Args:
+        growth: by days since 1970-01-01, as ``Copyable.growth`` gives it.
+        zone: of the instants; days and months are UTC's.
+    """
     days = [
         GrownDay(EPOCH.date() + timedelta(days=day), hits, to_datetime(last_us, zone))
         for day, (hits, last_us) in sorted(growth.items())

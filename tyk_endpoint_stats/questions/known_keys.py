@@ -4,8 +4,7 @@ from collections.abc import Iterable
 
 from tyk_endpoint_stats.core.batch import Kind
 from tyk_endpoint_stats.core.buckets import ALL_DAYS
-from tyk_endpoint_stats.core.selection import Selection
-from tyk_endpoint_stats.questions.answer import Readable
+from tyk_endpoint_stats.core.selection import Readable, Selection
 from tyk_endpoint_stats.tyk.session_token import RecordedKey
 
 __all__ = ["known_keys"]

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import Instant, find_zone, to_datetime
-from tyk_endpoint_stats.questions.answer import Readable
+from tyk_endpoint_stats.core.selection import Readable
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.growth import GrownMonth, months_of
 from tyk_endpoint_stats.questions.period import EVER, Period

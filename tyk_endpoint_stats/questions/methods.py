@@ -4,10 +4,11 @@ from datetime import UTC, date, tzinfo
 from typing import Literal, TypeAlias, TypeVar
 
 from tyk_endpoint_stats.core.batch import Consumer, Kind
+from tyk_endpoint_stats.core.selection import Readable
 from tyk_endpoint_stats.errors import InvalidQuestion
 from tyk_endpoint_stats.questions import series as series_question
 from tyk_endpoint_stats.questions import totals as totals_question
-from tyk_endpoint_stats.questions.answer import Readable, answer
+from tyk_endpoint_stats.questions.answer import answer
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.group_rows import ApiRow, ConsumerRow, EndpointRow, GroupRow, PairRow
 from tyk_endpoint_stats.questions.meta import Meta, meta

@@ -4,10 +4,9 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import ClassVar
 
-from tyk_endpoint_stats.core.selection import Dimension, Group
+from tyk_endpoint_stats.core.selection import Dimension, Group, Readable
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import AnswerTooLarge
-from tyk_endpoint_stats.questions.answer import Readable
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.grid import grid, within_hits
 from tyk_endpoint_stats.questions.measures import Measures

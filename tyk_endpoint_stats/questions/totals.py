@@ -1,7 +1,7 @@
 """All that was asked for as one number each."""
 
+from tyk_endpoint_stats.core.selection import Readable
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.questions.answer import Readable
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.measures import Measures
 from tyk_endpoint_stats.questions.period import Period

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.sources.forms.blocks import ByteStream, Mark
-from tyk_endpoint_stats.sources.forms.csv import columns_of
+from tyk_endpoint_stats.sources.forms.csv_rows import columns_of
 from tyk_endpoint_stats.sources.forms.dialects import dialect_of
 from tyk_endpoint_stats.sources.forms.form import EntriesForm, Form, RowsForm
 from tyk_endpoint_stats.sources.forms.looks import looks_of

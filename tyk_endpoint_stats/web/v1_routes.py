@@ -6,8 +6,9 @@ from io import StringIO
 from typing import Any
 from urllib.parse import urlencode
 
+from tyk_endpoint_stats.core.selection import Readable
 from tyk_endpoint_stats.errors import AnswerTooLarge, InvalidQuestion
-from tyk_endpoint_stats.questions.answer import Readable, answer
+from tyk_endpoint_stats.questions.answer import answer
 from tyk_endpoint_stats.questions.csv_text import write_csv
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.group_rows import ApiRow, ConsumerRow, EndpointRow, GroupRow, PairRow

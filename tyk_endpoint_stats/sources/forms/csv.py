@@ -13,14 +13,14 @@ from tyk_endpoint_stats.core.lenient_record import MalformedRecord, record_from_
 from tyk_endpoint_stats.core.record import MAX_MILLISECONDS, NO_LATENCY, Latency, Record
 from tyk_endpoint_stats.sources.contract import Rejected
 from tyk_endpoint_stats.sources.forms.blocks import Block, ByteStream, Mark, read_blocks
-from tyk_endpoint_stats.sources.forms.csv_rows import quoting_of, read_rows
+from tyk_endpoint_stats.sources.forms.csv_rows import Table, columns_of, quoting_of, read_rows
 from tyk_endpoint_stats.sources.forms.csv_texts import text_columns
 from tyk_endpoint_stats.sources.forms.dialects import dialect_of, names_of_fields
 from tyk_endpoint_stats.sources.forms.json_text import BYTE_ORDER_MARK, JSON_SPACE, is_value
 from tyk_endpoint_stats.sources.forms.lines import LineChunk, overlong_chunk
 from tyk_endpoint_stats.sources.forms.times import rfc3339_text
 
-__all__ = ["DELIMITERS", "CsvDecoder", "columns_of", "delimiter_of", "first_row", "read_csv"]
+__all__ = ["DELIMITERS", "CsvDecoder", "delimiter_of", "first_row", "read_csv"]
 
 DELIMITERS = (",", ";", "\t", "|")
 """A spreadsheet takes a semicolon where the comma is in numbers."""
@@ -47,11 +47,6 @@ _COLUMNS = (
 _NEEDED = frozenset({"path", "response_code", "timestamp"})
 _FLAGS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False, "": False}
 _NUMBER = re.compile(r"-?\d{1,20}", re.ASCII)
-
-
-def columns_of(header: bytes, delimiter: str) -> list[str]:
-    """The columns of a header line."""
-    return quoting_of(delimiter).fields_of(text_from_utf8(header)) or [""]
 
 
 def delimiter_of(header: bytes) -> str | None:
@@ -109,15 +104,13 @@ class CsvDecoder:
     """
 
     def __init__(self, header: bytes, delimiter: str) -> None:
-        self._header = header
-        self._quoting = quoting_of(delimiter)
-        names = columns_of(header, delimiter)
-        self._width = len(names)
+        self._table = Table(header, delimiter)
+        names = self._table.names
         self._is_aligned = any(name != name.strip() for name in names)  # as psql prints a table
         chosen = names_of_fields(tuple(names))
         # A column that is not there is the empty text behind the last one.
         self._pick = itemgetter(
-            *(names.index(chosen[field]) if field in chosen else self._width for field in _COLUMNS)
+            *(names.index(chosen[field]) if field in chosen else len(names) for field in _COLUMNS)
         )
         self._has_latency = dialect_of(tuple(names)).has_latency or "latency.total" in chosen
 
@@ -136,10 +129,8 @@ class CsvDecoder:
         rejected: list[Rejected] = []
         chunk = LineChunk([], block=block, number=number, places=places, unit="row")
         for place, (row, at) in enumerate(zip(block.lines(), block.offsets(), strict=True)):
-            line = (row if at else row.removeprefix(BYTE_ORDER_MARK)).rstrip(b"\r\n")
-            if line.strip(JSON_SPACE) in (b"", self._header):  # in the middle where files were put together
-                continue
-            if not at and line.startswith(_SEPARATOR_LINE):
+            line = self._table.line_of(row, at)
+            if not line or (not at and line.startswith(_SEPARATOR_LINE)):
                 continue
             try:
                 record, was_mended = self._record(line)
@@ -158,11 +149,7 @@ class CsvDecoder:
             text, was_mended = line.decode(), False
         except UnicodeDecodeError:
             text, was_mended = text_from_utf8(line), True
-        fields = self._quoting.fields_of(text)
-        if fields is None:
-            raise MalformedRecord("quotes that are wrong in CSV")
-        if len(fields) != self._width:
-            raise MalformedRecord("not as many columns as the header")
+        fields = self._table.fields_of(text)
         if self._is_aligned:
             fields = [field.strip() for field in fields]
         fields.append("")

@@ -14,9 +14,11 @@ from itertools import accumulate
 
 from msgspec import Struct
 
+from tyk_endpoint_stats.core.lenient_record import MalformedRecord, text_from_utf8
 from tyk_endpoint_stats.sources.forms.blocks import Block, Mark, UnitBlock
+from tyk_endpoint_stats.sources.forms.json_text import BYTE_ORDER_MARK, JSON_SPACE
 
-__all__ = ["MAX_FURTHER_BYTES", "Quoting", "quoting_of", "read_rows"]
+__all__ = ["MAX_FURTHER_BYTES", "Quoting", "Table", "columns_of", "quoting_of", "read_rows"]
 
 MAX_FURTHER_BYTES = 2 * 2**20
 """How much may follow the first line of a row inside its quotes; Go's server takes no longer head of a request."""
@@ -67,6 +69,46 @@ def quoting_of(delimiter: str) -> Quoting:
         but_last=re.compile(rb"(?:%b%b)*+" % (field, data)),
         field=re.compile(rf'(?:"([^"]*+(?:""[^"]*+)*+)"|((?!")[^{text}]*+)){text}'),
     )
+
+
+def columns_of(header: bytes, delimiter: str) -> list[str]:
+    """The columns of a header line."""
+    return quoting_of(delimiter).fields_of(text_from_utf8(header)) or [""]
+
+
+class Table:
+    """What every row of a file is held against: its header, and what stands between its columns.
+
+    Args:
+        header: the file's header line.
+        delimiter: what stands between its columns.
+
+    Attributes:
+        names: of the columns.
+    """
+
+    def __init__(self, header: bytes, delimiter: str) -> None:
+        self._header = header
+        self._quoting = quoting_of(delimiter)
+        self.names = columns_of(header, delimiter)
+
+    def line_of(self, row: bytes, offset: int) -> bytes:
+        """A row without its newline; empty where it is blank, or the header again as where files were put together."""
+        line = (row if offset else row.removeprefix(BYTE_ORDER_MARK)).rstrip(b"\r\n")
+        return b"" if line.strip(JSON_SPACE) in (b"", self._header) else line
+
+    def fields_of(self, line: str) -> list[str]:
+        """What stands in the columns of a row.
+
+        Raises:
+            MalformedRecord: it is no row, or has another number of columns than the header.
+        """
+        fields = self._quoting.fields_of(line)
+        if fields is None:
+            raise MalformedRecord("quotes that are wrong in CSV")
+        if len(fields) != len(self.names):
+            raise MalformedRecord("not as many columns as the header")
+        return fields
 
 
 def read_rows(

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from msgspec import json
 
-from tyk_endpoint_stats.core.lenient_record import text_from_utf8
-from tyk_endpoint_stats.sources.forms.csv_rows import quoting_of
-from tyk_endpoint_stats.sources.forms.json_text import BYTE_ORDER_MARK, JSON_SPACE
+from tyk_endpoint_stats.core.lenient_record import MalformedRecord, text_from_utf8
+from tyk_endpoint_stats.sources.forms.csv_rows import Table, columns_of, quoting_of
+from tyk_endpoint_stats.sources.forms.json_text import JSON_SPACE
 from tyk_endpoint_stats.sources.forms.members import TEXT_MEMBERS, plain_member
 from tyk_endpoint_stats.sources.forms.objects import Found, look_again
 
@@ -25,7 +25,7 @@ def text_delimiter_of(head: bytes) -> str | None:
     header, _, rest = head.partition(b"\n")
     for delimiter in (",", ";", "\t"):
         quoting = quoting_of(delimiter)
-        names = quoting.fields_of(text_from_utf8(header.strip(JSON_SPACE))) or []
+        names = columns_of(header.strip(JSON_SPACE), delimiter)
         row = quoting.row.match(rest)
         if row is None or not text_columns(names):
             continue
@@ -56,19 +56,17 @@ class RowLook:
     """
 
     def __init__(self, header: bytes, delimiter: str) -> None:
-        self._header = header
-        self._quoting = quoting_of(delimiter)
-        self._names = self._quoting.fields_of(text_from_utf8(header)) or [""]
-        self.columns = text_columns(self._names)
+        self._table = Table(header, delimiter)
+        self.columns = text_columns(self._table.names)
 
     def __call__(self, row: bytes, offset: int) -> list[Found]:
         """What is in the row at an offset."""
-        line = (row if offset else row.removeprefix(BYTE_ORDER_MARK)).strip(b"\r\n")
-        if line.strip(JSON_SPACE) in (b"", self._header):
+        line = self._table.line_of(row, offset)
+        if not line:
             return []
-        fields = self._quoting.fields_of(text_from_utf8(line))
-        if fields is None:
-            return [Found(malformed="quotes that are wrong in CSV")]
-        if len(fields) != len(self._names):
-            return [Found(malformed="not as many columns as the header")]
-        return look_again(json.encode({self._names[place]: fields[place] for place in self.columns}))
+        try:
+            fields = self._table.fields_of(text_from_utf8(line))
+        except MalformedRecord as problem:
+            return [Found(malformed=problem.reason)]
+        names = self._table.names
+        return look_again(json.encode({names[place]: fields[place] for place in self.columns}))

@@ -6,8 +6,8 @@ from msgspec import Raw
 
 from tyk_endpoint_stats.core.instants import parse_rfc3339
 from tyk_endpoint_stats.core.lenient_record import text_from_utf8
-from tyk_endpoint_stats.sources.forms.csv import DELIMITERS, columns_of
-from tyk_endpoint_stats.sources.forms.csv_rows import quoting_of
+from tyk_endpoint_stats.sources.forms.csv import DELIMITERS
+from tyk_endpoint_stats.sources.forms.csv_rows import columns_of, quoting_of
 from tyk_endpoint_stats.sources.forms.dialects import names_of_fields
 from tyk_endpoint_stats.sources.forms.form import Form, RowsForm
 from tyk_endpoint_stats.sources.forms.json_text import decoded, valid_text

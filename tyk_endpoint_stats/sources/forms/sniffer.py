@@ -4,7 +4,8 @@ from msgspec import Struct
 
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.sources.forms.blocks import ByteStream
-from tyk_endpoint_stats.sources.forms.csv import columns_of, delimiter_of
+from tyk_endpoint_stats.sources.forms.csv import delimiter_of
+from tyk_endpoint_stats.sources.forms.csv_rows import columns_of
 from tyk_endpoint_stats.sources.forms.csv_texts import are_names, text_delimiter_of
 from tyk_endpoint_stats.sources.forms.form import EntriesForm, Form, LinesForm, RowsForm, ValuesForm, first_line
 from tyk_endpoint_stats.sources.forms.json_text import (
