@@ -1,23 +1,17 @@
 """Layers around records: each kind alone, many at random, and a reader that swallows one of them."""
 
 import base64
-import bz2
-import gzip
 import json
-import lzma
 import re
 from random import Random
 
 import pytest
-import zstandard
 
 from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.buckets import ALL_DAYS
 from tyk_endpoint_stats.core.selection import Dimension, Selection
-from tyk_endpoint_stats.errors import SourceError
-from tyk_endpoint_stats.ingest.parallel import ingest_all
 from tyk_endpoint_stats.sources.file import FileSource
-from tyk_endpoint_stats.sources.forms import compressed, objects
+from tyk_endpoint_stats.sources.forms import objects
 from tyk_endpoint_stats.stores.memory import MemoryStore
 
 NUMBER = "d3c1e5a0"
@@ -210,31 +204,6 @@ def test_parts_of_two_streams_may_stand_between_each_other(read):
     assert read(text) == (Counts(2, 1, skipped={"log": 1}), {"/r": 1})
 
 
-@pytest.mark.parametrize(
-    ("head", "looks"),
-    [
-        (b"\x02\x21\x4c\x18", "lz4-compressed"),
-        (b"PGDMP\x01", "a dump of pg_dump's"),
-        (b"\xff\xfe\x00\x00{\x00\x00\x00", "UTF-32"),
-        (b"\x6d\xe2\x99\x81\x30", "an archive of mongodump's"),
-        (b"ORC", "an ORC file"),
-        (b"<!DOCTYPE html>\n<html>", "a page or XML"),
-        (b'{"path":"/r"}\r{"path":"/r"}\r', "lines that end in CR alone"),
-        (b"\xd4\xc3\xb2\xa1\x02\x04\x01\x06" * 9, "bytes that are no text"),
-        (b'\'{"path":"/r"}\'\n', "something else around it"),
-        (
-            b'{"path":["/r","/s"],"response_code":200,"timestamp":"2020-10-13T10:00:00Z"}\n',
-            "can't be read .path is no",
-        ),
-    ],
-)
-def test_what_can_not_be_read_is_called_by_its_name(tmp_path, head, looks):
-    (tmp_path / "file").write_bytes(head)
-    with MemoryStore() as store:
-        ((_, problem),) = ingest_all(store, [FileSource(str(tmp_path / "file"))])
-    assert re.search(looks, str(problem))
-
-
 @pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
 def test_what_is_no_record_in_a_wrapper_is_named_and_not_nothing(read, wrap):
     for text in ('{"hello":"world"}', '{"timestamp":"2020-10-13T10:00:00Z","hello":1}'):
@@ -320,84 +289,6 @@ def test_records_have_the_same_fields_under_other_names(tmp_path, name):
 def test_who_has_a_time_and_a_path_is_no_record_of_tyks(read):
     line = json.dumps({"timestamp": "2020-10-13T10:00:00Z", "path": "/x", "status": 200, "request_time": 0.1})
     assert read(f"{line}\n")[0] == Counts(1, malformed={"no timestamp": 1})
-
-
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gzip", "bzip2", "xz"])
-def test_a_packed_file_is_the_plain_one_and_refused_whole_where_it_is_not_sound(kit, tmp_path, pack):
-    lines = b"".join(kit.make_line(f"/{number}") for number in range(300))
-    plain, packed = tmp_path / "log", tmp_path / "log.1"
-    plain.write_bytes(lines)
-    packed.write_bytes(pack(lines))
-    with MemoryStore() as store:
-        assert kit.take(store, packed).counts.counted == 300
-        assert kit.take(store, plain).read == 0
-        packed.write_bytes(pack(lines) + pack(kit.make_line("/more")))
-        assert kit.take(store, packed).counts.counted == 1
-    for broken in (pack(lines)[:-3], pack(lines) + b"junk", pack(lines)[:60]):
-        packed.write_bytes(broken)
-        with MemoryStore() as store, pytest.raises(SourceError, match="is cut off or corrupt"):
-            kit.take(store, packed)
-
-
-def test_zstd_is_read_where_something_can_and_refused_by_name_elsewhere(kit, tmp_path, monkeypatch):
-    lines = b"".join(kit.make_line(f"/{number}") for number in range(3_000))
-    packed = tmp_path / "log.zst"
-    packed.write_bytes(zstandard.compress(lines) * 2)
-    with MemoryStore() as store:
-        assert kit.take(store, packed).counts.counted == 6_000
-    packed.write_bytes(zstandard.compress(lines)[:-9])
-    with MemoryStore() as store, pytest.raises(SourceError, match="zstd file is cut off or corrupt"):
-        kit.take(store, packed)
-
-    def missing(name):
-        raise ImportError(name)
-
-    monkeypatch.setattr(compressed, "import_module", missing)
-    with (
-        MemoryStore() as store,
-        pytest.raises(SourceError, match="zstd-compressed; unpack it first, or pip install"),
-    ):
-        kit.take(store, packed)
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        ("{}\n".encode("utf-16"), "UTF-16; save it as UTF-8"),
-        (b"PK\x03\x04" + bytes(100), "a zip archive"),
-        (bytes(257) + b"ustar" + bytes(300), "a tar archive"),
-        (gzip.compress(bytes(257) + b"ustar" + bytes(300)), "a tar archive"),
-        (b"\x04\x22\x4d\x18abc", "lz4-compressed; unpack it first"),
-    ],
-    ids=["UTF-16", "zip", "tar", "tar in gzip", "lz4"],
-)
-def test_what_is_known_and_not_read_is_refused_by_its_name(tmp_path, data, message):
-    file = tmp_path / "file"
-    file.write_bytes(data)
-    with MemoryStore() as store, pytest.raises(SourceError, match=message):
-        store.ingest(FileSource(str(file)))
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (f"{TEXT_LOG}\n", "log lines alone"),
-        (
-            '198.51.100.7 - - [13/Oct/2020:08:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"\n',
-            "an access log of nginx",
-        ),
-        ("a,b,c\n1,2,3\n", "a CSV without Tyk Pump's columns"),
-        ("hello\n", "text that is no JSON"),
-        (json.dumps(RECORD)[:-9] + "\n", "cut off or broken"),
-    ],
-)
-def test_a_source_of_which_nothing_could_be_counted_says_what_it_looks_like(tmp_path, data, message):
-    file = tmp_path / "file"
-    file.write_text(data)
-    source = FileSource(str(file))
-    with MemoryStore() as store:
-        (problem,) = store.ingest(source).problems
-    assert message in problem
 
 
 def test_a_value_that_is_torn_costs_itself_alone(read):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from tests.children import in_child, kill
 from tyk_endpoint_stats.core.batch import Batch, Counts
 from tyk_endpoint_stats.errors import PositionConflict, StoreError
 from tyk_endpoint_stats.maintenance.verify import verify
@@ -67,17 +68,9 @@ def assert_whole(path: Path, size: int = 20) -> int:
     return position
 
 
-def in_child(work: Callable[[], None]) -> int:
-    """Run ``work`` in a forked child; its exit status, negative for a signal."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            work()
-        except BaseException:
-            os._exit(3)
-        os._exit(0)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status)
+def status_of(pid: int) -> int:
+    """The exit status of a child, negative for a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def die_at_statement(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
@@ -125,7 +118,7 @@ def kill_before_each_statement(path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         shutil.copy(path / "first.db", store_path)
         with monkeypatch.context() as patch:
             die_at_statement(patch, statement)
-            status = in_child(lambda: SQLiteStore(store_path).merge(batch(1, SMALL)) and None)  # noqa: B023
+            status = status_of(in_child(lambda: SQLiteStore(store_path).merge(batch(1, SMALL))))  # noqa: B023
         totals, days, position, counted = merged_hits(store_path)
         whole = totals == days == position * SMALL == counted
         yield whole
@@ -172,21 +165,14 @@ def random_kills(path: Path, rounds: int, writers: int, seed: int) -> None:
         children = []
         begun, tell_begun = os.pipe()
         for number in range(writers):
-            pid = os.fork()
-            if pid == 0:
-                try:
-                    write(f"source-{number}", tell_begun)
-                finally:
-                    os._exit(1)
-            children.append(pid)
+            children.append(in_child(lambda: write(f"source-{number}", tell_begun)))  # noqa: B023
         os.close(tell_begun)
         os.read(begun, 1)
         os.close(begun)
         # A random moment of their life: the pause is what the test is about.
         time.sleep(rng.uniform(0.01, 0.08))
         for pid in children:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+            kill(pid)
         assert_whole(path)
 
 
@@ -222,18 +208,8 @@ def work_in_processes(path: Path, processes: int, batches: int) -> float:
                 longest = max(longest, time.monotonic() - began)
         path.with_name(f"waited-{number}").write_text(str(longest))
 
-    children = []
-    for number in range(processes):
-        pid = os.fork()
-        if pid == 0:
-            status = 3
-            try:
-                write(number)
-                status = 0
-            finally:
-                os._exit(status)
-        children.append(pid)
-    ended = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+    children = [in_child(lambda number=number: write(number)) for number in range(processes)]
+    ended = [status_of(pid) for pid in children]
     assert ended == [0] * processes
     return max(float(waited.read_text()) for waited in path.parent.glob("waited-*"))
 
@@ -273,7 +249,7 @@ def torn_logs(tmp_path: Path, every: int, at_random: int, seed: int) -> Iterator
             store.merge(batch(number))
         os.kill(os.getpid(), signal.SIGKILL)
 
-    assert in_child(write_without_checkpoint) == -signal.SIGKILL
+    assert status_of(in_child(write_without_checkpoint)) == -signal.SIGKILL
     database, log = live.read_bytes(), Path(f"{live}-wal").read_bytes()
     rng = random.Random(seed)
     frame = 24 + 4096
@@ -341,7 +317,7 @@ def file_size_limits(tmp_path: Path, steps: range) -> int:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
             SQLiteStore(path).merge(batch(1, size=400))
 
-        status = in_child(write)
+        status = status_of(in_child(write))
         assert status in (0, 3)
         failures += status == 3
         totals, days, position, counted = merged_hits(path)

@@ -5,16 +5,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bson import Int64
+from pump_writer import PumpDatabase
 
 from tyk_endpoint_stats.core.batch import EVERYONE, Endpoint, Kind
 from tyk_endpoint_stats.testing import Hit
 from tyk_endpoint_stats.testing.pump import HOUR_US, in_pumps_order
 from tyk_endpoint_stats.tyk.endpoint_key import encode_endpoint_key
 
-__all__ = ["aggregate_documents", "counter", "document", "put"]
+__all__ = ["KEY", "MOMENT", "ORG_1", "ORG_2", "aggregate_documents", "counter", "document", "fill", "put", "used"]
 
 SECTIONS = {Kind.KEY: "keyendpoints", Kind.OAUTH: "oauthendpoints"}
 MOMENT = datetime(2026, 5, 5, 12, tzinfo=UTC)
+ORG_1, ORG_2 = (f"z_tyk_analyticz_aggregate_org-{number}" for number in (1, 2))
+KEY = encode_endpoint_key(Endpoint("api-1", "/get"))
 
 Document = dict[str, Any]
 
@@ -82,3 +85,15 @@ def _count(into: Document, hit: Hit, name: str) -> None:
 
 def _datetime(at_us: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)
+
+
+def fill(pump: PumpDatabase, *documents: dict[str, Any], collection: str = ORG_1) -> PumpDatabase:
+    pump.database[collection].insert_many(documents)
+    return pump
+
+
+def used(owner: str = "k1", hits: int = 1, moment: datetime = MOMENT, **fields: Any) -> dict[str, Any]:
+    """A document in which one key called one endpoint."""
+    made = document(moment)
+    put(made, f"keyendpoints.{owner}")[KEY] = counter(hits=hits, lasttime=moment, **fields)
+    return made

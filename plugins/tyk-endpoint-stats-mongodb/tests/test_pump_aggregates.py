@@ -9,35 +9,39 @@ import bson
 import pytest
 from bson import Decimal128, Int64
 from bson.raw_bson import RawBSONDocument
-from pump_aggregates_writer import MOMENT, aggregate_documents, counter, document, put
+from pump_aggregates_writer import (
+    KEY,
+    MOMENT,
+    ORG_1,
+    ORG_2,
+    aggregate_documents,
+    counter,
+    document,
+    fill,
+    put,
+    used,
+)
 from pump_writer import PumpDatabase
-from tyk_endpoint_stats_mongodb import pump_aggregates, pump_pipeline
+from tyk_endpoint_stats_mongodb import pump_pipeline
 from tyk_endpoint_stats_mongodb.pump_aggregates import open_pump
 from tyk_endpoint_stats_mongodb.pump_pipeline import MAX_LEVELS
 
 from tyk_endpoint_stats.core.batch import Consumer, Endpoint
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.selection import Dimension, Selection
-from tyk_endpoint_stats.errors import EdgeInsideBucket, PluginError, StoreBusy, StoreError, UnusableStore
+from tyk_endpoint_stats.errors import EdgeInsideBucket, PluginError, StoreError, UnusableStore
 from tyk_endpoint_stats.opening import open_readable_store, open_store
 from tyk_endpoint_stats.questions.group_rows import EndpointRow
 from tyk_endpoint_stats.testing import hit, plain_hits
 from tyk_endpoint_stats.testing.exam import ALL_DAYS
-from tyk_endpoint_stats.tyk.endpoint_key import decode_endpoint_key, encode_endpoint_key
+from tyk_endpoint_stats.tyk.endpoint_key import decode_endpoint_key
 from tyk_endpoint_stats.web.messages import Request
 from tyk_endpoint_stats.web.routes import respond
 from tyk_endpoint_stats.web.settings import Settings
 from tyk_endpoint_stats.web.tokens import Tokens
 
 TOKEN = "7a7b140f-2480-4d5a-4e78-24049e3ba7f8"
-ORG_1 = "z_tyk_analyticz_aggregate_org-1"
 DAY = MOMENT.date()
-KEY = encode_endpoint_key(Endpoint("api-1", "/get"))
-
-
-def fill(pump: PumpDatabase, *documents: dict[str, Any], collection: str = ORG_1) -> PumpDatabase:
-    pump.database[collection].insert_many(documents)
-    return pump
 
 
 def rows(pump: PumpDatabase, owner: str = "k1", *, collection: str = "", **question: Any) -> list[EndpointRow]:
@@ -48,13 +52,6 @@ def rows(pump: PumpDatabase, owner: str = "k1", *, collection: str = "", **quest
 
 def hits_of(pump: PumpDatabase, owner: str = "k1", **question: Any) -> int:
     return sum(row.hits for row in rows(pump, owner, **question))
-
-
-def used(owner: str = "k1", hits: int = 1, moment: datetime = MOMENT, **fields: Any) -> dict[str, Any]:
-    """A document in which one key called one endpoint."""
-    made = document(moment)
-    put(made, f"keyendpoints.{owner}")[KEY] = counter(hits=hits, lasttime=moment, **fields)
-    return made
 
 
 class TestOwners:
@@ -130,7 +127,7 @@ class TestEveryone:
         for key, hits in ((b"a.b:v1:/x", 8), (b"a.b:v2:/x", 4), (b"a.b:v2:/y", 2), (b"b:v2:/x", 1)):
             put(made, f"apiendpoints.{key.hex()}").update(counter(hits=hits))
         fill(pump, made)
-        fill(pump, document(org_id="org-2", total=counter(hits=128)), collection=TestCollections.ORG_2)
+        fill(pump, document(org_id="org-2", total=counter(hits=128)), collection=ORG_2)
         by_endpoint = frozenset({Dimension.ENDPOINT})
         with open_pump(pump.url("tyk-pump")) as store:
 
@@ -306,7 +303,6 @@ class TestTime:
 
 class TestCollections:
     MIXED = "tyk_analytics_aggregates"
-    ORG_2 = "z_tyk_analyticz_aggregate_org-2"
 
     def test_the_same_twice_is_read_once(self, pump: PumpDatabase) -> None:
         """With ``use_mixed_collection`` Pump writes every document into two collections."""
@@ -323,11 +319,11 @@ class TestCollections:
     def test_organisations_are_kept_apart_and_new_ones_are_found(self, pump: PumpDatabase) -> None:
         fill(pump, used())
         with open_pump(pump.url("tyk-pump")) as store:
-            fill(pump, {**used(hits=2), "orgid": "org-2"}, collection=self.ORG_2)
+            fill(pump, {**used(hits=2), "orgid": "org-2"}, collection=ORG_2)
             assert [one.hits for one in store.consumers()] == [3]
             assert [one.hits for one in store.consumers(org_id="org-2")] == [2]
             assert store.consumers(org_id="org") == []
-        assert hits_of(pump, collection=self.ORG_2) == 2
+        assert hits_of(pump, collection=ORG_2) == 2
         assert hits_of(pump, collection="z_tyk_analyticz_aggregate_*") == 3
 
     @pytest.mark.parametrize("collection", ["", MIXED])
@@ -348,46 +344,6 @@ class TestCollections:
         for minutes in ("0", "61", "1.5", "x", "", "9" * 20):
             with pytest.raises(PluginError, match="aggregation_time is a whole number from 1 to 60"):
                 open_readable_store(f"tyk-pump+mongodb://localhost/d?aggregation_time={minutes}")
-
-
-class TestFaults:
-    def test_a_server_that_does_not_answer_is_busy(
-        self, pump: PumpDatabase, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        fill(pump, used())
-        with open_pump(pump.url("tyk-pump")) as store:
-            pump.have_it_fail("aggregate", blockConnection=True, blockTimeMS=2000)
-            monkeypatch.setattr(pump_aggregates, "READ_TIMEOUT_S", 0.5)
-            with pytest.raises(StoreBusy, match=r"no answer within 0\.5 s"):
-                store.consumers()
-            pump.have_it_fail("aggregate", times=0)
-            monkeypatch.undo()
-            assert [one.hits for one in store.consumers()] == [1]
-
-    def test_a_user_without_rights_is_told_what_he_needs(self, pump: PumpDatabase) -> None:
-        fill(pump, used())
-        with open_pump(pump.url("tyk-pump")) as store:
-            pump.have_it_fail("aggregate", errorCode=13)
-            with pytest.raises(UnusableStore, match="give it the role read on the database"):
-                store.consumers()
-
-    def test_one_question_sees_one_state_of_all_organisations(
-        self, pump: PumpDatabase, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Documents that come while it is answered are not in it; without a snapshot, the twin, they are."""
-        fill(pump, used())
-        fill(pump, {**used(), "orgid": "org-2"}, collection=TestCollections.ORG_2)
-        add = pump_aggregates.PumpAnswer.add
-
-        def add_and_write(self: Any, found: Any) -> None:
-            add(self, found)
-            fill(pump, {**used(hits=100), "orgid": "org-2"}, collection=TestCollections.ORG_2)
-
-        monkeypatch.setattr(pump_aggregates.PumpAnswer, "add", add_and_write)
-        with open_pump(pump.url("tyk-pump")) as store:
-            assert [one.hits for one in store.consumers()] == [2]
-            monkeypatch.setattr(store, "_has_snapshots", False)
-            assert store.consumers()[0].hits > 202
 
 
 def test_the_command_line_prints_what_is_there_and_leaves_the_rest_empty(pump: PumpDatabase) -> None:
