@@ -79,7 +79,7 @@ class PumpAggregates(ReadableStore):
         self._client, self._address, self._length_us = client, address, length_us
         self._database = client.get_database(address.database, codec_options=CODEC)
         self._seam = address.seam()
-        self._gate = Gate(address.label)
+        self._gate = Gate(address.label, client.close)
         with self._seam.translated(CONNECT_TIMEOUT_S), pymongo.timeout(CONNECT_TIMEOUT_S):
             hello = client.admin.command("hello")
             if hello.get("maxWireVersion", 0) < _OLDEST_WIRE:
@@ -109,8 +109,7 @@ class PumpAggregates(ReadableStore):
 
     def close(self) -> None:
         """See the contract."""
-        if self._gate.close():
-            self._client.close()
+        self._gate.close()
 
     def _answer(
         self, names: Sequence[str], selection: Selection, ranges: Sequence[TimeRange], session: Any

@@ -153,9 +153,8 @@ class MongoStore(Copyable, Inspectable, Retaining, Store):
     ) -> None:
         self._layout, self._seam = layout, seam
         self._lanes = Lanes(layout)
-        self._gate = Gate(seam.name)
+        self._gate = Gate(seam.name, on_close)
         self._merge_timeout_s, self._read_timeout_s = merge_timeout_s, read_timeout_s
-        self._on_close = on_close
 
     @contextmanager
     def _call(self, deadline_s: float) -> Iterator[None]:
@@ -283,8 +282,7 @@ class MongoStore(Copyable, Inspectable, Retaining, Store):
 
     def close(self) -> None:
         """See the contract."""
-        if self._gate.close():
-            self._on_close()
+        self._gate.close()
 
 
 class ReplicaSetStore(Versioned, WholeBatchReads, MongoStore):
