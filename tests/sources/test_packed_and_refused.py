@@ -40,6 +40,8 @@ from tyk_endpoint_stats.stores.memory import MemoryStore
         (b"---\npath: /r\nresponse_code: 200\n", "YAML"),
         (b"-----BEGIN PGP MESSAGE-----\n\nhQEM\n", "encrypted file; decrypt it first"),
         (b"\x85\x01\x0c\x03\x01\x02", "encrypted file"),
+        (b'2020-10-13T10:00:05.1+00:00 pump/1 {\n    "path": "/r"\n}\n', "use --format short"),
+        (b"INSERT INTO tyk_analytics VALUES ('/r', 200);\n", "a dump in SQL"),
         (b"-[ RECORD 1 ]-+--\npath | /r\n", "psql's expanded output"),
         (b"+------+\n| path |\n+------+\n", "a table as a database's client prints it"),
         (b"   path = /r\n  code = 200\n", "one column a line"),

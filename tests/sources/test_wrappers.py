@@ -204,6 +204,10 @@ AS_THEY_ARE = {
     + ",".join(f"jsonPayload.tyk-analytics-record.{name}" for name in ("path", "response_code", "timestamp"))
     + "\n"
     + "x,2001-01-01T00:00:00Z,/r,200,2020-10-13T10:00:00Z\n" * 3,
+    "Datadog's columns": "Date,"
+    + ",".join(f"@tyk-analytics-record.{name}" for name in ("path", "response_code", "timestamp"))
+    + "\n"
+    + "2001-01-01T00:00:00Z,/r,200,2020-10-13T10:00:00Z\n" * 3,
     "Azure's columns": "TimeGenerated [UTC],LogEntry\n" + ('x,"' + LINE.replace('"', '""') + '"\n') * 3,
     "BigQuery's times": "path,response_code,api_key,timestamp\n" + "/r,200,k,2020-10-13 10:00:00 UTC\n" * 3,
     "psql's columns": " path | responsecode | timestamp \n" + " /r   |  200 | 2020-10-13 10:00:00+00 \n" * 3,

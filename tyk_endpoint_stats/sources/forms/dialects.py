@@ -41,7 +41,7 @@ _OWN_FIELDS = frozenset({"response_code", "api_key", "api_id", "org_id", "oauth_
 """What few but Tyk have: who has a ``timestamp`` and a ``path`` may be anybody's."""
 
 _ORDER = {plain: number for number, plain in enumerate(FIELDS)}
-_FLATTENED = re.compile(r"(?:[\w@.\-]*\.)?tyk-analytics-record\.|(?:_source|jsonPayload)\.")
+_FLATTENED = re.compile(r"(?:@|[\w@.\-]*\.)?tyk[-_]analytics[-_]record\.|(?:_source|jsonPayload)\.")
 """What stands before the names of a record whose members, and those of what it was in, became columns."""
 
 _SEPARATORS = str.maketrans("", "", "_.- ")

@@ -47,6 +47,11 @@ SHAPES = (
         re.compile(rb"(?m)^[ \[&]*\{ ?[A-Za-z_]\w* ?:"),
         "objects whose names have no quotes, as Go and JavaScript print them; export JSON",
     ),
+    Shape(
+        re.compile(rb"(?m)^\d{4}-\d\d-\d\dT\S+ \S+ [{\[]\r?$"),
+        "JSON over several lines behind a time, as aws logs tail --format json prints it; use --format short",
+    ),
+    Shape(re.compile(rb"(?m)^(?:COPY|INSERT INTO) \S+ [^\n]*;\r?$"), r"a dump in SQL; use \copy … csv header"),
     Shape(re.compile(rb"(?m)^-\[ RECORD \d+ \]"), r"psql's expanded output; use \copy … csv header"),
     Shape(
         re.compile(rb"\A\+-{2,}[-+]*\+\r?\n"), "a table as a database's client prints it; export CSV or JSON lines"
