@@ -4,8 +4,9 @@ from pathlib import Path
 from threading import Condition
 
 import pytest
+from pymongo import _csot
 from tyk_endpoint_stats_mongodb import gate
-from tyk_endpoint_stats_mongodb.store import open_mongodb
+from tyk_endpoint_stats_mongodb.store import MongoStore, open_mongodb
 
 from tests.stores import interruptions
 from tests.stores.interruptions import SERVER_SAMPLE, assert_nothing_is_wrong, wrong_after
@@ -17,13 +18,19 @@ pytestmark = [
 ]
 
 
+def opened(url: str) -> MongoStore:
+    """A store, opened by a thread with which no deadline of an earlier call stayed."""
+    assert _csot.get_timeout() is None
+    return open_mongodb(url)
+
+
 def test_an_interruption_anywhere_leaves_a_store_that_works(url: str, tmp_path: Path) -> None:
-    assert_nothing_is_wrong(lambda folder: open_mongodb(url), tmp_path, SERVER_SAMPLE)
+    assert_nothing_is_wrong(lambda folder: opened(url), tmp_path, SERVER_SAMPLE)
 
 
 @pytest.mark.torture
 def test_an_interruption_at_every_line_leaves_a_store_that_works(url: str, tmp_path: Path) -> None:
-    assert_nothing_is_wrong(lambda folder: open_mongodb(url), tmp_path, 10**9)
+    assert_nothing_is_wrong(lambda folder: opened(url), tmp_path, 10**9)
 
 
 class LockedPlaces:
@@ -51,5 +58,5 @@ class LockedPlaces:
 def test_that_catches_a_lock_that_stays_locked(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interruptions, "WITHIN_S", 1.0)
     monkeypatch.setattr(gate, "Places", LockedPlaces)
-    found = (wrong_after(lambda folder: open_mongodb(url), tmp_path / f"twin-{at}", at) for at in range(40, 400))
+    found = (wrong_after(lambda folder: opened(url), tmp_path / f"twin-{at}", at) for at in range(40, 400))
     assert "it hangs" in next(filter(None, found))

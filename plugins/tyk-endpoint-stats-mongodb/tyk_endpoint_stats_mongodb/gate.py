@@ -1,19 +1,49 @@
-"""Who may use a store: nobody after its close, and nobody in a forked child."""
+"""Who may use a store and for how long: nobody after its close, nobody in a forked child, no call without an end."""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import TracebackType
+
+import pymongo
 
 from tyk_endpoint_stats.errors import StoreClosed
 from tyk_endpoint_stats.stores.places import Places
 
-__all__ = ["Gate"]
+__all__ = ["Deadline", "Gate"]
 
 CALLS = 256
 """At once; more would wait for one of the driver's connections, of which it has 100 unless the URL says otherwise."""
 
 WAIT_S = 120.0
 """As long as a merge may take."""
+
+
+class Deadline:
+    """The total deadline of a call: ``with Deadline(5.0):``.
+
+    ``pymongo.timeout`` by itself would stay with the thread where an interruption comes at the end of its ``with``, and
+    every later call of the thread would be too late. This ends with its frame.
+    """
+
+    _is_on = False
+
+    def __init__(self, seconds: float) -> None:
+        self._timeout = pymongo.timeout(seconds)
+
+    def __enter__(self) -> None:
+        self._is_on = self._timeout.__enter__() is None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._is_on:
+            # One line, so that no interruption comes between.
+            self._is_on = self._timeout.__exit__(kind, problem, trace) is True
+
+    def __del__(self) -> None:
+        if self._is_on:
+            self._timeout.__exit__(None, None, None)
 
 
 class Gate:
