@@ -17,6 +17,7 @@ from tyk_endpoint_stats.core.packed import PackedError, count_pieces
 from tyk_endpoint_stats.core.selection import Group, RowKind, Selection, row_kind
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreClosed, StoreError
+from tyk_endpoint_stats.stores.base import Store
 from tyk_endpoint_stats.stores.busiest import answer_busiest
 from tyk_endpoint_stats.stores.contract import (
     Copyable,
@@ -24,7 +25,6 @@ from tyk_endpoint_stats.stores.contract import (
     Pruned,
     Retaining,
     SourceProgress,
-    Store,
     Versioned,
     WholeBatchReads,
 )

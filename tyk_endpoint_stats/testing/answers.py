@@ -16,7 +16,8 @@ from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import AnswerTooLarge
 from tyk_endpoint_stats.maintenance.copy import copy
-from tyk_endpoint_stats.stores.contract import Copyable, ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
+from tyk_endpoint_stats.stores.contract import Copyable
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing.exam import (
     ALL_DAYS,

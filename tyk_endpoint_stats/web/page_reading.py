@@ -17,7 +17,7 @@ from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.period import Period
 from tyk_endpoint_stats.questions.pieces import spans_of
 from tyk_endpoint_stats.questions.totals import totals
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.views.lines import Folded, add_pieces, fold, fold_two
 from tyk_endpoint_stats.views.timeline import Timeline, make_timeline
 from tyk_endpoint_stats.web.page_query import PageQuery, consumer_ref

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, quote
 
 from tyk_endpoint_stats.errors import AnswerTooLarge, InvalidQuestion, StoreBusy
 from tyk_endpoint_stats.markup.tables import Cell
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.views.page import Page
 from tyk_endpoint_stats.web.log_lines import one_line
 from tyk_endpoint_stats.web.messages import Request, Response, error_response
