@@ -177,6 +177,15 @@ def test_a_link_in_somebody_elses_page_finds_its_reader_signed_in(look: Any, wor
     assert "partner" in visit.page.locator("h1").inner_text()
 
 
+def test_the_choice_of_days_is_one_line_where_there_is_room(look: Any) -> None:
+    visit = look(1280)
+    for address in (PARTNERS, "/ui/?period=7d", "/ui/?period=2026-10", PAGES["day"]):
+        visit.go(address)
+        boxes = [part.bounding_box() for part in visit.page.locator(".period > *:visible").all()]
+        middles = [box["y"] + box["height"] / 2 for box in boxes if box]
+        assert max(middles) - min(middles) < 5, address
+
+
 def test_text_in_charts_keeps_its_size_on_a_phone(look: Any) -> None:
     heights = []
     for width in (1280, 390):

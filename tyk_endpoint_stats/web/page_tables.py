@@ -224,7 +224,8 @@ def _limit(given: dict[str, str]) -> int:
 def _columns(query: PageQuery, page: str, lines: Sequence[Line[Any]], with_sorts: bool) -> list[tuple[str, Column]]:
     sort = query.given.get("sort", "-hits")
     is_path = bool(lines) and isinstance(lines[0].key, Endpoint)
-    compared = query.compared is not None
+    # Of a table without a past every line would be new.
+    compared = query.compared is not None and any(line.before.hits for line in lines)
     has_sparks = any(line.pieces for line in lines)
     has_callers = any(line.callers is not None for line in lines)
 
