@@ -62,6 +62,16 @@ def test_what_hostile_callers_send_does_nothing(look: Any, hostile_world: World,
     assert dialogs == visit.complaints == []
 
 
+def test_names_as_long_as_those_of_hostile_callers_stay_on_the_page(look: Any, hostile_world: World) -> None:
+    visit = look(390, "light", hostile_world)
+    visit.go(consumer("x" * 480))
+    assert "Did you mean" in visit.page.content()
+    check(visit, "hostile-never-seen", 390, "light")
+    visit.go("/ui/find?q=%E2%80%AEgnp.exe")
+    assert visit.page.locator("h1").inner_text().endswith("\u2069”")
+    check(visit, "hostile-find", 390, "light")
+
+
 def test_without_a_script_every_row_every_chart_and_every_link_is_there(look: Any) -> None:
     with_script, without = look(), look(java_script_enabled=False)
     for visit in (with_script, without):
