@@ -80,7 +80,7 @@ class Line(Struct, Generic[Key]):
         counts = [(0, 0)] * self.columns
         for number, stats in self.pieces:
             hits, failed = counts[number]
-            counts[number] = hits + stats.hits, failed + classes_of(stats).c5xx
+            counts[number] = hits + stats.hits, failed + (classes_of(stats).c5xx if stats.error else 0)
         return counts
 
 

@@ -81,20 +81,16 @@ def sentence(
         grown = f" ({growth_text(now.hits, before.hits)})"
     begin = f"{plural(now.hits, 'request')}{grown} {subject} {phrase}. ".replace("  ", " ")
     failed = classes_of(now).c5xx
-    if not failed:
-        parts = [Part(begin), Part("None failed on the server’s side")]
-    else:
-        parts = [Part(begin), Part(f"{share_text(failed, now.hits)} failed on the server’s side", True)]
+    told = f"{share_text(failed, now.hits) if failed else 'None'} failed on the server’s side"
+    strong, rest = bool(failed), ""
     if before is not None and before.hits:
         failed_before = classes_of(before).c5xx
         z = share_z(failed, now.hits, failed_before, before.hits)
-        if abs(z) > 3 and abs(failed / now.hits - failed_before / before.hits) >= _SAME_POINTS / 100:
-            parts.append(Part(f", after {share_text(failed_before, before.hits)} {before_when}"))
-        elif failed:
-            parts[-1] = Part(parts[-1].text)
-    if worst is not None:
-        parts.append(Part(f"; {worst[0]} with {worst[1]}"))
-    parts.append(Part("."))
+        is_news = abs(z) > 3 and abs(failed / now.hits - failed_before / before.hits) >= _SAME_POINTS / 100
+        strong = is_news and z > 0
+        rest = f", after {share_text(failed_before, before.hits)} {before_when}" if is_news else ""
+    rest += f"; {worst[0]} with {worst[1]}." if worst is not None else "."
+    parts = [Part(begin), Part(told, strong), Part(rest)]
     slower = _slower(now, before)
     if slower:
         parts.append(Part(f" {slower}"))

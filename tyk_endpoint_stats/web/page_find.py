@@ -73,7 +73,8 @@ def find_page(asked: Asked) -> Page | str:
         return _consumer_cell(asked, exact[0]).href
     if len(every) == 1:
         return every[0][0].href
-    page.title = f"Find “{text}”" if not hashes or every else "Find"
+    # What turns writing round ends with what was typed.
+    page.title = f"Find “\u2068{text}\u2069”" if not hashes or every else "Find"
     boxes = (("Consumers", found_consumers), ("Endpoints", found_endpoints), ("APIs", apis))
     page.tables = [_box(title, found) for title, found in boxes if found]
     if not every:

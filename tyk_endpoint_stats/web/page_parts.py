@@ -24,6 +24,7 @@ from tyk_endpoint_stats.views.periods import (
     period_name,
     period_query,
     previous_period,
+    short_name,
     zone_name,
 )
 from tyk_endpoint_stats.views.summary import plural, worst_column
@@ -82,7 +83,7 @@ def period_form(asked: Asked, page: str) -> PeriodForm:
     return PeriodForm(
         action=page or "./",
         presets=presets,
-        name=period_name(period, today),
+        name=short_name(period, today),
         previous=query.at(page or "./", before) if before else "",
         next=query.at(page or "./", after) if after and after.start <= _end_us(query) else "",
         hidden=query.hidden("from", "to", "zone", "compare"),

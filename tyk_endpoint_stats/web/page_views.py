@@ -340,7 +340,10 @@ def _list_sentence(page: Page, query: PageQuery, folded: Folded[Any], one: str, 
     breadth = _breadth(name, folded)
     text = f"{plural(breadth.now, one)} {period_phrase(query.period, query.today)}"
     if query.compared is not None and folded.before.hits and folded.now.hits:
-        text += f"; {count_text(breadth.new)} new and {count_text(breadth.gone)} gone since {query.compared.name}"
+        changed = [
+            f"{count_text(count)} {how}" for count, how in ((breadth.new, "new"), (breadth.gone, "gone")) if count
+        ]
+        text += f"; {' and '.join(changed)} since {query.compared.name}" if changed else ""
         other = query.again(name, gone=None if gone else "1", limit=None)
         shown = f"Those of the period ({breadth.now})" if gone else f"Those that are gone ({breadth.gone})"
         page.foot_links = [Cell(shown, other), *page.foot_links] if breadth.gone or gone else page.foot_links
