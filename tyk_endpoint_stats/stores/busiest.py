@@ -59,9 +59,10 @@ def answer_busiest(
     """
     assert selection.busiest is not None
     whole = replace(selection, busiest=None)
-    plain = replace(whole, distributions=False)
+    plain = replace(whole, distributions=False, max_groups=None)
     ranking = rank_states(read(plain)) if rank is None else rank(plain)
-    if ranking.groups <= _GROUPS_A_READ * selection.busiest:
+    fits = selection.max_groups is None or ranking.groups <= selection.max_groups
+    if fits and ranking.groups <= _GROUPS_A_READ * selection.busiest:
         return read(whole)
     total = ranking.total
     if selection.distributions and Dimension.CONSUMER not in selection.group_by:

@@ -129,6 +129,8 @@ def _page(asked: Asked, name: str, request: Request) -> Response:
         answer = made(asked)
         if isinstance(answer, str):
             return redirect(answer)
+        if answer.is_cut and ending in ("csv", "json"):
+            raise AnswerTooLarge(f"{asked.settings.max_rows:,} rows")
         if ending:
             return rows_response(request, ending, name, asked.query, answer.page, answer.rows, tag)
         return page_response(request, asked.query, answer.page, tag)
