@@ -103,7 +103,8 @@ class Visit:
 def visit(browser: Browser, world: World, **options: Any) -> tuple[BrowserContext, Visit]:
     """A window that is signed in; everything the console says is kept."""
     options.setdefault("viewport", {"width": 1280, "height": 900})
-    context = browser.new_context(**options)
+    # Without reduced motion a picture shows one page fading into the other.
+    context = browser.new_context(reduced_motion="reduce", **options)
     page = context.new_page()
     made = Visit(page, world)
     page.on("console", lambda message: made.complaints.append(message.text))

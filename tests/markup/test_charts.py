@@ -117,8 +117,8 @@ def test_no_style_is_written_into_a_drawing() -> None:
 
 def test_a_sparkline_shows_what_failed_at_the_base_line() -> None:
     drawn = sparkline([(10, 0), (0, 0), (5, 5)])
-    assert paths(drawn, "c2") == ["M0 18v-18h.8v18zM2 18v-9h.8v9z"]
-    assert paths(drawn, "c5") == ["M2 18v-9h.8v9z"]
+    assert paths(drawn, "c2") == ["M0 18v-18h.8v18h.2h1v-9h.8v9h.2"]
+    assert paths(drawn, "c5") == ["M0 18h1h1v-9h.8v9h.2"]
 
 
 @pytest.mark.parametrize(("part", "largest", "width"), [(0, 10, "0"), (1, 10**9, "1"), (10, 10, "96"), (0, 0, "0")])

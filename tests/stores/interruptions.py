@@ -10,7 +10,7 @@ from typing import Any
 from tyk_endpoint_stats.core.batch import Consumer, Kind
 from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.sources.file import FileSource
-from tyk_endpoint_stats.stores.contract import Store
+from tyk_endpoint_stats.stores.base import Store
 
 WITHIN_S = 10.0
 """So long may the next calls and the closing take, all together."""

@@ -15,6 +15,7 @@ from tyk_endpoint_stats.views.periods import (
     period_phrase,
     period_query,
     read_period,
+    short_name,
 )
 from tyk_endpoint_stats.views.timeline import finest_interval, make_timeline
 
@@ -28,24 +29,32 @@ def read(zone: object = UTC, **parameters: str) -> Period:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "name", "phrase"),
+    ("parameters", "name", "short", "phrase"),
     [
-        ({"period": "2026-10"}, "October", "in October"),
-        ({"period": "2025-10"}, "October 2025", "in October 2025"),
-        ({}, "28 October – 26 November", "from 28 October to 26 November"),
-        ({"from_": "2026-11-03", "to": "2026-11-09"}, "3 – 9 November", "from 3 to 9 November"),
-        ({"from_": "2026-11-24", "to": "2026-11-24"}, "Tuesday 24 November", "on Tuesday 24 November"),
-        ({"from_": "2025-12-24", "to": "2026-01-02"}, "24 December 2025 – 2 January", None),
+        ({"period": "2026-10"}, "October", "October", "in October"),
+        ({"period": "2025-10"}, "October 2025", "October 2025", "in October 2025"),
+        ({}, "28 October – 26 November", "28 Oct – 26 Nov", "from 28 October to 26 November"),
+        ({"from_": "2026-11-03", "to": "2026-11-09"}, "3 – 9 November", "3 – 9 Nov", "from 3 to 9 November"),
+        (
+            {"from_": "2026-11-24", "to": "2026-11-24"},
+            "Tuesday 24 November",
+            "Tue 24 Nov",
+            "on Tuesday 24 November",
+        ),
+        ({"from_": "2025-12-24", "to": "2026-01-02"}, "24 December 2025 – 2 January", "24 Dec 2025 – 2 Jan", None),
         (
             {"from_": "2026-11-24T09:00:00Z", "to": "2026-11-24T09:15:00Z"},
             "24 November, 09:00–09:15",
+            "24 Nov, 09:00–09:15",
             "on 24 November, 09:00–09:15",
         ),
     ],
 )
-def test_a_period_is_called_as_people_call_it(parameters: dict[str, str], name: str, phrase: str | None) -> None:
+def test_a_period_is_called_as_people_call_it(
+    parameters: dict[str, str], name: str, short: str, phrase: str | None
+) -> None:
     period = read(**parameters)
-    assert period_name(period, TODAY) == name
+    assert (period_name(period, TODAY), short_name(period, TODAY)) == (name, short)
     assert phrase is None or period_phrase(period, TODAY) == phrase
 
 

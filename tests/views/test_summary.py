@@ -32,6 +32,12 @@ def test_a_share_that_rose_is_told_with_what_it_was_and_stands_out() -> None:
     assert [one.replace("\u202f", " ") for one in strong] == ["2.5 % failed on the server’s side"]
 
 
+def test_a_share_that_fell_is_told_with_what_it_was_and_does_not_stand_out() -> None:
+    text, strong = said(stats(8700, failed=105), stats(8705, failed=217))
+    assert text.endswith("1.2 % failed on the server’s side, after 2.5 % in September.")
+    assert strong == []
+
+
 def test_a_share_that_stayed_is_told_without_what_it_was_and_does_not_stand_out() -> None:
     text, strong = said(stats(8705, failed=170), stats(8700, failed=160))
     assert text.endswith("2.0 % failed on the server’s side.")

@@ -1,9 +1,6 @@
 """Counts by something: a response code, a latency bin, a reason. They add up key by key."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from itertools import chain
-from operator import methodcaller
 from typing import TypeVar
 
 __all__ = ["add_counts", "sum_counts"]
@@ -17,12 +14,10 @@ def add_counts(mine: dict[Key, int], theirs: Mapping[Key, int]) -> None:
         mine[key] = mine.get(key, 0) + count
 
 
-_items = methodcaller("items")
-
-
 def sum_counts(many: Iterable[Mapping[Key, int]]) -> dict[Key, int]:
     """The sums of any number of counts, key by key."""
-    sums: defaultdict[Key, int] = defaultdict(int)
-    for key, count in chain.from_iterable(map(_items, many)):
-        sums[key] += count
-    return dict(sums)
+    sums: dict[Key, int] = {}
+    for counts in many:
+        for key, count in counts.items():
+            sums[key] = sums.get(key, 0) + count
+    return sums

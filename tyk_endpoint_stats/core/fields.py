@@ -4,7 +4,7 @@ A new statistic is a line here, a member of ``EndpointStats``, and a line in eac
 speed; ``tests/core/test_fields.py`` holds every such loop, and every store's columns, against this table.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from enum import StrEnum
 
 from msgspec import Struct
@@ -63,9 +63,15 @@ MAXIMA = tuple(field.name for field in FIELDS if field.merge is Merge.MAX)
 MINIMA = tuple(field.name for field in FIELDS if field.merge is Merge.MIN)
 
 
-def merge_values(field: Field, values: Iterable[int | None]) -> int | None:
+def merge_values(field: Field, values: Sequence[int | None]) -> int | None:
     """The merge of a field's values; ``None``: none of them is known."""
-    known = [value for value in values if value is not None]
-    if field.merge is Merge.SUM:
+    try:
+        return _merge(field.merge, values)  # type: ignore[arg-type]  # where one is not known, see below
+    except TypeError:
+        return _merge(field.merge, [value for value in values if value is not None])
+
+
+def _merge(how: Merge, known: Sequence[int]) -> int | None:
+    if how is Merge.SUM:
         return sum(known)
-    return (max if field.merge is Merge.MAX else min)(known, default=None)
+    return (max if how is Merge.MAX else min)(known, default=None)

@@ -76,5 +76,6 @@ def _environment() -> Environment:
         "share": share_text,
         "sparkline": sparkline,
         "strips": strips,
+        "zip": zip,
     }
     return made

@@ -12,6 +12,8 @@ from tyk_endpoint_stats.markup.texts import duration_text
 __all__ = ["bar", "histogram", "sparkline"]
 
 _SPARK_HEIGHT = 18
+_SPARK_COLUMNS = ("h1", *(f"v-{height}h.8v{height}h.2" for height in range(1, _SPARK_HEIGHT + 1)))
+"""A column of each height, from the base line to where the next one begins."""
 _BAR_WIDTH = 96
 _HISTOGRAM_HEIGHT = 150
 _HALF = BINS_PER_DOUBLING // 2
@@ -22,17 +24,18 @@ def sparkline(columns: Sequence[tuple[int, int]]) -> Markup:
     highest = max((hits for hits, _ in columns), default=0)
     if not highest:
         return Markup("")
-    paths: dict[str, list[str]] = {"c2": [], "c5": []}
-    for number, (hits, failed) in enumerate(columns):
-        for name, count in (("c2", hits), ("c5", failed)):
-            if count:
-                height = max(1, round(_SPARK_HEIGHT * count / highest))
-                paths[name].append(f"M{number} {_SPARK_HEIGHT}v-{height}h.8v{height}z")
-    marks = "".join(f'<path class="{name}" d="{"".join(d)}"/>' for name, d in paths.items() if d)
+    marks = _spark_path("c2", [hits for hits, _ in columns], highest)
+    if any(failed for _, failed in columns):
+        marks += _spark_path("c5", [failed for _, failed in columns], highest)
     return Markup(  # noqa: S704 - numbers alone
         f'<svg class="spark" height="{_SPARK_HEIGHT}" viewBox="0 0 {len(columns)} {_SPARK_HEIGHT}" '
         f'preserveAspectRatio="none" aria-hidden="true">{marks}</svg>'
     )
+
+
+def _spark_path(name: str, counts: Sequence[int], highest: int) -> str:
+    columns = [_SPARK_COLUMNS[max(1, round(_SPARK_HEIGHT * count / highest)) if count else 0] for count in counts]
+    return f'<path class="{name}" d="M0 {_SPARK_HEIGHT}{"".join(columns)}"/>'
 
 
 def bar(part: int, largest: int, name: str = "c2") -> Markup:

@@ -1,5 +1,6 @@
 """The time that a page is about: how its address names it, how people call it, and what it is compared with."""
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta, tzinfo
 
@@ -22,6 +23,7 @@ __all__ = [
     "period_query",
     "previous_period",
     "read_period",
+    "short_name",
     "zone_name",
 ]
 
@@ -34,6 +36,7 @@ _MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_LONG_NAMES = re.compile("|".join((*_MONTHS, *_WEEKDAYS)))
 
 
 class Compared(Struct, frozen=True):
@@ -147,6 +150,12 @@ def period_name(period: Period, today: date) -> str:
     return f"{day_text(first, today)}, {start:%H:%M} – {day_text(end.date(), today)}, {end:%H:%M}"
 
 
+def short_name(period: Period, today: date) -> str:
+    """The same where there is little room: ``28 Oct – 26 Nov``; a month is written out."""
+    name = period_name(period, today)
+    return name if month_of(period) else _LONG_NAMES.sub(lambda found: found[0][:3], name)
+
+
 def period_phrase(period: Period, today: date) -> str:
     """The same in a sentence: ``in October``, ``on Tuesday 24 November``, ``from … to …``."""
     name = period_name(period, today)
@@ -204,7 +213,7 @@ def _name_before(period: Period, before: Period, how: str, goes_on: bool, today:
         return f"the {days} days before" if days > 1 else "the day before"
     minutes = (period.end - period.start) // (QUARTER_HOUR_US // 15)
     if minutes % 60:
-        return f"the {minutes} minutes before"
+        return f"the {minutes} minutes before" if minutes < 60 else "the time before"
     return f"the {minutes // 60} hours before" if minutes > 60 else "the hour before"
 
 

@@ -25,13 +25,13 @@ class Part(Struct, frozen=True):
 
 
 class Breadth(Struct, frozen=True):
-    """How many different things there were: ``name`` in the plural, now and before, new ones, gone ones."""
+    """How many different things there were: ``name`` in the plural, now; and before, new ones, gone ones, if known."""
 
     name: str
     now: int
-    before: int
-    new: int
-    gone: int
+    before: int | None = None
+    new: int = 0
+    gone: int = 0
 
 
 class Figure(Struct, frozen=True):
@@ -81,20 +81,16 @@ def sentence(
         grown = f" ({growth_text(now.hits, before.hits)})"
     begin = f"{plural(now.hits, 'request')}{grown} {subject} {phrase}. ".replace("  ", " ")
     failed = classes_of(now).c5xx
-    if not failed:
-        parts = [Part(begin), Part("None failed on the server’s side")]
-    else:
-        parts = [Part(begin), Part(f"{share_text(failed, now.hits)} failed on the server’s side", True)]
+    told = f"{share_text(failed, now.hits) if failed else 'None'} failed on the server’s side"
+    strong, rest = bool(failed), ""
     if before is not None and before.hits:
         failed_before = classes_of(before).c5xx
         z = share_z(failed, now.hits, failed_before, before.hits)
-        if abs(z) > 3 and abs(failed / now.hits - failed_before / before.hits) >= _SAME_POINTS / 100:
-            parts.append(Part(f", after {share_text(failed_before, before.hits)} {before_when}"))
-        elif failed:
-            parts[-1] = Part(parts[-1].text)
-    if worst is not None:
-        parts.append(Part(f"; {worst[0]} with {worst[1]}"))
-    parts.append(Part("."))
+        is_news = abs(z) > 3 and abs(failed / now.hits - failed_before / before.hits) >= _SAME_POINTS / 100
+        strong = is_news and z > 0
+        rest = f", after {share_text(failed_before, before.hits)} {before_when}" if is_news else ""
+    rest += f"; {worst[0]} with {worst[1]}." if worst is not None else "."
+    parts = [Part(begin), Part(told, strong), Part(rest)]
     slower = _slower(now, before)
     if slower:
         parts.append(Part(f" {slower}"))
@@ -137,8 +133,10 @@ def figures(now: EndpointStats, before: EndpointStats | None, *breadths: Breadth
         _latency(now, some),
     ]
     for breadth in breadths:
-        note = f"{count_text(breadth.new)} new, {count_text(breadth.gone)} gone" if some else ""
-        was_text = f"was {count_text(breadth.before)}" if some else ""
+        note = was_text = ""
+        if some and breadth.before is not None:
+            note = f"{count_text(breadth.new)} new, {count_text(breadth.gone)} gone"
+            was_text = f"was {count_text(breadth.before)}"
         found.append(Figure(breadth.name, count_text(breadth.now), note, "plain", was_text))
     return found
 

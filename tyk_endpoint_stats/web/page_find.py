@@ -11,7 +11,7 @@ from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.markup.tables import Cell, Column, Table
 from tyk_endpoint_stats.markup.texts import count_text
 from tyk_endpoint_stats.questions.meta import meta
-from tyk_endpoint_stats.stores.contract import Store
+from tyk_endpoint_stats.stores.base import Store
 from tyk_endpoint_stats.tyk.key_hash import ALGORITHMS, hash_token
 from tyk_endpoint_stats.views.page import Page, State, TableBox
 from tyk_endpoint_stats.views.periods import zone_name
@@ -73,7 +73,8 @@ def find_page(asked: Asked) -> Page | str:
         return _consumer_cell(asked, exact[0]).href
     if len(every) == 1:
         return every[0][0].href
-    page.title = f"Find “{text}”" if not hashes or every else "Find"
+    # What turns writing round ends with what was typed.
+    page.title = f"Find “\u2068{text}\u2069”" if not hashes or every else "Find"
     boxes = (("Consumers", found_consumers), ("Endpoints", found_endpoints), ("APIs", apis))
     page.tables = [_box(title, found) for title, found in boxes if found]
     if not every:

@@ -24,6 +24,7 @@ from tyk_endpoint_stats.views.periods import (
     period_name,
     period_query,
     previous_period,
+    short_name,
     zone_name,
 )
 from tyk_endpoint_stats.views.summary import plural, worst_column
@@ -82,7 +83,7 @@ def period_form(asked: Asked, page: str) -> PeriodForm:
     return PeriodForm(
         action=page or "./",
         presets=presets,
-        name=period_name(period, today),
+        name=short_name(period, today),
         previous=query.at(page or "./", before) if before else "",
         next=query.at(page or "./", after) if after and after.start <= _end_us(query) else "",
         hidden=query.hidden("from", "to", "zone", "compare"),
@@ -221,9 +222,9 @@ def worst_of(query: PageQuery, folded: Folded[Key], timeline: Timeline) -> tuple
 def change_list(
     query: PageQuery, title: str, folded: Folded[Key], link: Callable[[Line[Key]], str]
 ) -> ChangeList | None:
-    """What changed, in words; ``None``: there is nothing to compare with."""
+    """What changed, in words; ``None``: there is nothing to compare with, or too many lines to look at each."""
     compared = query.compared
-    if compared is None:
+    if compared is None or folded.counted is not None:
         return None
     found = [_item(query, change, link) for change in changes_of(folded)]
     empty = f"Nothing that stands out, against {compared.name}."

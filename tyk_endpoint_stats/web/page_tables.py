@@ -123,12 +123,12 @@ def lines_box(
     shown = chosen[: _limit(query.given)]
     columns = _columns(query, page, lines, with_sorts=True)
     thing = "endpoint" if not lines or isinstance(lines[0].key, Endpoint) else "consumer"
-    now, before = merged([line.now for line in chosen]), merged([line.before for line in chosen])
     text = f"All {plural(len(chosen), thing)}"
     if len(chosen) < len(lines):
-        text += " found"
+        total, text = None, f"{text} found"
     elif total is not None:
-        (now, before), text = total, total_text or text
+        text = total_text or text
+    now, before = total or (merged([line.now for line in chosen]), merged([line.before for line in chosen]))
     cells = _total_cells(text, now, before)
     more = None
     if len(chosen) > len(shown):
@@ -224,7 +224,8 @@ def _limit(given: dict[str, str]) -> int:
 def _columns(query: PageQuery, page: str, lines: Sequence[Line[Any]], with_sorts: bool) -> list[tuple[str, Column]]:
     sort = query.given.get("sort", "-hits")
     is_path = bool(lines) and isinstance(lines[0].key, Endpoint)
-    compared = query.compared is not None
+    # Of a table without a past every line would be new.
+    compared = query.compared is not None and any(line.before.hits for line in lines)
     has_sparks = any(line.pieces for line in lines)
     has_callers = any(line.callers is not None for line in lines)
 
