@@ -1,12 +1,11 @@
 """Connections: how they are opened, lent and cut off, and what their errors mean."""
 
-import os
-import socket
+import math
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from threading import Event, Timer
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors
@@ -18,7 +17,7 @@ from tyk_endpoint_stats_postgresql.urls import Place
 
 __all__ = ["Connection", "Pool", "connect", "deadline", "translated"]
 
-Connection = psycopg.Connection[tuple[Any, ...]]
+Answer = TypeVar("Answer")
 
 CONNECT_TIMEOUT_S = 5
 _TRY_AGAIN = (
@@ -37,6 +36,40 @@ _UNUSABLE = (
     errors.InvalidCatalogName,
     errors.ReadOnlySqlTransaction,
 )
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that waits for its server no longer than until ``ends_at``.
+
+    The driver looks up while it waits, ten times a second, and asks its generator to go on. No thread watches: one
+    that is interrupted while it starts leaves a lock of the interpreter's locked.
+    """
+
+    ends_at = math.inf
+
+    def wait(self, gen: Generator[Any, Any, Answer], *args: Any, **kwargs: Any) -> Answer:
+        """As the driver's, for whatever it has to wait for.
+
+        Raises:
+            TooLate: it is past ``ends_at``. The connection is of no use any more.
+        """
+        return super().wait(self._in_time(gen), *args, **kwargs)
+
+    def _in_time(self, gen: Generator[Any, Any, Answer]) -> Generator[Any, Any, Answer]:
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if time.monotonic() >= self.ends_at:
+                    raise TooLate("the server did not answer in time")
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
+
+
+class TooLate(psycopg.OperationalError):
+    """The server did not answer in time."""
 
 
 def connect(place: Place, timeout_s: float, **settings: str) -> Connection:
@@ -60,7 +93,7 @@ def connect(place: Place, timeout_s: float, **settings: str) -> Connection:
         "connect_timeout": CONNECT_TIMEOUT_S,
     } | place.parameters
     parameters["options"] = f"{parameters.get('options', '')} {options}"
-    return psycopg.connect(
+    return Connection.connect(
         **parameters,
         client_encoding="utf8",
         autocommit=True,
@@ -95,27 +128,13 @@ def deadline(connection: Connection, seconds: float, name: str) -> Iterator[None
     Raises:
         StoreBusy: it took longer. The connection is of no use any more.
     """
-    expired = Event()
-
-    def cut_off() -> None:
-        expired.set()
-        try:
-            with socket.socket(fileno=os.dup(connection.fileno())) as twin:
-                twin.shutdown(socket.SHUT_RDWR)
-        except (OSError, psycopg.Error):
-            pass  # it is closed already
-
-    timer = Timer(seconds, cut_off)
-    timer.daemon = True
-    timer.start()
+    connection.ends_at = time.monotonic() + seconds
     try:
         yield
-    except psycopg.Error as problem:
-        if expired.is_set():
-            raise StoreBusy(f"{name}: no answer within {seconds:g} s; try again, or ask for less") from problem
-        raise
+    except TooLate as problem:
+        raise StoreBusy(f"{name}: no answer within {seconds:g} s; try again, or ask for less") from problem
     finally:
-        timer.cancel()
+        connection.ends_at = math.inf
 
 
 class Pool:
