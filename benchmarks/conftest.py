@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from benchmarks import ours, peers
-from tyk_endpoint_stats.stores.contract import Store
+from tyk_endpoint_stats.stores.base import Store
 
 
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:

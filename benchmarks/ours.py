@@ -22,7 +22,7 @@ from tyk_endpoint_stats.demo import Traffic
 from tyk_endpoint_stats.ingest.batch_builder import Wanted
 from tyk_endpoint_stats.ingest.worker_pool import WorkerPool
 from tyk_endpoint_stats.sources.file import FileSource
-from tyk_endpoint_stats.stores.contract import Store
+from tyk_endpoint_stats.stores.base import Store
 
 BLOCK_BYTES = 256 * 2**10
 BATCH_STATES = 50_000

@@ -11,7 +11,7 @@ from threading import Thread
 from benchmarks import http_client
 from benchmarks.ours import KEY
 from tyk_endpoint_stats.core.instants import find_zone
-from tyk_endpoint_stats.stores.contract import Store
+from tyk_endpoint_stats.stores.base import Store
 from tyk_endpoint_stats.web.server import make_server
 from tyk_endpoint_stats.web.settings import Settings
 from tyk_endpoint_stats.web.tokens import Tokens

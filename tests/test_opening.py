@@ -11,7 +11,7 @@ from tyk_endpoint_stats.hookspecs import SourceType, StoreType
 from tyk_endpoint_stats.opening import open_readable_store
 from tyk_endpoint_stats.plugin_manager import load_plugins
 from tyk_endpoint_stats.sources.files import RecordFiles
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.stores.memory import MemoryStore
 
 

@@ -59,7 +59,9 @@ def test_what_a_hook_gives_is_there_field_by_field(name):
     assert described == expected
 
 
-@pytest.mark.parametrize("name", ["ReadableStore", "Store", "Versioned", "Copyable", "Retaining", "Inspectable"])
+@pytest.mark.parametrize(
+    "name", ["ReadableContract", "StoreContract", "Versioned", "Copyable", "Retaining", "Inspectable"]
+)
 def test_the_contract_is_there_method_by_method(name):
     (described,) = re.findall(rf"class {name}(?:\(.*\))?:\n((?:    .*\n)+)", GUIDE)
     (defined,) = [

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.questions.period import Period
     from tyk_endpoint_stats.questions.rows import Rows
     from tyk_endpoint_stats.sources.files import read_records
-    from tyk_endpoint_stats.stores.contract import ReadableStore, Store
+    from tyk_endpoint_stats.stores.base import ReadableStore, Store
     from tyk_endpoint_stats.web.server import make_server
     from tyk_endpoint_stats.web.settings import Settings
     from tyk_endpoint_stats.web.tokens import Tokens
@@ -93,14 +93,14 @@ _HOMES = {
     "Kind": "core.batch",
     "Period": "questions.period",
     "PositionConflict": "errors",
-    "ReadableStore": "stores.contract",
+    "ReadableStore": "stores.base",
     "Record": "core.record",
     "Rows": "questions.rows",
     "Rules": "core.aggregator",
     "Selection": "core.selection",
     "Settings": "web.settings",
     "SourceError": "errors",
-    "Store": "stores.contract",
+    "Store": "stores.base",
     "StoreBusy": "errors",
     "StoreError": "errors",
     "Tokens": "web.tokens",

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from tyk_endpoint_stats.sources.contract import Source
-    from tyk_endpoint_stats.stores.contract import ReadableStore
+    from tyk_endpoint_stats.stores.base import ReadableStore
 
 __all__ = ["PROJECT", "SourceType", "StoreType", "hookimpl", "hookspec", "provide_sources", "provide_stores"]
 

@@ -9,7 +9,7 @@ from tyk_endpoint_stats.errors import PluginError, UnknownScheme
 from tyk_endpoint_stats.hookspecs import StoreType
 from tyk_endpoint_stats.plugin_manager import Plugins, Provided, load_plugins
 from tyk_endpoint_stats.sources.contract import Source
-from tyk_endpoint_stats.stores.contract import ReadableStore, Store
+from tyk_endpoint_stats.stores.base import ReadableStore, Store
 from tyk_endpoint_stats.urls import mask_url
 
 __all__ = ["mask_url", "open_readable_store", "open_sources", "open_store"]

@@ -120,7 +120,7 @@ def test_stores_that_can_not_do_it_say_so(run, monkeypatch):
 
 
 def test_a_store_that_keeps_everything_says_so(run, monkeypatch):
-    from tyk_endpoint_stats.stores.contract import Store
+    from tyk_endpoint_stats.stores.base import Store
     from tyk_endpoint_stats.stores.memory import MemoryStore
 
     class KeepsAll(Store):

@@ -20,7 +20,7 @@ from tyk_endpoint_stats.ingest.parallel import ingest_all
 from tyk_endpoint_stats.maintenance.copy import CopyReport, copy
 from tyk_endpoint_stats.maintenance.difference import NoPart, difference, row_difference
 from tyk_endpoint_stats.opening import open_sources
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore
 from tyk_endpoint_stats.testing import batch_of, hit

@@ -15,7 +15,8 @@ from tyk_endpoint_stats.core.day_row import EVERY_ENDPOINT, DayRow
 from tyk_endpoint_stats.errors import UnusableStore
 from tyk_endpoint_stats.maintenance.status import status_of
 from tyk_endpoint_stats.maintenance.verify import MAX_PROBLEMS, verify
-from tyk_endpoint_stats.stores.contract import ReadableStore, Retaining, Store
+from tyk_endpoint_stats.stores.base import ReadableStore, Store
+from tyk_endpoint_stats.stores.contract import Retaining
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore
 from tyk_endpoint_stats.testing import batch_of, hit

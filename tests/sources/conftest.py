@@ -10,7 +10,7 @@ from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.sources.files import open_files
-from tyk_endpoint_stats.stores.contract import Store
+from tyk_endpoint_stats.stores.base import Store
 
 FOREVER = 10**9
 

@@ -11,7 +11,7 @@ from tests.stores import interruptions
 from tests.stores.interruptions import Interrupter, ends_in_time
 from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.sources.file import FileSource
-from tyk_endpoint_stats.stores.contract import Store
+from tyk_endpoint_stats.stores.base import Store
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore
 

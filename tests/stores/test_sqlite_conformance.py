@@ -4,7 +4,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from tyk_endpoint_stats.stores.sqlite import SQLiteStore
+import pytest
+
+from tyk_endpoint_stats.stores.sqlite import SQLiteStore, reading
 from tyk_endpoint_stats.testing import (
     CopyableConformance,
     Damage,
@@ -44,3 +46,10 @@ class TestSQLiteStore(
     def plant(self, place: Path, damage: Damage) -> None:
         with closing(sqlite3.connect(place / "stats.db")) as connection:
             connection.executescript(DAMAGES[damage])
+
+    def test_a_consumer_is_ranked_once_for_all_its_organisations(self, new_place, monkeypatch) -> None:
+        """The broken twin takes a consumer's numbers for consumers."""
+        self.test_the_busiest_are_those_of_the_whole_answer(new_place)
+        monkeypatch.setattr(reading, "same_consumers", lambda connection: {})
+        with pytest.raises(AssertionError):
+            self.test_the_busiest_are_those_of_the_whole_answer(new_place)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 from msgspec.structs import replace
 
+from tests.testing.busiest_twins import AddsUpTheBusiest, CutsTies, CutsWithoutTotal
 from tests.testing.growth_twins import (
     CopiesNoGrowth,
     GrowsAgain,
@@ -342,6 +343,9 @@ def patched(module, name, value):
         (KeepsTheGrowth, "test_growth_goes_with_its_days_and_not_with_a_consumer", ()),
         (CopiesNoGrowth, "test_a_copy_into_the_store_holds_the_same", ()),
         (KeepsTheBatch, "test_a_merge_leaves_the_batch_as_it_is", ()),
+        (CutsTies, "test_the_busiest_are_those_of_the_whole_answer", ()),
+        (AddsUpTheBusiest, "test_the_busiest_are_those_of_the_whole_answer", ()),
+        (CutsWithoutTotal, "test_the_busiest_are_those_of_the_whole_answer", ()),
         (LastNameWins, "test_of_two_names_the_newer_wins_in_any_order", ()),
         (CountsTheLastBatch, "test_counts_are_sums_by_reason", ()),
         (FoldsCase, "test_ids_of_every_ugly_kind_are_kept_and_kept_apart", ()),

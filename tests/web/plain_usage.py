@@ -13,7 +13,7 @@ from msgspec import structs
 from tyk_endpoint_stats import Record, open_store
 from tyk_endpoint_stats.core.batch import EVERYONE
 from tyk_endpoint_stats.core.record import Latency
-from tyk_endpoint_stats.stores.contract import Store
+from tyk_endpoint_stats.stores.base import Store
 from tyk_endpoint_stats.testing import batch_of, hit, plain_hits
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 from tyk_endpoint_stats.testing.plain import Hit, plain_state

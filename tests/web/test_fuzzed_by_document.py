@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from msgspec import structs
 from schemathesis import GenerationMode
 
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.web.wsgi import make_wsgi_app
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ import threading
 import pytest
 from msgspec import structs
 
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.web.operations import Operations
 from tyk_endpoint_stats.web.server import Server
 from tyk_endpoint_stats.web.settings import Settings

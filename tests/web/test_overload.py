@@ -11,7 +11,7 @@ from contextlib import ExitStack, nullcontext
 import pytest
 
 from tests.waiting import wait_for
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.web.send_budget import SendBudget
 from tyk_endpoint_stats.web.server import make_server
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.web.connection import Limits
 from tyk_endpoint_stats.web.server import make_server
 
@@ -212,7 +212,7 @@ def test_shutdown_in_the_serving_thread_says_what_is_wrong(settings, store):
 
 PROGRAM = """
 import os, sys, threading
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.web.connection import Limits
 from tyk_endpoint_stats.web.server import make_server
 from tyk_endpoint_stats.web.settings import Settings

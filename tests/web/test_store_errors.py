@@ -16,7 +16,7 @@ from tyk_endpoint_stats.errors import (
     StoreClosed,
     StoreError,
 )
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.web import log_lines
 from tyk_endpoint_stats.web.log_lines import safe_target
 from tyk_endpoint_stats.web.routes import respond

@@ -320,3 +320,32 @@ def test_an_axis_is_named_at_midnights_and_full_hours(
     tree = document(ask_page(story, consumer(PARTNER, period=period)))
     axis = next(e for e in tree.iter() if e.get("class") == "xs")
     assert [e.text for e in axis.iter() if e.tag.endswith("}text")][:2] == [first, second]
+
+
+def test_of_more_endpoints_than_a_page_gives_the_overview_has_the_busiest(
+    pages: Settings, token: str, make_store: Any, make_record: Any
+) -> None:
+    """And says how many there are; a file of its rows is refused, not cut."""
+    records = [
+        make_record(path=f"/{number}", timestamp=f"2026-{month:02d}-03T12:00:00Z")
+        for number in range(30)
+        for month in (10, 11)
+        for _ in range(1 + (number < 12) * (12 - number))
+    ]
+    store = make_store(records)
+    few = structs.replace(pages, max_rows=20)
+    tree = document(get(store, few, "/ui/?period=2026-11", {"authorization": token}))
+    rows = [["".join(cell.itertext()).strip() for cell in row] for row in _lines(tree, "Endpoints")]
+    assert [row[0] for row in rows] == [f"/{number} One" for number in range(10)]
+    text = text_of(tree)
+    assert "from 1 consumer to 30 endpoints in" in text
+    assert "too many endpoints to look at each" in text
+    assert ("Endpoints that changed" in text, "Consumers that changed" in text) == (False, True)
+    whole = text_of(document(get(store, pages, "/ui/?period=2026-11", {"authorization": token})))
+    assert "to 30 endpoints of 1 API in" in whole
+    assert "Endpoints that changed" in whole
+    assert get(store, few, "/ui/overview.html?period=2026-11", {"authorization": token}).status == 200
+    for ending in ("csv", "json"):
+        refused = get(store, few, f"/ui/overview.{ending}?period=2026-11", {"authorization": token})
+        assert refused.status == 400
+        assert b"more than 20 rows" in refused.body

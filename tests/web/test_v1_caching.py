@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from tests.web.plain_usage import BOUND, NOW, TOKEN, Usage
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.testing import hit
 from tyk_endpoint_stats.web.messages import Request
 from tyk_endpoint_stats.web.response_cache import ResponseCache

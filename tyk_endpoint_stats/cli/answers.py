@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.questions.filters import Filter
     from tyk_endpoint_stats.questions.period import Period
     from tyk_endpoint_stats.questions.rows import Rows
-    from tyk_endpoint_stats.stores.contract import ReadableStore
+    from tyk_endpoint_stats.stores.base import ReadableStore
 
 __all__ = ["COUNTS", "LAST_HIT", "TIMES", "say_nothing_found", "total_of", "under_table"]
 

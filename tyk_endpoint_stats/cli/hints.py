@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.core.stats import EndpointStats
     from tyk_endpoint_stats.questions.filters import Filter
     from tyk_endpoint_stats.questions.period import Period
-    from tyk_endpoint_stats.stores.contract import ReadableStore
+    from tyk_endpoint_stats.stores.base import ReadableStore
 
 __all__ = ["hint", "nearest_consumers", "option_for", "period_text", "zone_name"]
 

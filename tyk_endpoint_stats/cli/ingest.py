@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.ingest.options import OnRejected
     from tyk_endpoint_stats.ingest.report import IngestReport
     from tyk_endpoint_stats.sources.contract import Rejected, Source
-    from tyk_endpoint_stats.stores.contract import Store
+    from tyk_endpoint_stats.stores.base import Store
 
 __all__ = ["ingest"]
 

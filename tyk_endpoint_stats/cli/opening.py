@@ -12,7 +12,8 @@ from tyk_endpoint_stats.errors import SourceError, StoreError
 from tyk_endpoint_stats.opening import open_readable_store, open_sources, open_store
 from tyk_endpoint_stats.plugin_manager import Plugins, load_plugins
 from tyk_endpoint_stats.sources.contract import Peekable, Source
-from tyk_endpoint_stats.stores.contract import ReadableStore, Retaining, Store
+from tyk_endpoint_stats.stores.base import ReadableStore, Store
+from tyk_endpoint_stats.stores.contract import Retaining
 
 __all__ = [
     "LOG_WARNINGS",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.demo import Traffic
     from tyk_endpoint_stats.ingest.follower import Follower
     from tyk_endpoint_stats.plugin_manager import Plugins
-    from tyk_endpoint_stats.stores.contract import ReadableStore
+    from tyk_endpoint_stats.stores.base import ReadableStore
     from tyk_endpoint_stats.web.operations import Operations
 
 __all__ = ["serve"]
@@ -232,7 +232,7 @@ def _follower(
     from tyk_endpoint_stats.cli.serve_log import on_problem, on_report
     from tyk_endpoint_stats.ingest.follower import Follower
     from tyk_endpoint_stats.ingest.options import IngestOptions
-    from tyk_endpoint_stats.stores.contract import Store
+    from tyk_endpoint_stats.stores.base import Store
 
     if not names:
         return None

@@ -11,7 +11,7 @@ from tyk_endpoint_stats.core.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from tyk_endpoint_stats.core.batch import Consumer
-    from tyk_endpoint_stats.stores.contract import ReadableStore
+    from tyk_endpoint_stats.stores.base import ReadableStore
     from tyk_endpoint_stats.tyk.session_token import RecordedKey
 
 __all__ = ["Whose", "named_consumer", "whose_options"]

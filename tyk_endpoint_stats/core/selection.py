@@ -38,6 +38,10 @@ class Selection(Struct, frozen=True):
             cheaper, and ``codes`` and ``histogram`` of its states are empty.
         max_groups: an answer of more groups is refused; ``None``: there is no bound. Where consumers are kept
             apart, a store may count one that occurs in several organisations once for each.
+        busiest: only so many groups are wanted: those with the most hits, of equal ones the latest, then by ids.
+            With them comes one that is the total of all there are, and says how many (``Group.groups``); where
+            consumers are kept apart it has no codes and histogram. For selections that keep no buckets apart. A
+            store may pass this over and give all groups: then there is no total.
     """
 
     spans: tuple[Span, ...]
@@ -49,6 +53,7 @@ class Selection(Struct, frozen=True):
     path: str | None = None
     distributions: bool = True
     max_groups: int | None = None
+    busiest: int | None = None
 
     def check_groups(self, groups: int) -> None:
         """For stores, to be called while the groups of an answer come together: one too many ends it.
@@ -72,6 +77,7 @@ class Group(Struct, frozen=True):
     bucket: Bucket | None = None
     alias: str = ""
     api_name: str = ""
+    groups: int | None = None
 
 
 class Readable(Protocol):

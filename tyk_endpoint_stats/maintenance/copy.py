@@ -31,7 +31,8 @@ from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PositionConflict, StoreError
 from tyk_endpoint_stats.maintenance.copy_mark import COPY_SOURCE, CopyMark
 from tyk_endpoint_stats.maintenance.difference import NoPart, row_difference
-from tyk_endpoint_stats.stores.contract import Outline, Pruned, ReadableStore, SourceProgress, Store
+from tyk_endpoint_stats.stores.base import ReadableStore, Store
+from tyk_endpoint_stats.stores.contract import Outline, Pruned, SourceProgress
 
 __all__ = ["CopyReport", "copy"]
 

@@ -10,14 +10,8 @@ from tyk_endpoint_stats.core.instants import find_zone, to_datetime
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.questions.growth import GrownMonth, months_of
-from tyk_endpoint_stats.stores.contract import (
-    Copyable,
-    Inspectable,
-    ReadableStore,
-    SourceProgress,
-    Store,
-    StoreFacts,
-)
+from tyk_endpoint_stats.stores.base import ReadableStore, Store
+from tyk_endpoint_stats.stores.contract import Copyable, Inspectable, SourceProgress, StoreFacts
 
 __all__ = ["StoreStatus", "status_of"]
 

@@ -22,7 +22,8 @@ from tyk_endpoint_stats.maintenance.contradictions import (
     contradictions_in_state,
     differing_fields,
 )
-from tyk_endpoint_stats.stores.contract import Copyable, Inspectable, ReadableStore, Store
+from tyk_endpoint_stats.stores.base import ReadableStore, Store
+from tyk_endpoint_stats.stores.contract import Copyable, Inspectable
 
 __all__ = ["MAX_PROBLEMS", "Problem", "Verdict", "verify"]
 

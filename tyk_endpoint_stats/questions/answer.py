@@ -4,7 +4,7 @@ from collections.abc import Hashable
 from operator import attrgetter
 from typing import TypeVar
 
-from tyk_endpoint_stats.core.selection import Group, Readable
+from tyk_endpoint_stats.core.selection import Group, Readable, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import AnswerTooLarge
 from tyk_endpoint_stats.questions.filters import Filter
@@ -68,8 +68,14 @@ def answer(
     distributions = distributions or where.status is not None or order.member in DISTRIBUTED
     bound = max_rows if limit is None else None
     max_groups = None if where.chooses_rows or row_type.IS_SUM else bound
-    earlier = {} if before is None else _rows(store, row_type, before, where, distributions, max_groups, {})
-    found = _rows(store, row_type, period, where, distributions, max_groups, earlier)
+    how = row_type.GROUP_BY, distributions, max_groups
+    earlier: dict[Hashable, Row] = {}
+    if before is not None:
+        earlier, _ = _rows(store, row_type, before, where.selection(before.spans, *how), {})
+    # What comes first in any other order, or behind a position, only all rows together tell.
+    is_top = sort == DEFAULT_ORDER and after is None and before is None
+    busiest = limit if is_top and not where.chooses_rows and not row_type.IS_SUM else None
+    found, total_of = _rows(store, row_type, period, where.selection(period.spans, *how, busiest), earlier)
     rows = list(found.values())
     for ids, row in earlier.items():
         if ids not in found:
@@ -80,25 +86,28 @@ def answer(
         raise AnswerTooLarge(f"{bound:,} rows")
     tail = order.arranged(rows, after)
     page = tail if limit is None else tail[:limit]
-    return Rows(page, row_type, all_rows=rows, has_more=len(page) < len(tail), compared=before is not None)
+    has_more = len(page) < (len(tail) if total_of is None else total_of[0])
+    return Rows(page, row_type, all_rows=rows, total_of=total_of, has_more=has_more, compared=before is not None)
 
 
 def _rows(
     store: Readable,
     row_type: type[Row],
     period: Period,
-    where: Filter,
-    distributions: bool,
-    max_groups: int | None,
+    selection: Selection | None,
     earlier: dict[Hashable, Row],
-) -> dict[Hashable, Row]:
-    selection = where.selection(period.spans, row_type.GROUP_BY, distributions, max_groups)
+) -> tuple[dict[Hashable, Row], tuple[int, EndpointStats] | None]:
+    """The rows by what tells them apart; how many there are and their sum, where these are only the busiest."""
     if selection is None:
-        return {}
+        return {}, None
+    total_of = None
     # What tells rows apart: groups with the same are one row.
     ids_of = attrgetter(*(_IN_A_GROUP[name] for name in row_type.IDS))
     merged: dict[Hashable, tuple[Group, EndpointStats, int]] = {}
     for group, stats in store.read(selection):
+        if group.groups is not None:
+            total_of = group.groups, stats
+            continue
         ids = ids_of(group)
         if ids in merged:
             first, state, groups = merged[ids]
@@ -114,7 +123,7 @@ def _rows(
         if row_type.IS_SUM:
             values["endpoints"] = groups
         rows[key] = row_type(**values, stats=stats, zone=period.zone, before=earlier.get(key))
-    return rows
+    return rows, total_of
 
 
 def _gone(row: Row, period: Period) -> Row:

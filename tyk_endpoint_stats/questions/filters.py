@@ -59,6 +59,7 @@ class Filter(Struct, frozen=True, kw_only=True):
         group_by: Iterable[Dimension],
         distributions: bool,
         max_groups: int | None = None,
+        busiest: int | None = None,
     ) -> Selection | None:
         """What is asked of a store; ``None``: nothing can be found."""
         kind, consumer_id = self.kind, None
@@ -78,6 +79,7 @@ class Filter(Struct, frozen=True, kw_only=True):
             path=self.path,
             distributions=distributions,
             max_groups=max_groups,
+            busiest=busiest,
         )
 
     def wanted(self) -> Callable[[Measures], bool]:

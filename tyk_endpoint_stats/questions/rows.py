@@ -31,6 +31,7 @@ class Rows(list[Row]):
         rows: in their order.
         row_type: what they are; an empty answer has columns, too.
         all_rows: all that there are, where ``rows`` are only some of them.
+        total_of: how many there are and their sum, where not even all were read.
         has_more: whether others follow behind these.
         compared: whether a period before was asked for.
     """
@@ -41,6 +42,7 @@ class Rows(list[Row]):
         row_type: type[Row] | None = None,
         *,
         all_rows: Sequence[Row] | None = None,
+        total_of: tuple[int, EndpointStats] | None = None,
         has_more: bool = False,
         compared: bool = False,
     ) -> None:
@@ -49,6 +51,7 @@ class Rows(list[Row]):
         self.has_more = has_more
         self.compared = compared
         self._all_rows = all_rows
+        self._total_of = total_of
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> Row: ...
@@ -62,14 +65,19 @@ class Rows(list[Row]):
     @property
     def total_rows(self) -> int:
         """How many rows there are in all, also beyond a limit."""
+        if self._total_of is not None:
+            return self._total_of[0]
         return len(self if self._all_rows is None else self._all_rows)
 
     @property
     def total(self) -> EndpointStats:
         """The merge of all rows: of a list that was cut by a limit, of those beyond it, too.
 
-        A hit with both a key and a client stands in two rows of consumers, and counts twice here.
+        A hit with both a key and a client stands in two rows of consumers, and counts twice here. Of the busiest
+        consumers or pairs, where others were not read, it has no codes and percentiles.
         """
+        if self._total_of is not None:
+            return self._total_of[1].copy()
         total = EndpointStats()
         for row in self if self._all_rows is None else self._all_rows:
             total.merge(row.stats)

@@ -1,42 +1,34 @@
-"""The store contract: one write, one read. A plugin that provides a store implements the abstract methods.
+"""The store contract: one write, one read, and abilities as types. It knows the core's values and nothing else.
 
-What is not abstract here is convenience over them, and the same for every store.
+A plugin that provides a store implements these methods in a subclass of ``Store`` (``stores/base.py``), which has what
+is the same for every store.
 
 ``tyk_endpoint_stats.testing.StoreConformance`` is its exam.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
-from tyk_endpoint_stats.core.aggregator import Rules
 from tyk_endpoint_stats.core.batch import Batch, Consumer, ConsumerKey, Counts, NameSeen
 from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import Instant
-from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.ingest.batch_builder import Limits
-from tyk_endpoint_stats.ingest.loop import ingest
-from tyk_endpoint_stats.ingest.options import IngestOptions
-from tyk_endpoint_stats.ingest.report import IngestReport
-from tyk_endpoint_stats.questions.methods import Questions
-from tyk_endpoint_stats.sources.contract import Source
 
 __all__ = [
     "Copyable",
     "Inspectable",
     "Outline",
     "Pruned",
-    "ReadableStore",
+    "ReadableContract",
     "Retaining",
     "SourceProgress",
-    "Store",
+    "StoreContract",
     "StoreFacts",
     "Versioned",
     "WholeBatchReads",
@@ -95,8 +87,8 @@ class Outline(Struct, frozen=True):
     pruned_before: Instant | None
 
 
-class ReadableStore(Questions, ABC):
-    """A store that can be asked, by ``read`` or by the questions over it.
+class ReadableContract(ABC):
+    """A store that can be asked.
 
     Thread-safe; a context manager; ``close`` may be called twice.
 
@@ -144,15 +136,8 @@ class ReadableStore(Questions, ABC):
         self.close()
 
 
-class Store(ReadableStore):
-    """A store that keeps states. One write, and it is atomic.
-
-    Attributes:
-        max_states_a_batch: an ingest ends its batches at so many states. ``merge`` takes larger ones too; a store
-            whose transactions should be short asks for less than the default.
-    """
-
-    max_states_a_batch: int = Limits().states
+class StoreContract(ReadableContract):
+    """A store that keeps states. One write, and it is atomic."""
 
     @abstractmethod
     def merge(self, batch: Batch) -> bool:
@@ -186,27 +171,6 @@ class Store(ReadableStore):
         The store remembers how far it pruned: a later ``read`` that needs such a quarter hour raises
         ``QuarterHoursPruned``, and late records for that time are merged without quarter hours.
         """
-
-    def ingest(
-        self,
-        source: Source | Iterable[Record],
-        options: IngestOptions = IngestOptions(),  # noqa: B008 - frozen
-        *,
-        rules: Rules | None = None,
-    ) -> IngestReport:
-        """Read a source to its end into this store: ``ingest`` over it.
-
-        Args:
-            source: of ``read_records`` or ``open_sources``, or any iterable of records.
-            options: which records count, when a batch ends, who is told of what.
-            rules: which records count, for whoever wants nothing else of the options.
-
-        Raises:
-            TypeError: ``source`` is the name of one: see ``read_records`` and ``open_sources``.
-            SourceError: the source can't be read (on); what was merged before stays merged.
-            StoreError: the store can't merge.
-        """
-        return ingest(self, source, options if rules is None else replace(options, rules=rules))
 
 
 class WholeBatchReads:

@@ -17,13 +17,14 @@ from tyk_endpoint_stats.core.packed import PackedError, count_pieces
 from tyk_endpoint_stats.core.selection import Group, RowKind, Selection, row_kind
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreClosed, StoreError
+from tyk_endpoint_stats.stores.base import Store
+from tyk_endpoint_stats.stores.busiest import answer_busiest
 from tyk_endpoint_stats.stores.contract import (
     Copyable,
     Outline,
     Pruned,
     Retaining,
     SourceProgress,
-    Store,
     Versioned,
     WholeBatchReads,
 )
@@ -144,22 +145,27 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
                 self._pruned_before_day,
                 lambda first, end: any(first <= day < end for day in self._days),
             )
-            answer = Answer(selection)
-            for span in selection.spans:
-                kind = row_kind(selection, span.width)
-                for key, row in self._rows_between(*days_of(span)):
-                    if is_of_kind(kind, *key) and is_wanted(selection, *key):
-                        for bucket, stats in states_of(row, span, selection.distributions):
-                            answer.add(*key, bucket, stats)
-            aliases = newest_names(
-                (key[1:], seen) for key, seen in self._aliases.items() if selection.org_id in (None, key[0])
-            )
-            api_names = newest_names(
-                (api_id, seen)
-                for (org_id, api_id), seen in self._api_names.items()
-                if selection.org_id in (None, org_id)
-            )
-            return answer.groups(aliases, api_names)
+            if selection.busiest is not None:
+                return answer_busiest(selection, self._answer)
+            return self._answer(selection)
+
+    def _answer(self, selection: Selection) -> Sequence[tuple[Group, EndpointStats]]:
+        answer = Answer(selection)
+        for span in selection.spans:
+            kind = row_kind(selection, span.width)
+            for key, row in self._rows_between(*days_of(span)):
+                if is_of_kind(kind, *key) and is_wanted(selection, *key):
+                    for bucket, stats in states_of(row, span, selection.distributions):
+                        answer.add(*key, bucket, stats)
+        aliases = newest_names(
+            (key[1:], seen) for key, seen in self._aliases.items() if selection.org_id in (None, key[0])
+        )
+        api_names = newest_names(
+            (api_id, seen)
+            for (org_id, api_id), seen in self._api_names.items()
+            if selection.org_id in (None, org_id)
+        )
+        return answer.groups(aliases, api_names)
 
     def _rows_between(self, first: int, end: int) -> Iterator[tuple[_RowKey, DayRow]]:
         for day, rows in self._days.items():

@@ -8,12 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tyk_endpoint_stats.core.batch import Kind
+from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Dimension, Selection
+from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
+from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import AnswerTooLarge
 from tyk_endpoint_stats.maintenance.copy import copy
-from tyk_endpoint_stats.stores.contract import Copyable, ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
+from tyk_endpoint_stats.stores.contract import Copyable
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing.exam import (
     ALL_DAYS,
@@ -25,7 +29,7 @@ from tyk_endpoint_stats.testing.exam import (
     frozen,
 )
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit, records, selections
-from tyk_endpoint_stats.testing.plain import Hit, plain_hits
+from tyk_endpoint_stats.testing.plain import Hit, plain_answer, plain_hits
 from tyk_endpoint_stats.testing.reading import SOME_RECORDS
 
 __all__ = ["AnswersExam"]
@@ -133,6 +137,48 @@ class AnswersExam(StoreExam):
             ):
                 assert (_alias(store, org_id), _api_name(store, org_id)) == (alias, api_name)
 
+    def test_the_busiest_are_those_of_the_whole_answer(self, new_place: NewPlace) -> None:
+        """With their total; ties too, a consumer of two organisations, and days of another zone."""
+        given = [
+            hit(
+                FIRST_DAY + number % 3,
+                36_000 + number % 7 + 60 * day,
+                api_key=f"k{number % 31}" if number % 5 else "",
+                oauth_id=f"c{number % 29}" if number % 4 == 0 else "",
+                path=f"/{number % 37}",
+                org_id=f"org-{number % 2}",
+                alias=f"Name of {number % 31}",
+                code=500 if number % 11 == 0 else 200,
+                latency_ms=number % 13,
+            )
+            for number in range(150)
+            for day in range(1 + (number % 31 in (3, 4, 30)))
+        ]
+        edges = (
+            Span(Width.QUARTER_HOUR, FIRST_DAY * 96 + 40, FIRST_DAY * 96 + 96),
+            Span(Width.DAY, FIRST_DAY + 1, FIRST_DAY + 2),
+        )
+        with self.open_store(new_place()) as store:
+            store.merge(batch_of(given[::2]))
+            store.merge(batch_of(given[1::2]))
+            hits = plain_hits(given)
+            for by, filters, busiest in (
+                (_BY_CONSUMER, {}, 1),
+                (_BY_CONSUMER, {"distributions": False}, 2),
+                (_BY_CONSUMER, {"org_id": "org-1", "kind": Kind.KEY}, 1),
+                (_BY_CONSUMER, {"path": "/3"}, 1),
+                (_BY_CONSUMER, {"consumer_id": "nobody"}, 3),
+                (_BY_CONSUMER, {"spans": edges}, 1),
+                (_BY_ENDPOINT, {}, 1),
+                (_BY_ENDPOINT, {"org_id": "org-0", "distributions": False}, 1),
+                (_BY_ENDPOINT, {"kind": Kind.KEY}, 1),
+                (_BY_ENDPOINT, {"spans": edges}, 1),
+                (_BY_CONSUMER | _BY_ENDPOINT, {}, 3),
+                (_BY_CONSUMER, {}, 1_000),
+            ):
+                selection = replace(Selection(ALL_DAYS, by, busiest=busiest), **filters)
+                _check_busiest(answer_of(store, selection), plain_answer(hits, selection), selection)
+
     def test_too_large_an_answer_is_never_in_memory(self, new_place: NewPlace) -> None:
         """A store stops as soon as there is a group too many, and does not look how many more there are."""
         with self.open_store(new_place()) as store:
@@ -143,6 +189,27 @@ class AnswersExam(StoreExam):
                     _peak_bytes(store, replace(selection, max_groups=most, org_id="org-1")) for most in (10, 2_000)
                 )
                 assert refused < answered / 4
+
+
+def _check_busiest(
+    answer: dict[Group, EndpointStats], whole: dict[Group, EndpointStats], selection: Selection
+) -> None:
+    if all(group.groups is None for group in answer):
+        assert answer == whole
+        return
+    sums = EndpointStats()
+    for stats in whole.values():
+        sums.merge(stats)
+    if Dimension.CONSUMER in selection.group_by:
+        sums.codes, sums.histogram = {}, {}
+    first = sorted(whole, key=lambda group: (-whole[group].hits, -(whole[group].last_hit_us or 0), _ids(group)))
+    expected = {group: whole[group] for group in first[: selection.busiest]}
+    assert answer == {Group(groups=len(whole)): sums, **expected}, selection
+
+
+def _ids(group: Group) -> tuple[object, ...]:
+    consumer, endpoint = group.consumer, group.endpoint
+    return (consumer and (consumer.kind, consumer.id), endpoint and (endpoint.api_id, endpoint.path))
 
 
 def _peak_bytes(store: ReadableStore, selection: Selection) -> int:

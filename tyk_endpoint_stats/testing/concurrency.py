@@ -7,7 +7,8 @@ from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.errors import PositionConflict, StoreClosed, StoreError
-from tyk_endpoint_stats.stores.contract import Store, WholeBatchReads
+from tyk_endpoint_stats.stores.base import Store
+from tyk_endpoint_stats.stores.contract import WholeBatchReads
 from tyk_endpoint_stats.testing.exam import (
     ALL_DAYS,
     ALL_QUARTER_HOURS,

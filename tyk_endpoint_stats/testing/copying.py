@@ -8,7 +8,8 @@ from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.maintenance.copy import copy
-from tyk_endpoint_stats.stores.contract import Copyable, Store
+from tyk_endpoint_stats.stores.base import Store
+from tyk_endpoint_stats.stores.contract import Copyable
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing.exam import NewPlace, StoreExam, snapshot
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit

@@ -17,7 +17,8 @@ from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import EdgeInsideBucket
-from tyk_endpoint_stats.stores.contract import ReadableStore, SourceProgress, Store
+from tyk_endpoint_stats.stores.base import ReadableStore, Store
+from tyk_endpoint_stats.stores.contract import SourceProgress
 from tyk_endpoint_stats.testing.generators import batch_of
 from tyk_endpoint_stats.testing.plain import Hit, plain_answer, plain_hits
 

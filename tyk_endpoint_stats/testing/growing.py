@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tyk_endpoint_stats.core.batch import Batch, Consumer
 from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.ingest.growth import hits_by_day
-from tyk_endpoint_stats.stores.contract import Copyable, Retaining, Store
+from tyk_endpoint_stats.stores.base import Store
+from tyk_endpoint_stats.stores.contract import Copyable, Retaining
 from tyk_endpoint_stats.testing.exam import NewPlace, StoreExam, run_together
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.maintenance.verify import verify
-from tyk_endpoint_stats.stores.contract import Inspectable, Store
+from tyk_endpoint_stats.stores.base import Store
+from tyk_endpoint_stats.stores.contract import Inspectable
 from tyk_endpoint_stats.testing.exam import NewPlace, StoreExam, run_together
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit, records
 

@@ -7,7 +7,7 @@ import pytest
 from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import PositionConflict
-from tyk_endpoint_stats.stores.contract import Store
+from tyk_endpoint_stats.stores.base import Store
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, NewPlace, StoreExam, answer_of, snapshot
 from tyk_endpoint_stats.testing.generators import batch_of, hit
 

@@ -13,7 +13,8 @@ from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.errors import QuarterHoursPruned, StoreClosed
 from tyk_endpoint_stats.maintenance.verify import verify
-from tyk_endpoint_stats.stores.contract import Retaining, Store
+from tyk_endpoint_stats.stores.base import Store
+from tyk_endpoint_stats.stores.contract import Retaining
 from tyk_endpoint_stats.testing.exam import (
     ALL_DAYS,
     ALL_QUARTER_HOURS,

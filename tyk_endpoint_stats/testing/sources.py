@@ -18,7 +18,7 @@ from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.sources.contract import Peekable, Reading, Rejected, Source
-from tyk_endpoint_stats.stores.contract import Store
+from tyk_endpoint_stats.stores.base import Store
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTER_HOURS, EVERYTHING, answer_of, run_together
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit

@@ -4,7 +4,8 @@ import threading
 
 from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.selection import Selection
-from tyk_endpoint_stats.stores.contract import Store, Versioned
+from tyk_endpoint_stats.stores.base import Store
+from tyk_endpoint_stats.stores.contract import Versioned
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, NewPlace, StoreExam, answer_of, run_together
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
 

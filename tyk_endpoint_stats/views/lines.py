@@ -90,12 +90,14 @@ class Folded(Struct, Generic[Key], dict=True):
     Attributes:
         lines: those with a hit in the period or in the time before, busiest first.
         now, before: the merge of all.
+        counted: how many lines there are, where these are only the busiest; ``None``: these are all.
         parts, parts_under: what ``columns`` and ``under`` are the merges of. Only a page with a chart asks for them.
     """
 
     lines: list[Line[Key]]
     now: EndpointStats
     before: EndpointStats
+    counted: int | None = None
     parts: Sequence[Sequence[EndpointStats]] = ()
     parts_under: Sequence[Sequence[EndpointStats]] = ()
 
@@ -199,4 +201,4 @@ def _in_order(
 ) -> Folded[Key]:
     ordered = sorted(lines, key=lambda line: (-line.now.hits, -(line.now.last_hit_us or 0), line.key))
     now, before = merged([line.now for line in lines]), merged([line.before for line in lines])
-    return Folded(ordered, now, before, parts, under)
+    return Folded(ordered, now, before, parts=parts, parts_under=under)

@@ -25,13 +25,13 @@ class Part(Struct, frozen=True):
 
 
 class Breadth(Struct, frozen=True):
-    """How many different things there were: ``name`` in the plural, now and before, new ones, gone ones."""
+    """How many different things there were: ``name`` in the plural, now; and before, new ones, gone ones, if known."""
 
     name: str
     now: int
-    before: int
-    new: int
-    gone: int
+    before: int | None = None
+    new: int = 0
+    gone: int = 0
 
 
 class Figure(Struct, frozen=True):
@@ -133,8 +133,10 @@ def figures(now: EndpointStats, before: EndpointStats | None, *breadths: Breadth
         _latency(now, some),
     ]
     for breadth in breadths:
-        note = f"{count_text(breadth.new)} new, {count_text(breadth.gone)} gone" if some else ""
-        was_text = f"was {count_text(breadth.before)}" if some else ""
+        note = was_text = ""
+        if some and breadth.before is not None:
+            note = f"{count_text(breadth.new)} new, {count_text(breadth.gone)} gone"
+            was_text = f"was {count_text(breadth.before)}"
         found.append(Figure(breadth.name, count_text(breadth.now), note, "plain", was_text))
     return found
 

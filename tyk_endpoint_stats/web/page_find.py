@@ -11,7 +11,7 @@ from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.markup.tables import Cell, Column, Table
 from tyk_endpoint_stats.markup.texts import count_text
 from tyk_endpoint_stats.questions.meta import meta
-from tyk_endpoint_stats.stores.contract import Store
+from tyk_endpoint_stats.stores.base import Store
 from tyk_endpoint_stats.tyk.key_hash import ALGORITHMS, hash_token
 from tyk_endpoint_stats.views.page import Page, State, TableBox
 from tyk_endpoint_stats.views.periods import zone_name

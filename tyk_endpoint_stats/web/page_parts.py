@@ -222,9 +222,9 @@ def worst_of(query: PageQuery, folded: Folded[Key], timeline: Timeline) -> tuple
 def change_list(
     query: PageQuery, title: str, folded: Folded[Key], link: Callable[[Line[Key]], str]
 ) -> ChangeList | None:
-    """What changed, in words; ``None``: there is nothing to compare with."""
+    """What changed, in words; ``None``: there is nothing to compare with, or too many lines to look at each."""
     compared = query.compared
-    if compared is None:
+    if compared is None or folded.counted is not None:
         return None
     found = [_item(query, change, link) for change in changes_of(folded)]
     empty = f"Nothing that stands out, against {compared.name}."

@@ -17,7 +17,7 @@ from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.period import Period
 from tyk_endpoint_stats.questions.pieces import spans_of
 from tyk_endpoint_stats.questions.totals import totals
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.views.lines import Folded, add_pieces, fold, fold_two
 from tyk_endpoint_stats.views.timeline import Timeline, make_timeline
 from tyk_endpoint_stats.web.page_query import PageQuery, consumer_ref
@@ -27,6 +27,7 @@ __all__ = [
     "MAX_CELLS",
     "Asked",
     "alias_of",
+    "busiest_of",
     "callers_of",
     "counted_to",
     "everything",
@@ -144,6 +145,41 @@ def lines_of(
             cells = _read(asked, where, spans, by, MAX_CELLS, distributions=False)
             add_pieces(folded, cells, timeline, key_of)
     return folded
+
+
+def busiest_of(
+    asked: Asked, where: Filter, by: Set[Dimension], key_of: KeyOf[Key], timeline: Timeline, wanted: int
+) -> Folded[Key]:
+    """As ``lines_of``; of more lines than the server gives only the busiest, and how many there are.
+
+    Raises:
+        AnswerTooLarge, StoreError: as in ``gather``; the former where the store can't cut an answer.
+    """
+    try:
+        return lines_of(asked, where, by, key_of, timeline)
+    except AnswerTooLarge:
+        if wanted > (limit := asked.settings.max_rows or wanted):
+            raise
+    selection = where.selection(timeline.period.spans, by, True, limit, wanted)
+    answer = asked.store.read(selection) if selection is not None else ()
+    now = [(group, stats) for group, stats in answer if group.groups is None]
+    before = [
+        one
+        for group, _ in now
+        if timeline.compared is not None
+        for one in _read(asked, _of_group(where, group), timeline.compared.period.spans, by)
+    ]
+    folded = fold_two(now, before, key_of)
+    for group, stats in answer:
+        if group.groups is not None:
+            folded.counted, folded.now = group.groups, stats
+    return folded
+
+
+def _of_group(where: Filter, group: Group) -> Filter:
+    if group.endpoint is not None:
+        where = structs.replace(where, api_id=group.endpoint.api_id, path=group.endpoint.path)
+    return where if group.consumer is None else structs.replace(where, consumer=group.consumer)
 
 
 def everything(group: Group) -> tuple[Endpoint, str]:

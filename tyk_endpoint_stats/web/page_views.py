@@ -29,6 +29,7 @@ from tyk_endpoint_stats.web.page_query import PageQuery, is_credential, shown_id
 from tyk_endpoint_stats.web.page_reading import (
     Asked,
     alias_of,
+    busiest_of,
     callers_of,
     everything,
     find_consumer,
@@ -38,6 +39,7 @@ from tyk_endpoint_stats.web.page_reading import (
 )
 from tyk_endpoint_stats.web.page_states import framed, never_seen, nothing_found, unseen_endpoint
 from tyk_endpoint_stats.web.page_tables import (
+    TOP,
     consumer_parameters,
     cut,
     lines_box,
@@ -54,10 +56,16 @@ Key = TypeVar("Key", Consumer, Endpoint)
 
 
 class Answer(Struct, frozen=True):
-    """A page, and the rows that its table stands for; ``None``: it has no table."""
+    """A page, and the rows that its table stands for.
+
+    Attributes:
+        rows: ``None``: it has no table.
+        is_cut: there are more rows than a file may have, and these are the first.
+    """
 
     page: Page
     rows: Rows[Any] | None = None
+    is_cut: bool = False
 
 
 def _to_consumer(query: PageQuery, **more: str | None) -> Callable[[Line[Consumer]], str]:
@@ -72,16 +80,19 @@ def overview_page(asked: Asked) -> Answer:
     """Everything: totals, what needs attention, the busiest consumers and endpoints."""
     query, where = asked.query, asked.where()
     total, timeline, warnings = gather(asked, where, frozenset(), everything)
-    called = lines_of(asked, where, ENDPOINTS, endpoint_of, timeline)
-    callers = lines_of(asked, where, CONSUMERS, consumer_of, timeline)
+    called = busiest_of(asked, where, ENDPOINTS, endpoint_of, timeline, TOP)
+    callers = busiest_of(asked, where, CONSUMERS, consumer_of, timeline, TOP)
+    warnings += _uncounted(called, "endpoints", " (ingest --normalise folds ids in paths, from the next store on)")
+    warnings += _uncounted(callers, "consumers")
     page = Page(section="Overview", title="Everything", form=period_form(asked, ""), warnings=warnings)
     framed(asked, page, "overview")
     if not total.now.hits:
         page.state = nothing_found(asked, where, "", "No requests")
         return Answer(page, rows_of(query, EndpointRow, []))
-    subject = f"from {plural(len(callers.seen), 'consumer')} to {plural(len(called.seen), 'endpoint')}"
-    subject += f" of {plural(len(_apis(called)), 'API')}"
-    _summarise(page, query, total, timeline, subject, _breadth("Endpoints", called), _breadth("Consumers", callers))
+    endpoints, consumers = _breadth("Endpoints", called), _breadth("Consumers", callers)
+    subject = f"from {plural(consumers.now, 'consumer')} to {plural(endpoints.now, 'endpoint')}"
+    subject += f" of {plural(len(_apis(called)), 'API')}" if called.counted is None else ""
+    _summarise(page, query, total, timeline, subject, endpoints, consumers)
     lists = (
         change_list(query, "Endpoints that changed", called, _to_endpoint(query)),
         change_list(query, "Consumers that changed", callers, _to_consumer(query)),
@@ -94,7 +105,7 @@ def overview_page(asked: Asked) -> Answer:
     ]
     page.codes = code_lines(query, "", total.now, linked=False)
     page.latency = latency_box(total.now)
-    return Answer(page, rows_of(query, EndpointRow, called.seen))
+    return Answer(page, rows_of(query, EndpointRow, called.seen), is_cut=called.counted is not None)
 
 
 def consumers_page(asked: Asked) -> Answer:
@@ -330,7 +341,15 @@ def _callers_sentence(query: PageQuery, callers: Folded[Consumer], parts: Sequen
     return [Part(f"{text}; the last request was {last}. "), *parts]
 
 
+def _uncounted(folded: Folded[Any], name: str, remedy: str = "") -> list[str]:
+    if folded.counted is None:
+        return []
+    return [f"These are too many {name} to look at each{remedy}: what changed among them is not said."]
+
+
 def _breadth(name: str, folded: Folded[Any]) -> Breadth:
+    if folded.counted is not None:
+        return Breadth(name, folded.counted)
     new = sum(not line.before.hits for line in folded.lines)
     gone = sum(not line.now.hits for line in folded.lines)
     return Breadth(name, len(folded.lines) - gone, len(folded.lines) - new, new, gone)

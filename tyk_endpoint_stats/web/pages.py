@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, quote
 
 from tyk_endpoint_stats.errors import AnswerTooLarge, InvalidQuestion, StoreBusy
 from tyk_endpoint_stats.markup.tables import Cell
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.views.page import Page
 from tyk_endpoint_stats.web.log_lines import one_line
 from tyk_endpoint_stats.web.messages import Request, Response, error_response
@@ -129,6 +129,8 @@ def _page(asked: Asked, name: str, request: Request) -> Response:
         answer = made(asked)
         if isinstance(answer, str):
             return redirect(answer)
+        if answer.is_cut and ending in ("csv", "json"):
+            raise AnswerTooLarge(f"{asked.settings.max_rows:,} rows")
         if ending:
             return rows_response(request, ending, name, asked.query, answer.page, answer.rows, tag)
         return page_response(request, asked.query, answer.page, tag)

@@ -4,7 +4,8 @@ import zlib
 from functools import cache
 from hashlib import sha256
 
-from tyk_endpoint_stats.stores.contract import ReadableStore, Versioned
+from tyk_endpoint_stats.stores.base import ReadableStore
+from tyk_endpoint_stats.stores.contract import Versioned
 from tyk_endpoint_stats.web.messages import Headers, Request, Response, make_response
 
 __all__ = [

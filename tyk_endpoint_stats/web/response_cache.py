@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from tyk_endpoint_stats.core.instants import QUARTER_HOUR_US, from_datetime
-from tyk_endpoint_stats.stores.contract import ReadableStore, Versioned
+from tyk_endpoint_stats.stores.base import ReadableStore
+from tyk_endpoint_stats.stores.contract import Versioned
 from tyk_endpoint_stats.web.cache import Cache
 from tyk_endpoint_stats.web.messages import Request, Response
 from tyk_endpoint_stats.web.representations import accepted_format, accepts_gzip, conditional

@@ -13,7 +13,7 @@ from tyk_endpoint_stats.errors import (
     QuarterHoursPruned,
     StoreBusy,
 )
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.web.log_lines import one_line
 from tyk_endpoint_stats.web.messages import Request, Response
 from tyk_endpoint_stats.web.probes import NotReady

@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.web import unix_socket
 from tyk_endpoint_stats.web.connection import Connection, Limits
 from tyk_endpoint_stats.web.log_lines import one_line

@@ -38,6 +38,10 @@ _ROWS: dict[str, type[Measures]] = {
     "series": GroupedSeriesRow,
     "totals": TotalRow,
 }
+_TOTAL = (
+    "Of all rows, also of those on other pages. Of the busiest among many consumers or pairs, codes and percentiles "
+    "are null: those of the others are not read."
+)
 _MEANINGS = {
     "400": "A parameter is unknown, given twice or can't be read, or the answer would be too large.",
     "401": "No valid token.",
@@ -88,7 +92,7 @@ def _schemas() -> Json:
         schemas[_schema_name(name)] = _object(
             {
                 "data": {"type": "array", "items": _object(members, required=[])},
-                "total": _object(total, required=["rows"]),
+                "total": {**_object(total, required=["rows"]), "description": _TOTAL},
                 "next": {"type": ["string", "null"], "description": "Relative to this request's target."},
                 "asked": asked,
                 "counted_to": _TIME,

@@ -8,7 +8,8 @@ from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.record import Record
 from tyk_endpoint_stats.core.selection import Selection
 from tyk_endpoint_stats.errors import PositionConflict, StoreBusy
-from tyk_endpoint_stats.stores.contract import Copyable, Store
+from tyk_endpoint_stats.stores.base import Store
+from tyk_endpoint_stats.stores.contract import Copyable
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTER_HOURS, EVERYTHING, answer_of

@@ -15,7 +15,7 @@ from tyk_endpoint_stats.core.instants import find_zone, to_datetime
 from tyk_endpoint_stats.demo import Traffic
 from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.opening import open_sources
-from tyk_endpoint_stats.stores.contract import Store
+from tyk_endpoint_stats.stores.base import Store
 from tyk_endpoint_stats.web.messages import Request
 from tyk_endpoint_stats.web.routes import respond
 from tyk_endpoint_stats.web.settings import Settings

@@ -23,7 +23,7 @@ from tyk_endpoint_stats.errors import PluginError, SourceError
 from tyk_endpoint_stats.ingest.loop import ingest
 from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.opening import open_sources, open_store
-from tyk_endpoint_stats.stores.contract import Store
+from tyk_endpoint_stats.stores.base import Store
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing.exam import ALL_DAYS, snapshot
 

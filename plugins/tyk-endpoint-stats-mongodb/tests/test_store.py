@@ -142,6 +142,19 @@ def test_a_damaged_row_holds_no_batch_up(url: str) -> None:
         assert "packed value of version 9" in str([problem.what for problem in verify(store).problems])
 
 
+def test_a_row_of_before_a_sum_was_added_has_none_of_it_and_takes_more(url: str) -> None:
+    """No step of the schema is needed for a new sum."""
+    with open_mongodb(url) as store:
+        store.merge(batch_of([hit()]))
+        store._layout.day_rows.update_many({}, {"$unset": {"success": ""}})
+        for distributions in (True, False):
+            (state,) = answer_of(store, Selection(ALL_DAYS, BY_ENDPOINT, distributions=distributions)).values()
+            assert (state.hits, state.success) == (1, 0)
+        store.merge(batch_of([hit()]))
+        (state,) = answer_of(store, Selection(ALL_DAYS, BY_ENDPOINT)).values()
+        assert (state.hits, state.success) == (2, 1)
+
+
 def test_values_are_never_operators(url: str) -> None:
     with open_mongodb(url) as store:
         store.merge(batch_of([hit(api_key="k"), hit(api_key="$ne")]))

@@ -12,7 +12,7 @@ from pymongo import UpdateOne
 
 from tyk_endpoint_stats.core.batch import Batch, ConsumerKey, Counts, EndpointKey
 from tyk_endpoint_stats.core.day_row import DayRow, plain_of
-from tyk_endpoint_stats.core.fields import MAXIMA, MINIMA, NAMES, SUMS
+from tyk_endpoint_stats.core.fields import FIELDS, MAXIMA, MINIMA, NAMES, SUMS, Field, Merge
 from tyk_endpoint_stats.core.selection import RowKind
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.stores.rules import MAX_SUM, is_of_kind, without_pruned
@@ -107,8 +107,17 @@ def row_of(document: Document, consumer: int = 0, endpoint: int = 0) -> DayRow:
 
 
 def plain_in(document: Document) -> list[int | None]:
-    """The plain members of a row or of a group of rows, in the order of ``core/fields.py``."""
-    return [None if (value := document.get(name)) is None else integer(value) for name in NAMES]
+    """The plain members of a row or of a group of rows, in the order of ``core/fields.py``.
+
+    A row that is older than a sum has none of it.
+    """
+    return [_plain(field, document.get(field.name)) for field in FIELDS]
+
+
+def _plain(field: Field, value: Any) -> int | None:
+    if value is None:
+        return 0 if field.merge is Merge.SUM else None
+    return integer(value)
 
 
 def joined(pieces: Any) -> bytes:

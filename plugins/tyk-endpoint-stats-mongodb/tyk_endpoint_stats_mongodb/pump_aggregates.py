@@ -11,7 +11,7 @@ from pymongo import MongoClient
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import EdgeInsideBucket, StoreError, UnusableStore
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.tyk.pump_buckets import TimeRange, time_ranges
 from tyk_endpoint_stats_mongodb.address import Address, number_option, parse_address
 from tyk_endpoint_stats_mongodb.gate import Gate

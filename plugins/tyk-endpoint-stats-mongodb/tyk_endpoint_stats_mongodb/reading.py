@@ -13,6 +13,7 @@ from tyk_endpoint_stats.core.packed import PackedError
 from tyk_endpoint_stats.core.selection import Dimension, Group, RowKind, Selection, row_kind
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreError
+from tyk_endpoint_stats.stores.busiest import answer_busiest
 from tyk_endpoint_stats.stores.contract import Outline
 from tyk_endpoint_stats.stores.rules import Answer, days_of, newest_names, refuse_pruned, states_of, without_pruned
 from tyk_endpoint_stats_mongodb.documents import Document, endpoint_of, integer, plain_in, row_of
@@ -41,6 +42,8 @@ def answer(layout: Layout, selection: Selection, session: Any) -> Sequence[tuple
         QuarterHoursPruned, AnswerTooLarge: as the contract says.
         StoreError: a row can't be read.
     """
+    if selection.busiest is not None:
+        return answer_busiest(selection, lambda one: answer(layout, one, session))
     groups = Answer(selection)
     for width in Width:
         spans = [span for span in selection.spans if span.width is width]

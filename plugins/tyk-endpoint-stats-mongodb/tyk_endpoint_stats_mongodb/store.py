@@ -15,6 +15,7 @@ from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PluginError, UnusableStore
+from tyk_endpoint_stats.stores.base import Store
 from tyk_endpoint_stats.stores.contract import (
     Copyable,
     Inspectable,
@@ -22,7 +23,6 @@ from tyk_endpoint_stats.stores.contract import (
     Pruned,
     Retaining,
     SourceProgress,
-    Store,
     StoreFacts,
     Versioned,
     WholeBatchReads,

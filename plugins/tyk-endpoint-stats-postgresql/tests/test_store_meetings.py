@@ -14,6 +14,7 @@ from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 
 from tyk_endpoint_stats.errors import StoreBusy
 from tyk_endpoint_stats.maintenance.verify import verify
+from tyk_endpoint_stats.testing import batch_of, hit
 from tyk_endpoint_stats.testing.exam import run_together
 
 pytestmark = pytest.mark.slow
@@ -134,3 +135,34 @@ def problems_of(store: PostgreSQLStore) -> list[str]:
 
 def test_dropping_and_merging_side_by_side_leave_totals_with_their_rows(server: PostgresServer) -> None:
     assert drop_while_merging(Schema(server, "drops")) == []
+
+
+def drop_around_a_merge(schema: Schema, monkeypatch: pytest.MonkeyPatch, *, is_alone: bool) -> list[str]:
+    """Stop a drop between its two tables until a merge is through, or has waited; what ``verify`` finds afterwards."""
+    is_between, is_merged = threading.Event(), threading.Event()
+
+    def stopped(connection: connections.Connection, day: int) -> int:
+        dropped = connection.execute("DELETE FROM days WHERE day < %s", (day,)).rowcount
+        is_between.set()
+        is_merged.wait(0.5 if is_alone else 30)
+        return dropped + connection.execute("DELETE FROM totals WHERE day < %s", (day,)).rowcount
+
+    def merge(store: PostgreSQLStore) -> None:
+        is_between.wait(30)
+        store.merge(batch_of([hit(0, api_key="another", path="/another")]))
+        is_merged.set()
+
+    with monkeypatch.context() as patch, PostgreSQLStore(schema.url) as one, PostgreSQLStore(schema.url) as other:
+        one.merge(batch_of([hit(0)]))
+        patch.setattr(store_module, "drop_before", stopped)
+        if not is_alone:
+            patch.setattr(store_module, "_PRUNED_TO", "SELECT %s")
+            patch.setattr(one, "_lock_key", one._lock_key + 1)
+        run_together(lambda: one.drop(86_400_000_000), lambda: merge(other))
+        return problems_of(one)
+
+
+def test_a_merge_waits_for_a_drop(server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twin: a drop that takes no lock takes a batch's totals and leaves its rows."""
+    assert drop_around_a_merge(Schema(server, "waited"), monkeypatch, is_alone=True) == []
+    assert drop_around_a_merge(Schema(server, "alone"), monkeypatch, is_alone=False) != []

@@ -8,7 +8,7 @@ from tyk_endpoint_stats.core.buckets import Bucket
 from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import PluginError, StoreClosed, StoreError, UnusableStore
-from tyk_endpoint_stats.stores.contract import ReadableStore
+from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.tyk.endpoint_key import decode_api_endpoint_key, decode_endpoint_key
 from tyk_endpoint_stats.tyk.pump_buckets import HOUR_US, bucket_of, edge_inside, time_ranges
 from tyk_endpoint_stats.tyk.pump_counters import PumpCounter

@@ -3,7 +3,7 @@
 A join for every row that goes in would cost more than the sums. All SQL is constant text and ``%s``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from tyk_endpoint_stats.core.fields import FIELDS, Field, Merge
 from tyk_endpoint_stats.core.packed import unpack_distribution, unpack_quarter_hours
 from tyk_endpoint_stats.core.selection import Dimension, Group, RowKind, Selection, row_kind
 from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.stores.busiest import answer_busiest
 from tyk_endpoint_stats.stores.rules import Answer, days_of, refuse_pruned
 from tyk_endpoint_stats_postgresql.connections import Connection
 from tyk_endpoint_stats_postgresql.names import aliases, api_names, consumers_by_key, endpoints_by_key, where
@@ -38,7 +39,7 @@ Keyed = tuple[UUID | None, UUID | None, Bucket, EndpointStats]
 
 def answer(
     connection: Connection, selection: Selection, pruned_before_day: int | None
-) -> list[tuple[Group, EndpointStats]]:
+) -> Sequence[tuple[Group, EndpointStats]]:
     """The answer to a selection, in the caller's read transaction.
 
     Raises:
@@ -46,6 +47,8 @@ def answer(
         PackedError: a row can't be read.
         StoreError: a row is of a consumer or an endpoint that does not exist.
     """
+    if selection.busiest is not None:
+        return answer_busiest(selection, lambda one: answer(connection, one, pruned_before_day))
     refuse_pruned(selection.spans, pruned_before_day, lambda first, end: bool(_stored_days(connection, first, end)))
     by = selection.group_by
     groups = Answer(selection)

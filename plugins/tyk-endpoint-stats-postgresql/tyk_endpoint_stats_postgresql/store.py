@@ -11,6 +11,7 @@ from tyk_endpoint_stats.core.instants import DAY_US, Instant
 from tyk_endpoint_stats.core.selection import Group, Selection
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreClosed, StoreError, UnusableStore
+from tyk_endpoint_stats.stores.base import Store
 from tyk_endpoint_stats.stores.contract import (
     Copyable,
     Inspectable,
@@ -18,7 +19,6 @@ from tyk_endpoint_stats.stores.contract import (
     Pruned,
     Retaining,
     SourceProgress,
-    Store,
     StoreFacts,
     Versioned,
     WholeBatchReads,

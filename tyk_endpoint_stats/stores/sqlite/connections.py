@@ -22,7 +22,6 @@ except ImportError:  # pragma: no cover - Windows
 __all__ = [
     "LOCKS_WORK",
     "FileStamp",
-    "JoinedBlobs",
     "ReaderPool",
     "connect_reader",
     "connect_writer",
@@ -108,27 +107,11 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     )
     for pragma in ("query_only = ON", "trusted_schema = OFF", "cell_size_check = ON", "wal_autocheckpoint = 0"):
         connection.execute(f"PRAGMA {pragma}")
-    connection.create_aggregate("joined_blobs", 1, JoinedBlobs)  # type: ignore[arg-type]
     return connection
 
 
 FileStamp = tuple[tuple[int, int, int, int], ...]
 """Device, inode, size and time of change of the file and of its log."""
-
-
-class JoinedBlobs:
-    """The aggregate function ``joined_blobs``: packed values one behind the other are that of their merge."""
-
-    def __init__(self) -> None:
-        self._blobs: list[bytes] = []
-
-    def step(self, blob: bytes) -> None:
-        """Take one more."""
-        self._blobs.append(blob)
-
-    def finalize(self) -> bytes:
-        """All of them."""
-        return b"".join(self._blobs)
 
 
 class ReaderPool:

@@ -47,14 +47,18 @@ _UPDATE = (
     + ", distribution = CAST(distribution || excluded.distribution AS BLOB)"
     + ", quarter_hours = CAST(quarter_hours || excluded.quarter_hours AS BLOB)"
 )
-_VALUES = ", ".join("?" * (3 + len(FIELDS)))
-_MERGE_DAYS = (
-    f"INSERT INTO days VALUES ({_VALUES}, 1, ?, ?) ON CONFLICT (day, consumer, endpoint) DO UPDATE SET {_UPDATE}"
-)
-_MERGE_TOTALS = (
-    f"INSERT INTO totals VALUES (?, {_VALUES}, 1, ?, ?)"
-    f" ON CONFLICT (kind, day, consumer, endpoint) DO UPDATE SET {_UPDATE}"
-)
+
+
+def _merge_sql(table: str, *key: str) -> str:
+    columns = (*key, *(column for column in COLUMNS if column not in key))
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}, pieces) VALUES ({', '.join('?' * len(columns))}, 1)"
+        f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {_UPDATE}"
+    )
+
+
+_MERGE_DAYS = _merge_sql("days", "day", "consumer", "endpoint")
+_MERGE_TOTALS = _merge_sql("totals", "kind", "day", "consumer", "endpoint")
 
 
 def merge_rows(

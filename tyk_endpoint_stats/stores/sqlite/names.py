@@ -19,6 +19,7 @@ __all__ = [
     "consumers_by_number",
     "endpoints_by_number",
     "names_seen",
+    "same_consumers",
     "where",
     "write_names",
 ]
@@ -121,6 +122,13 @@ def endpoints_by_number(connection: Connection, numbers: Iterable[int]) -> dict[
     """The endpoints with these numbers."""
     sql = "SELECT number, api_id, path FROM endpoints WHERE number IN (SELECT value FROM json_each(?))"
     return {number: (api_id, path) for number, api_id, path in _numbered(connection, sql, numbers)}
+
+
+def same_consumers(connection: Connection) -> dict[int, int]:
+    """Of a consumer that several organisations have, one number for each of its numbers."""
+    sql = "SELECT group_concat(number) FROM consumers GROUP BY id, kind HAVING count(*) > 1"
+    several = ([int(number) for number in numbers.split(",")] for (numbers,) in connection.execute(sql))
+    return {number: first for first, *others in several for number in others}
 
 
 def _numbered(connection: Connection, sql: str, numbers: Iterable[int]) -> list[tuple[Any, ...]]:

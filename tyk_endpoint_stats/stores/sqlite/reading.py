@@ -3,22 +3,25 @@
 A join for every row that goes in would cost more than the sums. All SQL is constant text and ``?``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from heapq import nlargest
 from sqlite3 import Connection
 from typing import Any
 
-from tyk_endpoint_stats.core.batch import EVERYONE
+from tyk_endpoint_stats.core.batch import EVERYONE, Consumer, Endpoint, Kind
 from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Bucket, Span, Width
 from tyk_endpoint_stats.core.fields import FIELDS
 from tyk_endpoint_stats.core.packed import unpack_distribution, unpack_quarter_hours
 from tyk_endpoint_stats.core.selection import Dimension, Group, RowKind, Selection, row_kind
 from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.stores.busiest import Ranking, answer_busiest, rank_states
 from tyk_endpoint_stats.stores.rules import Answer, days_of, refuse_pruned
 from tyk_endpoint_stats.stores.sqlite.names import (
     aliases,
     api_names,
     consumers_by_number,
     endpoints_by_number,
+    same_consumers,
     where,
 )
 from tyk_endpoint_stats.stores.sqlite.schema import KINDS
@@ -34,13 +37,20 @@ Numbered = tuple[int | None, int | None, Bucket, EndpointStats]
 
 def answer(
     connection: Connection, selection: Selection, pruned_before_day: int | None
-) -> list[tuple[Group, EndpointStats]]:
+) -> Sequence[tuple[Group, EndpointStats]]:
     """The answer to a selection, in the caller's read transaction.
 
     Raises:
         QuarterHoursPruned, AnswerTooLarge: as the contract says.
         PackedError: a row can't be read.
     """
+    if selection.busiest is not None:
+        wanted = selection.busiest
+        return answer_busiest(
+            selection,
+            lambda one: answer(connection, one, pruned_before_day),
+            lambda one: _rank(connection, one, wanted, pruned_before_day),
+        )
     refuse_pruned(selection.spans, pruned_before_day, lambda first, end: _has_rows(connection, first, end))
     found: list[Numbered] = []
     for span in selection.spans:
@@ -62,24 +72,61 @@ def answer(
     )
 
 
+def _rank(connection: Connection, selection: Selection, wanted: int, pruned_before_day: int | None) -> Ranking:
+    """The ranking of a selection; of whole days as SQLite adds them up, without a state for each group."""
+    if len(selection.spans) != 1 or selection.spans[0].width is not Width.DAY:
+        return rank_states(answer(connection, selection, pruned_before_day))
+    source, parameters = _source(selection, selection.spans[0])
+    columns, groups = _groups(selection)
+    same = same_consumers(connection) if Dimension.CONSUMER in selection.group_by else {}
+    busy: dict[tuple[int | None, int | None], tuple[int, int]] = {}
+    sql = f"SELECT {columns}, sum(r.hits), max(r.last_hit_us){source}{groups}"
+    for consumer, endpoint, _, hits, last_us in connection.execute(sql, parameters):
+        group = same.get(consumer, consumer), endpoint
+        if group in busy:
+            hits, last_us = hits + busy[group][0], max(last_us, busy[group][1])
+        busy[group] = hits, last_us
+    if not busy:
+        return Ranking(0, EndpointStats(), ())
+    total = EndpointStats(*connection.execute(f"SELECT {_SUMS}{source}", parameters).fetchone())
+    least = nlargest(wanted, busy.values())[-1]
+    chosen = [(consumer, endpoint) for (consumer, endpoint), how_busy in busy.items() if how_busy >= least]
+    consumers = consumers_by_number(connection, (number for number, _ in chosen if number is not None))
+    endpoints = endpoints_by_number(connection, (number for _, number in chosen if number is not None))
+
+    def group_of(consumer: int | None, endpoint: int | None) -> Group:
+        _, kind, consumer_id = _NOBODY if consumer is None else consumers[consumer]
+        return Group(
+            None if consumer is None else Consumer(Kind(kind), consumer_id),
+            None if endpoint is None else Endpoint(*endpoints[endpoint]),
+        )
+
+    return Ranking(len(busy), total, [(*busy[group], group_of(*group)) for group in chosen])
+
+
 def _has_rows(connection: Connection, first: int, end: int) -> bool:
     sql = "SELECT 1 FROM totals WHERE kind = 3 AND day >= ? AND day < ? LIMIT 1"
     return connection.execute(sql, (first, end)).fetchone() is not None
 
 
-def _days(connection: Connection, selection: Selection, span: Span) -> Iterator[Numbered]:
-    by = selection.group_by
+def _groups(selection: Selection) -> tuple[str, str]:
+    """What is kept apart: consumer, endpoint and day as columns, NULL where they are not, and the GROUP BY."""
     kept = {
-        "r.consumer": Dimension.CONSUMER in by,
-        "r.endpoint": Dimension.ENDPOINT in by,
-        "r.day": Dimension.BUCKET in by,
+        "r.consumer": Dimension.CONSUMER in selection.group_by,
+        "r.endpoint": Dimension.ENDPOINT in selection.group_by,
+        "r.day": Dimension.BUCKET in selection.group_by,
     }
     groups = [column for column, is_kept in kept.items() if is_kept]
-    columns = [column if is_kept else "NULL" for column, is_kept in kept.items()]
-    joined = "joined_blobs(r.distribution)" if selection.distributions else "NULL"
+    columns = ", ".join(column if is_kept else "NULL" for column, is_kept in kept.items())
+    return columns, f" GROUP BY {', '.join(groups)}" if groups else ""
+
+
+def _days(connection: Connection, selection: Selection, span: Span) -> Iterator[Numbered]:
+    columns, groups = _groups(selection)
+    # Of blobs group_concat makes text, with all bytes as they were.
+    joined = "CAST(group_concat(r.distribution, '') AS BLOB)" if selection.distributions else "NULL"
     source, parameters = _source(selection, span)
-    sql = f"SELECT {', '.join(columns)}, {_SUMS}, {joined}{source}"
-    sql += f" GROUP BY {', '.join(groups)}" if groups else " HAVING sum(r.hits) > 0"
+    sql = f"SELECT {columns}, {_SUMS}, {joined}{source}{groups or ' HAVING sum(r.hits) > 0'}"
     if selection.max_groups is not None:
         sql += " LIMIT ?"
         parameters.append(selection.max_groups + 1)
@@ -109,29 +156,28 @@ def _quarter_hours(connection: Connection, selection: Selection, span: Span) -> 
 
 
 def _source(selection: Selection, span: Span) -> tuple[str, list[Any]]:
-    """From which rows: the days that are stored, one seek each, then the consumers that are asked for."""
+    """From which rows: those of a few consumers by a seek in each day that is stored, those of many by a range."""
     kind = row_kind(selection, span.width)
     table, of_kind = (
         ("days", "") if kind is RowKind.ENDPOINT_OF_CONSUMER else ("totals", f" AND r.kind = {KINDS[kind]:d}")
     )
-    sql = " FROM (SELECT DISTINCT day FROM totals WHERE kind = 3 AND day >= ? AND day < ?) AS stored"
-    parameters: list[Any] = [*days_of(span)]
     of_everyone = kind in (RowKind.ENDPOINT, RowKind.EVERYTHING)
     whose, values = where(
         ("kind = ?", EVERYONE if of_everyone else selection.kind),
-        ("id = ?", selection.consumer_id),
+        ("id = ?", "" if of_everyone else selection.consumer_id),  # the index begins with it
         ("org_id = ?", selection.org_id),
     )
-    # CROSS JOIN keeps SQLite to this order.
     if of_everyone or selection.consumer_id is not None:
+        # CROSS JOIN keeps SQLite to this order.
+        sql = " FROM (SELECT DISTINCT day FROM totals WHERE kind = 3 AND day >= ? AND day < ?) AS stored"
         sql += f" CROSS JOIN (SELECT number FROM consumers{whose}) AS asked"
         sql += f" CROSS JOIN {table} AS r ON r.day = stored.day AND r.consumer = asked.number{of_kind}"
-        parameters += values
         filters = []
     else:
-        sql += f" CROSS JOIN {table} AS r ON r.day = stored.day{of_kind}"
-        filters = [f"r.consumer IN (SELECT number FROM consumers{whose})"] if whose else []
-        parameters += values
+        sql = f" FROM {table} AS r"
+        filters = [f"r.day >= ? AND r.day < ?{of_kind}"]
+        filters += [f"r.consumer IN (SELECT number FROM consumers{whose})"] if whose else []
+    parameters = [*days_of(span), *values]
     which, values = where(("api_id = ?", selection.api_id), ("path = ?", selection.path))
     if which:
         filters.append(f"r.endpoint IN (SELECT number FROM endpoints{which})")
