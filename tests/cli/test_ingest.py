@@ -12,6 +12,7 @@ import pytest
 
 from tyk_endpoint_stats import open_store
 from tyk_endpoint_stats.ingest import parallel
+from tyk_endpoint_stats.stores.sqlite import SQLiteStore
 
 pytestmark = pytest.mark.slow
 
@@ -165,6 +166,16 @@ def test_no_store_is_made_for_a_source_that_can_not_be_opened(run, tmp_path, sou
     tmp_path.joinpath("good").write_bytes(line())
     assert run("ingest", *STORE, source, "good").exit_code == 1
     assert hits(tmp_path) == 1, "another one can be opened"
+
+
+def test_a_store_that_is_there_is_opened_once(run, tmp_path, monkeypatch):
+    tmp_path.joinpath("log").write_bytes(line())
+    opened = []
+    made = SQLiteStore.__init__
+    monkeypatch.setattr(SQLiteStore, "__init__", lambda self, path: (opened.append(path), made(self, path))[1])
+    for _ in range(2):  # the first time it is made
+        assert run("ingest", *STORE, "log").exit_code == 0
+    assert len(opened) == 2
 
 
 def test_rejects_are_not_written_through_a_link_or_into_a_missing_folder(run, tmp_path):

@@ -1,6 +1,7 @@
 """Layers around records: each kind alone, many at random, and a reader that swallows one of them."""
 
 import base64
+import gzip
 import json
 import re
 from random import Random
@@ -15,6 +16,31 @@ from tyk_endpoint_stats.sources.forms import objects
 from tyk_endpoint_stats.stores.memory import MemoryStore
 
 NUMBER = "d3c1e5a0"
+
+
+def typed(value, names):
+    """A value of JSON with its types around it: the names of texts, numbers, booleans, objects and lists."""
+    text, number, boolean, wrap_object, wrap_list = names
+    if isinstance(value, dict):
+        return wrap_object({name: typed(each, names) for name, each in value.items()})
+    if isinstance(value, list):
+        return wrap_list([typed(each, names) for each in value])
+    if isinstance(value, bool):
+        return {boolean: value}
+    return {text: value} if isinstance(value, str) else {number: str(value)}
+
+
+DYNAMODB = ("S", "N", "BOOL", lambda members: {"M": members}, lambda elements: {"L": elements})
+FIRESTORE = (
+    *("stringValue", "integerValue", "booleanValue"),
+    lambda members: {"mapValue": {"fields": members}},
+    lambda elements: {"arrayValue": {"values": elements}},
+)
+OTLP = (
+    *("stringValue", "intValue", "boolValue"),
+    lambda members: {"kvlistValue": {"values": [{"key": name, "value": each} for name, each in members.items()]}},
+    lambda elements: {"arrayValue": {"values": elements}},
+)
 
 
 def record_of(path="/r", **members):
@@ -39,6 +65,7 @@ def pump(record):
 
 RECORD = record_of()
 LINE = json.dumps(pump(RECORD))
+SYSLOG = f"<134>1 2020-10-13T08:00:05Z node-1 tyk-pump 42 - - {LINE}"
 TEXT_LOG = 'time="Oct 13 08:00:06" level=info msg="Purged 3 records..." prefix=stdout-pump'
 
 PREFIXES = {
@@ -132,6 +159,21 @@ WRAPPERS = {
     "SNS in SQS": lambda text: {"Messages": [{"Body": json.dumps({"Type": "Notification", "Message": text})}]},
     "Fluent Bit's merge": lambda text: {"date": 1.5, "log": text, **json.loads(text)},
     "a list of texts": lambda text: [text],
+    "Promtail": lambda text: {"labels": {"job": "pump"}, "entry": text, "ts": "2001-01-01T00:00:00Z"},
+    "Humio": lambda text: {"@timestamp": 1, "@rawstring": text},
+    "Avro's JSON": lambda text: {"message": {"string": text}},
+    "CloudWatch's subscription": lambda text: {
+        "awslogs": {
+            "data": base64.b64encode(
+                gzip.compress(json.dumps({"logEvents": [{"id": "1", "timestamp": 1, "message": text}]}).encode())
+            ).decode()
+        }
+    },
+    "DynamoDB": lambda text: {"Item": typed(json.loads(text), DYNAMODB)["M"]},
+    "Firestore": lambda text: {"name": "x", "fields": typed(json.loads(text), FIRESTORE)["mapValue"]["fields"]},
+    "OpenTelemetry, parsed": lambda text: {
+        "resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": typed(json.loads(text), OTLP)}]}]}]
+    },
 }
 
 
@@ -153,6 +195,21 @@ AS_THEY_ARE = {
     "redis-cli": "".join(f"{n}) {json.dumps(LINE)}\n" for n in range(1, 4)),
     "a variable's value": f"var records = [{LINE},\n{LINE},\n{LINE}]\n",
     "Excel's separator": "sep=;\npath;responsecode;apikey;timestamp\n" + "/r;200;k;2020-10-13T10:00:00Z\n" * 3,
+    "logfmt": f"ts=2020-10-13T08:00:05Z level=info msg={json.dumps(LINE)}\n" * 3,
+    "Logrus' logfmt, with Go's escapes": f'time="x" level=info msg={json.dumps(LINE)} prefix="a\\x7fb"\n' * 3,
+    "Vector's logfmt": f"host=h message={json.dumps(json.dumps(RECORD))} source_type=docker_logs\n" * 3,
+    "syslog with octet counts": f"{len(SYSLOG)} {SYSLOG}" * 3,
+    "syslog with octet counts and newlines": f"{len(SYSLOG) + 1} {SYSLOG}\n" * 3,
+    "Google Cloud's columns": "insertId,timestamp,"
+    + ",".join(f"jsonPayload.tyk-analytics-record.{name}" for name in ("path", "response_code", "timestamp"))
+    + "\n"
+    + "x,2001-01-01T00:00:00Z,/r,200,2020-10-13T10:00:00Z\n" * 3,
+    "Datadog's columns": "Date,"
+    + ",".join(f"@tyk-analytics-record.{name}" for name in ("path", "response_code", "timestamp"))
+    + "\n"
+    + "2001-01-01T00:00:00Z,/r,200,2020-10-13T10:00:00Z\n" * 3,
+    "Azure's columns": "TimeGenerated [UTC],LogEntry\n" + ('x,"' + LINE.replace('"', '""') + '"\n') * 3,
+    "BigQuery's times": "path,response_code,api_key,timestamp\n" + "/r,200,k,2020-10-13 10:00:00 UTC\n" * 3,
     "psql's columns": " path | responsecode | timestamp \n" + " /r   |  200 | 2020-10-13 10:00:00+00 \n" * 3,
 }
 

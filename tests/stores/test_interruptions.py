@@ -1,17 +1,12 @@
 """After an interruption at any line that a merge and a read run through, the next call works and closing ends."""
 
-from collections.abc import Callable
-from pathlib import Path
 from threading import Lock
 from typing import ClassVar
 
 import pytest
 
 from tests.stores import interruptions
-from tests.stores.interruptions import Interrupter, ends_in_time
-from tyk_endpoint_stats.ingest.options import IngestOptions
-from tyk_endpoint_stats.sources.file import FileSource
-from tyk_endpoint_stats.stores.base import Store
+from tests.stores.interruptions import SAMPLE, Open, assert_nothing_is_wrong, count_lines, wrong_after
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore
 
@@ -21,72 +16,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
 ]
 
-LINE = b'{"path":"/%d","api_key":"k","response_code":200,"timestamp":"2026-10-13T10:00:00Z"}\n'
-RECORDS = 3
-SAMPLE = 60
-"""Interruptions a store in the usual tests; in torture each line of some thousands has its own."""
-
-Open = Callable[[Path], Store]
 STORES: dict[str, Open] = {
     "memory": lambda folder: MemoryStore(),
     "sqlite": lambda folder: SQLiteStore(folder / "stats.db"),
 }
-
-
-def log(folder: Path) -> FileSource:
-    path = folder / "log"
-    path.write_bytes(b"".join(LINE % number for number in range(RECORDS)) + b"{bad\n")
-    return FileSource(str(path))
-
-
-def ingest_and_ask(store: Store, source: FileSource) -> int:
-    """The hits that are there after an ingest."""
-    store.ingest(source, IngestOptions(on_rejected=lambda rejected: None))
-    return sum(row.hits for row in store.consumers())
-
-
-def wrong_after(open_store: Open, folder: Path, at: int) -> str:
-    """What is wrong after an interruption at that line; ``""``: nothing."""
-    folder.mkdir()
-    store, source, interrupter = open_store(folder), log(folder), Interrupter(at)
-    interrupter.run(lambda: ingest_and_ask(store, source))
-    found = []
-    problem = ends_in_time(lambda: found.append(ingest_and_ask(store, source)))
-    problem = problem or (found != [RECORDS] and f"{found} hits and not {RECORDS}")
-    problem = problem or ends_in_time(store.close)
-    return f"line {at}, {interrupter.where}: {problem!r}" if problem else ""
-
-
-def wrong_after_closing(open_store: Open, folder: Path, at: int) -> str:
-    """What is wrong after an interruption of closing at that line; ``""``: nothing."""
-    folder.mkdir()
-    store, source, interrupter = open_store(folder), log(folder), Interrupter(at)
-    ingest_and_ask(store, source)
-    interrupter.run(store.close)
-    problem = ends_in_time(store.close)
-    return f"line {at}, {interrupter.where}: {problem!r}" if problem else ""
-
-
-def count_lines(open_store: Open, folder: Path) -> tuple[int, int]:
-    """How many lines an ingest with a question runs through, and how many a closing."""
-    folder.mkdir()
-    store, source, working, closing = open_store(folder), log(folder), Interrupter(), Interrupter()
-    assert not working.run(lambda: ingest_and_ask(store, source))
-    assert not closing.run(store.close)
-    return working.lines, closing.lines
-
-
-def assert_nothing_is_wrong(open_store: Open, folder: Path, most: int) -> None:
-    working, closing = count_lines(open_store, folder / "whole")
-    assert working > 300, "an ingest is more than that: is it traced?"
-    wrong = []
-    for name, lines, look in (("work", working, wrong_after), ("close", closing, wrong_after_closing)):
-        step = max(1, -(-lines // most))
-        for at in range(1 + step // 2, lines + 1, step):
-            if problem := look(open_store, folder / f"{name} {at}", at):
-                wrong.append(problem)
-    print(f"\n{working:,} lines of an ingest and a question, {closing:,} of a closing, {len(wrong)} wrong")
-    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("store", STORES)

@@ -90,9 +90,9 @@ def ingest(
     """
     from tyk_endpoint_stats.cli.opening import (
         can_be_opened,
-        is_there,
         plugins_with_warnings,
         source_finder,
+        store_if_there,
         store_to_fill,
     )
     from tyk_endpoint_stats.cli.peek import show_waiting
@@ -115,31 +115,31 @@ def ingest(
     plugins = plugins_with_warnings()
     find = source_finder(plugins)
     # A store is made once a source was opened: a typo in a file's name, or a file of others, leaves nothing behind.
-    is_made = is_there(store_url, plugins)
-    if follow:
-        # One for both: a signal between the wait and the loop is not lost.
-        with stop_on_signal() as stopped:
-            if not _is_worth_it(sources, find, is_made, stopped):
-                return
-            with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
-                others = _Others(store, rejects, new_stream)
-                _follow(store, sources, lambda name: others.of(find(name)), rules, on_rejected, stopped)
-        return
-    found, problems = _found(sources, find)
-    fail_fast = on_error == "fail"
-    if problems and (fail_fast or not found):
-        raise click.exceptions.Exit(1)
-    if not is_made:
-        unreadable: list[SourceError] = []
-        if not can_be_opened(found, unreadable.append):
-            for each in unreadable:
-                click.echo(f"Error: {printable(str(each))}", err=True)
+    with store_if_there(store_url, plugins) as there:
+        if follow:
+            # One for both: a signal between the wait and the loop is not lost.
+            with stop_on_signal() as stopped:
+                if not _is_worth_it(sources, find, there is not None, stopped):
+                    return
+                with there or store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
+                    others = _Others(store, rejects, new_stream)
+                    _follow(store, sources, lambda name: others.of(find(name)), rules, on_rejected, stopped)
+            return
+        found, problems = _found(sources, find)
+        fail_fast = on_error == "fail"
+        if problems and (fail_fast or not found):
             raise click.exceptions.Exit(1)
-    with store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
-        readable = _Others(store, rejects, new_stream).of(found)
-        all_well = _once(store, readable, rules, on_rejected, fail_fast, jobs)
-    if problems or not all_well:
-        raise click.exceptions.Exit(1)
+        if there is None:
+            unreadable: list[SourceError] = []
+            if not can_be_opened(found, unreadable.append):
+                for each in unreadable:
+                    click.echo(f"Error: {printable(str(each))}", err=True)
+                raise click.exceptions.Exit(1)
+        with there or store_to_fill(store_url, plugins) as store, _rejects_file(rejects) as on_rejected:
+            readable = _Others(store, rejects, new_stream).of(found)
+            all_well = _once(store, readable, rules, on_rejected, fail_fast, jobs)
+        if problems or not all_well:
+            raise click.exceptions.Exit(1)
 
 
 class _Others:

@@ -1,7 +1,8 @@
 """Stores and plugins as commands open them: with what there is to say about them on stderr."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -19,10 +20,10 @@ __all__ = [
     "LOG_WARNINGS",
     "can_be_opened",
     "is_new",
-    "is_there",
     "plugins_with_warnings",
     "retaining",
     "source_finder",
+    "store_if_there",
     "store_to_ask",
     "store_to_change",
     "store_to_fill",
@@ -88,20 +89,23 @@ def store_to_serve(url: str, plugins: Plugins) -> ReadableStore:
     return _with_warnings(open_readable_store(url, plugins=plugins))
 
 
-def store_to_fill(url: str, plugins: Plugins) -> Store:
-    """A store to write to, made if it is not there yet; its warnings are shown."""
-    store = open_store(url, plugins=plugins)
+def store_to_fill(url: str, plugins: Plugins, *, existing: bool = False) -> Store:
+    """A store to write to, made if it is not there yet unless it is to be ``existing``; its warnings are shown."""
+    store = open_store(url, plugins=plugins, existing=existing)
     _with_warnings(store)
     return store
 
 
-def is_there(url: str, plugins: Plugins) -> bool:
-    """Whether a store is there already, whatever may be wrong with it."""
+@contextmanager
+def store_if_there(url: str, plugins: Plugins) -> Iterator[Store | None]:
+    """A store to write to; ``None`` while there is none that can be opened, whatever may be wrong with it."""
     try:
-        open_readable_store(url, existing=True, plugins=plugins).close()
+        store = store_to_fill(url, plugins, existing=True)
     except StoreError:
-        return False
-    return True
+        yield None
+    else:
+        with store:
+            yield store
 
 
 def can_be_opened(sources: Iterable[Source], on_problem: Callable[[SourceError], None]) -> bool:

@@ -55,7 +55,8 @@ def explanation_of(stream: ByteStream, label: str, compression: str) -> Explanat
     """
     form = form_of(stream)
     if form is None:
-        return Explanation(label, compression, "", looks="nothing whole yet: no record, no line")
+        looks = looks_of_stream(stream, form)
+        return Explanation(label, compression, "", looks=f"nothing whole yet, no record, no line: {looks}")
     passed = 0
     for record, layers in islice(_units(stream, form), _MAX_UNITS):
         if record is not None:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import MongoClient
 
@@ -14,7 +13,7 @@ from tyk_endpoint_stats.errors import EdgeInsideBucket, StoreError, UnusableStor
 from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.tyk.pump_buckets import TimeRange, time_ranges
 from tyk_endpoint_stats_mongodb.address import Address, number_option, parse_address
-from tyk_endpoint_stats_mongodb.gate import Gate
+from tyk_endpoint_stats_mongodb.gate import Deadline, Gate
 from tyk_endpoint_stats_mongodb.pump_answer import PumpAnswer
 from tyk_endpoint_stats_mongodb.pump_collections import AGGREGATES, aggregate_collections
 from tyk_endpoint_stats_mongodb.pump_pipeline import pipeline_of
@@ -79,8 +78,8 @@ class PumpAggregates(ReadableStore):
         self._client, self._address, self._length_us = client, address, length_us
         self._database = client.get_database(address.database, codec_options=CODEC)
         self._seam = address.seam()
-        self._gate = Gate(address.label)
-        with self._seam.translated(CONNECT_TIMEOUT_S), pymongo.timeout(CONNECT_TIMEOUT_S):
+        self._gate = Gate(address.label, client.close)
+        with self._seam.translated(CONNECT_TIMEOUT_S), Deadline(CONNECT_TIMEOUT_S):
             hello = client.admin.command("hello")
             if hello.get("maxWireVersion", 0) < _OLDEST_WIRE:
                 raise UnusableStore(f"{address.label}: the server is too old; MongoDB 5.0 or newer is needed")
@@ -96,7 +95,7 @@ class PumpAggregates(ReadableStore):
         with (
             self._gate.passing(),
             self._seam.translated(READ_TIMEOUT_S),
-            pymongo.timeout(READ_TIMEOUT_S),
+            Deadline(READ_TIMEOUT_S),
             self._explained(),
         ):
             # Named before the snapshot: in one, collections can't be listed.
@@ -109,8 +108,7 @@ class PumpAggregates(ReadableStore):
 
     def close(self) -> None:
         """See the contract."""
-        if self._gate.close():
-            self._client.close()
+        self._gate.close()
 
     def _answer(
         self, names: Sequence[str], selection: Selection, ranges: Sequence[TimeRange], session: Any

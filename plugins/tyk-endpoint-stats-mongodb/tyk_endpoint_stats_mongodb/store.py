@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import pymongo
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
@@ -29,7 +28,7 @@ from tyk_endpoint_stats.stores.contract import (
 )
 from tyk_endpoint_stats_mongodb import inspection, reading, retention
 from tyk_endpoint_stats_mongodb.documents import Document
-from tyk_endpoint_stats_mongodb.gate import Gate
+from tyk_endpoint_stats_mongodb.gate import Deadline, Gate
 from tyk_endpoint_stats_mongodb.lanes import Lanes
 from tyk_endpoint_stats_mongodb.layout import Layout, lane_of
 from tyk_endpoint_stats_mongodb.schema import prepare
@@ -126,9 +125,9 @@ def store_in(
     layout = Layout(database, prefix)
     # The driver would forget the URL's own serverSelectionTimeoutMS inside of a total deadline.
     answers_within_s = min(connect_timeout_s, database.client.options.server_selection_timeout)
-    with seam.translated(answers_within_s), pymongo.timeout(answers_within_s):
+    with seam.translated(answers_within_s), Deadline(answers_within_s):
         hello = database.client.admin.command("hello")
-    with seam.translated(connect_timeout_s), pymongo.timeout(connect_timeout_s):
+    with seam.translated(connect_timeout_s), Deadline(connect_timeout_s):
         if hello.get("maxWireVersion", 0) < _OLDEST_WIRE:
             raise UnusableStore(f"{seam.name}: the server is too old; MongoDB 5.0 or newer is needed")
         prepare(layout, seam.name, make=make)
@@ -153,14 +152,13 @@ class MongoStore(Copyable, Inspectable, Retaining, Store):
     ) -> None:
         self._layout, self._seam = layout, seam
         self._lanes = Lanes(layout)
-        self._gate = Gate(seam.name)
+        self._gate = Gate(seam.name, on_close)
         self._merge_timeout_s, self._read_timeout_s = merge_timeout_s, read_timeout_s
-        self._on_close = on_close
 
     @contextmanager
     def _call(self, deadline_s: float) -> Iterator[None]:
         """Around every call: who may make it, its total deadline, and what its errors mean."""
-        with self._gate.passing(), self._seam.translated(deadline_s), pymongo.timeout(deadline_s):
+        with self._gate.passing(), self._seam.translated(deadline_s), Deadline(deadline_s):
             yield
 
     def finish_open_batches(self) -> None:
@@ -283,8 +281,7 @@ class MongoStore(Copyable, Inspectable, Retaining, Store):
 
     def close(self) -> None:
         """See the contract."""
-        if self._gate.close():
-            self._on_close()
+        self._gate.close()
 
 
 class ReplicaSetStore(Versioned, WholeBatchReads, MongoStore):

@@ -2,9 +2,10 @@
 
 import os
 import socket
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from threading import Condition, Event, Timer
+from threading import Event, Timer
 from typing import Any
 
 import psycopg
@@ -12,6 +13,7 @@ from psycopg import errors
 
 from tyk_endpoint_stats.core.packed import PackedError
 from tyk_endpoint_stats.errors import StoreBusy, StoreClosed, StoreError, UnusableStore
+from tyk_endpoint_stats.stores.places import Places
 from tyk_endpoint_stats_postgresql.urls import Place
 
 __all__ = ["Connection", "Pool", "connect", "deadline", "translated"]
@@ -119,6 +121,8 @@ def deadline(connection: Connection, seconds: float, name: str) -> Iterator[None
 class Pool:
     """At most ``size`` connections, each lent to one thread at a time. One that met an error is not lent again.
 
+    Without a lock, which an interruption would leave locked: what a deque does is done whole.
+
     Args:
         open_one: opens a connection.
         size: how many there may be.
@@ -135,11 +139,10 @@ class Pool:
         name: str,
         idle: Iterable[Connection] = (),
     ) -> None:
-        self._open, self._size, self._wait_s, self._name = open_one, size, wait_s, name
-        self._changed = Condition()
-        self._idle = list(idle)
-        self._lent = 0
-        self._closed = False
+        self._open, self._wait_s, self._name = open_one, wait_s, name
+        self._places = Places(size, f"{name}: all {size} connections are in use; try again")
+        self._idle = deque(idle)
+        self._is_closed = False
 
     @contextmanager
     def lend(self, begin: str, within_s: float) -> Iterator[Connection]:
@@ -153,55 +156,60 @@ class Pool:
             StoreBusy: all were lent for ``wait_s``, or it took longer.
             StoreClosed: the pool was closed.
         """
-        connection = self._take()
+        self._check_open()
+        with self._places.take(self._wait_s):
+            self._check_open()
+            connection = self._begun(begin, within_s)
+            is_kept = False
+            try:
+                with deadline(connection, within_s, self._name):
+                    yield connection
+                    if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                        connection.execute("COMMIT")
+                is_kept = True
+                self._idle.append(connection)
+                if self._is_closed:  # looked at afterwards, so that one of the two closes it
+                    self._close_idle()
+            finally:
+                if not is_kept:
+                    connection.close()
+
+    def _begun(self, begin: str, within_s: float) -> Connection:
+        """An idle connection, or a new one, in a transaction."""
+        connection = self._taken_out()
         try:
-            connection = self._begun(connection, begin, within_s)
-            with deadline(connection, within_s, self._name):
-                yield connection
-                if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-                    connection.execute("COMMIT")
+            if connection is not None:
+                try:
+                    with deadline(connection, within_s, self._name):
+                        connection.execute(begin)
+                except psycopg.OperationalError:
+                    connection.close()  # the server was started anew while nobody looked
+                else:
+                    return connection
+            connection = self._open()
+            connection.execute(begin)
         except BaseException:
             if connection is not None:
                 connection.close()
-            self._give_back(None)
             raise
-        self._give_back(connection)
-
-    def _begun(self, connection: Connection | None, begin: str, within_s: float) -> Connection:
-        if connection is not None:
-            try:
-                with deadline(connection, within_s, self._name):
-                    connection.execute(begin)
-            except psycopg.OperationalError:
-                connection.close()  # the server was started anew while nobody looked
-            else:
-                return connection
-        connection = self._open()
-        connection.execute(begin)
         return connection
 
-    def _take(self) -> Connection | None:
-        with self._changed:
-            free = self._changed.wait_for(lambda: self._closed or self._lent < self._size, self._wait_s)
-            if self._closed:
-                raise StoreClosed(f"{self._name} is closed")
-            if not free:
-                raise StoreBusy(f"{self._name}: all {self._size} connections are in use; try again")
-            self._lent += 1
-            return self._idle.pop() if self._idle else None
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StoreClosed(f"{self._name} is closed")
 
-    def _give_back(self, connection: Connection | None) -> None:
-        with self._changed:
-            self._lent -= 1
-            if connection is not None:
-                self._idle.append(connection)
-            self._changed.notify_all()
+    def _taken_out(self) -> Connection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
-    def close(self) -> None:
-        """Lend no more, wait for what is lent, and close every connection."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._lent)
-            while self._idle:
-                self._idle.pop().close()
+    def _close_idle(self) -> None:
+        while (connection := self._taken_out()) is not None:
+            connection.close()
+
+    def close(self, timeout_s: float) -> None:
+        """Lend no more, wait for what is lent, and close every connection; what comes later, when it comes back."""
+        self._is_closed = True
+        self._places.wait_until_free(timeout_s)
+        self._close_idle()

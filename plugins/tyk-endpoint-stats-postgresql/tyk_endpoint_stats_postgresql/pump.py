@@ -130,7 +130,7 @@ class PumpReader(ReadableStore):
     def close(self) -> None:
         """See the contract."""
         if self._pid == os.getpid():
-            self._readers.close()
+            self._readers.close(READ_TIMEOUT_S)
 
 
 def _is_wanted(endpoint: Endpoint, selection: Selection) -> bool:

@@ -223,8 +223,8 @@ class PostgreSQLStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchRea
     def close(self) -> None:
         """See the contract."""
         if self._pid == os.getpid():  # a forked child must not touch its parent's connections
-            self._readers.close()
-            self._writers.close()
+            self._readers.close(READ_TIMEOUT_S)
+            self._writers.close(MERGE_TIMEOUT_S)
 
     @contextmanager
     def _reading(self, within_s: float | None = None) -> Iterator[Connection]:

@@ -13,7 +13,7 @@ from tyk_endpoint_stats.sources.forms.objects import Found, look_again
 
 __all__ = ["RowLook", "are_names", "text_columns", "text_delimiter_of"]
 
-_NAME = re.compile(r" ?[\w@][\w@. \-]{0,63}")
+_NAME = re.compile(r" ?[\w@][\w@. \-\[\]]{0,63}")
 
 
 def text_delimiter_of(head: bytes) -> str | None:

@@ -4,6 +4,7 @@ So ``api_key``, ``apikey`` and ``APIKey`` are one name, and one table reads what
 SQL's columns, the CSV of Tyk Pump, and what its other sinks make of a record.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 
@@ -40,7 +41,9 @@ _OWN_FIELDS = frozenset({"response_code", "api_key", "api_id", "org_id", "oauth_
 """What few but Tyk have: who has a ``timestamp`` and a ``path`` may be anybody's."""
 
 _ORDER = {plain: number for number, plain in enumerate(FIELDS)}
-_FLATTENED = "tyk-analytics-record."
+_FLATTENED = re.compile(r"(?:@|[\w@.\-]*\.)?tyk[-_]analytics[-_]record\.|(?:_source|jsonPayload)\.")
+"""What stands before the names of a record whose members, and those of what it was in, became columns."""
+
 _SEPARATORS = str.maketrans("", "", "_.- ")
 
 
@@ -73,7 +76,11 @@ _TYK = Dialect(NATIVE, frozenset())
 
 def plain_name(name: str) -> str:
     """A name without what dialects differ in."""
-    return name.removeprefix(_FLATTENED).translate(_SEPARATORS).lower()
+    return _bare(name).translate(_SEPARATORS).lower()
+
+
+def _bare(name: str) -> str:
+    return _FLATTENED.sub("", name, count=1)
 
 
 @lru_cache(256)
@@ -90,7 +97,7 @@ def names_of_fields(names: tuple[str, ...]) -> Mapping[str, str]:
         field = FIELDS.get(plain)
         if field is None:
             continue
-        kind = 0 if name.startswith(_FLATTENED) else 1 if name.startswith("_") else 2
+        kind = 0 if _FLATTENED.match(name) else 1 if name.startswith("_") else 2
         rank = (kind, _ORDER[plain])
         if field not in ranks or rank < ranks[field]:
             ranks[field], found[field] = rank, name
@@ -100,7 +107,7 @@ def names_of_fields(names: tuple[str, ...]) -> Mapping[str, str]:
 @lru_cache(256)
 def dialect_of(names: tuple[str, ...]) -> Dialect:
     """The dialect in which these are the names of a record."""
-    bare = {name.removeprefix(_FLATTENED).removeprefix("_") for name in names}
+    bare = {_bare(name).removeprefix("_") for name in names}
     return next((each for each in _DIALECTS if each.signs <= bare), _TYK)
 
 

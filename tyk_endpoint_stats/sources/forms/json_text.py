@@ -18,6 +18,7 @@ __all__ = [
     "Scan",
     "behind_separators",
     "decoded",
+    "end_of_frame",
     "end_of_line",
     "end_of_scalar",
     "is_value",
@@ -47,6 +48,7 @@ _BEHIND_CLOSING = re.compile(rb"[ \t\r\n]*+([,}\]])?")
 _MAX_SPACE = 4096
 _TORN_TEXT = re.compile(rb'"[^"\\\n{]*+(?:\\.[^"\\\n{]*+)*+(?=\{[ \t\r\n]*+")')
 _NEXT_VALUE = re.compile(rb"\n(?=[{\[])|(?<=\})[ \t\r\n,]*+(?=\{)")
+_FRAME = re.compile(rb"(\d{1,8}) (?=<\d{1,3}>)")
 _SEPARATORS = re.compile(rb"[ \t\r\n,\[\]\x1e\0]*+")
 _SCALAR = re.compile(rb"(?:null|true|false|-?\d[\d.eE+\-]*+|" + _STRING + rb")(?=[ \t\r]*+(?:[,\]\n]|\Z))")
 
@@ -159,6 +161,12 @@ def end_of_scalar(data: bytes | bytearray, at: int) -> int | None:
     """The end of a number, a text, ``null`` or the like; ``None``: there is none here."""
     match = _SCALAR.match(data, at)
     return match.end() if match else None
+
+
+def end_of_frame(data: bytes | bytearray, at: int) -> int | None:
+    """Behind a message of syslog's that begins with its length (RFC 6587), which may be further than the data."""
+    match = _FRAME.match(data, at)
+    return match.end() + int(match[1]) if match else None
 
 
 def end_of_line(data: bytes | bytearray, at: int) -> int | None:

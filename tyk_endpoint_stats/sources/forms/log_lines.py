@@ -1,8 +1,9 @@
 """Lines of Tyk Pump's own log, which stand among its records: no records, and no errors either."""
 
 import re
+from collections.abc import Iterator
 
-__all__ = ["ACTION", "LOG_LINE", "NO_RECORDS", "TEXT_FORMAT", "is_log_text", "is_text_format"]
+__all__ = ["ACTION", "LOG_LINE", "NO_RECORDS", "TEXT_FORMAT", "is_log_text", "is_text_format", "logfmt_texts"]
 
 LOG_LINE = "log"
 """The reason to skip a line of Tyk Pump's own log."""
@@ -24,6 +25,9 @@ _LOGRUS_ON_A_TERMINAL = re.compile(
     + _COLOUR
     + rb" *(?:TRACE|DEBUG|INFO|WARN(?:ING)?|ERROR|FATAL|PANIC)\b)"
 )
+_PAIR = re.compile(rb'([\w.@/\-]++)=("(?:[^"\\]|\\.)*+"|[^\s"]*+)(?:[ \t]++|\Z)')
+_LOGFMT = re.compile(rb"(?:%b)++\Z" % _PAIR.pattern)
+_GO_ESCAPE = re.compile(rb"\\(?:x([0-9a-f]{2})|.)", re.DOTALL)
 _RECORD_AS_TEXT = re.compile(rb'\btyk-analytics-record="?\{')
 
 
@@ -35,3 +39,11 @@ def is_text_format(text: bytes) -> bool:
 def is_log_text(text: bytes) -> bool:
     """Whether a text is a line of a log as Tyk's programs write it, and no record."""
     return (_LOGRUS.match(text) or _LOGRUS_ON_A_TERMINAL.match(text)) is not None
+
+
+def logfmt_texts(line: bytes) -> Iterator[tuple[str, bytes]]:
+    """The names and the quoted texts, as JSON, of a line that is ``name=value name="a text" …``."""
+    if _LOGFMT.match(line):
+        for name, value in _PAIR.findall(line):
+            if value[:1] == b'"':
+                yield name.decode(), _GO_ESCAPE.sub(lambda one: rb"\u00" + one[1] if one[1] else one[0], value)

@@ -13,6 +13,7 @@ from tyk_endpoint_stats.sources.forms.form import Form, RowsForm
 from tyk_endpoint_stats.sources.forms.json_text import decoded, valid_text
 from tyk_endpoint_stats.sources.forms.log_lines import is_text_format
 from tyk_endpoint_stats.sources.forms.objects import look_again
+from tyk_endpoint_stats.sources.forms.shapes import shape_of
 from tyk_endpoint_stats.sources.forms.times import rfc3339_text
 
 __all__ = ["looks_of"]
@@ -31,15 +32,16 @@ def looks_of(head: bytes, form: Form | None) -> str:
 
     Args:
         head: its first bytes, decompressed.
-        form: what it was read as.
+        form: what it was read as, ``None``: nothing in it is whole.
     """
     if isinstance(form, RowsForm):
         return _looks_of_rows(head, form)
     if head.count(0) * 4 > len(head):
         is_utf16 = head[1::2].count(0) * 2 > len(head) // 2 and head[::2].count(0) * 8 < len(head)
         return "UTF-16; save it as UTF-8" if is_utf16 else "bytes that are no text"
+    shape = shape_of(head)
     if len(head) - len(head.translate(None, _NOT_IN_TEXT)) > len(head) // 50:
-        return "bytes that are no text"
+        return shape or "bytes that are no text"
     if b"\r" in head and b"\n" not in head:
         return "lines that end in CR alone; save it with LF or CRLF"
     lines = [line for line in head.split(b"\n")[:_MAX_LINES] if line.strip()]
@@ -56,11 +58,15 @@ def looks_of(head: bytes, form: Form | None) -> str:
         return f"records of Tyk's that can't be read ({', '.join(reasons)})"
     if names := _names_of_objects(lines):
         return f"JSON objects that are no records of Tyk's (they have {', '.join(names)})"
+    if shape:
+        return shape
     if lines and lines[0].lstrip()[:1] in (b"{", b"["):
         if len(head) >= _LONG and len(lines) == 1:
             return (
                 "one long JSON value with no record near its beginning, or too many in one line; write one a line"
             )
+        if form is None and lines[0].lstrip()[:1] == b"[":
+            return "a JSON array on one line that has no end; nothing of it counts before that is there"
         return "JSON that is cut off or broken"
     if any(_MARKUP.match(line) for line in lines[:1]):
         return "a page or XML; export JSON"

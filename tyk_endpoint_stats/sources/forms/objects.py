@@ -22,7 +22,14 @@ from tyk_endpoint_stats.sources.forms.dialects import (
     names_of_fields,
 )
 from tyk_endpoint_stats.sources.forms.json_text import decoded, valid_text, values_of
-from tyk_endpoint_stats.sources.forms.log_lines import ACTION, LOG_LINE, TEXT_FORMAT, is_log_text, is_text_format
+from tyk_endpoint_stats.sources.forms.log_lines import (
+    ACTION,
+    LOG_LINE,
+    TEXT_FORMAT,
+    is_log_text,
+    is_text_format,
+    logfmt_texts,
+)
 from tyk_endpoint_stats.sources.forms.members import (
     ENCODED_MEMBERS,
     TEXT_MEMBERS,
@@ -33,6 +40,7 @@ from tyk_endpoint_stats.sources.forms.members import (
 from tyk_endpoint_stats.sources.forms.native import native_record
 from tyk_endpoint_stats.sources.forms.prefixes import without_prefix
 from tyk_endpoint_stats.sources.forms.times import rfc3339_text
+from tyk_endpoint_stats.sources.forms.typed import plain_members, typed_value
 
 __all__ = ["ENVELOPE_MEMBER", "Found", "look_again"]
 
@@ -117,6 +125,12 @@ def _look_at_valid(data: bytes, layers: tuple[str, ...]) -> list[Found]:
             return found
     if is_text_format(data):
         return [Found(malformed=TEXT_FORMAT, layers=layers)]
+    for name, text in logfmt_texts(data) if len(layers) < _MAX_LAYERS else ():
+        plain = plain_member(name)
+        if plain in TEXT_MEMBERS and (
+            found := _look_at_member_text(_text(text), plain, (*layers, f"logfmt's {name}"))
+        ):
+            return found
     if is_log_text(data):
         return [Found(skipped=LOG_LINE, layers=layers)]
     if reason == _NOT_JSON and data[:1] not in (b"{", b"["):
@@ -320,7 +334,7 @@ def _value(raw: Raw, field: str) -> Any:
                 each.removeprefix(prefix): _value(members[name.removeprefix(prefix)], each)
                 for each, name in inner.items()
             }
-        return _extended(members)
+        return typed_value(members)
     if data[:1] == b"[":
         # Elasticsearch's ``fields``: a list of one.
         elements = _elements(data)
@@ -333,26 +347,12 @@ def _value(raw: Raw, field: str) -> Any:
         return ...
 
 
-def _extended(members: dict[str, Raw]) -> Any:
-    """A value as MongoDB's tools export it: ``{"$date": …}``, ``{"$numberLong": "40"}``."""
-    for name, value in members.items():
-        try:
-            if name == "$date":
-                return {"$date": _value(value, "")}
-            if name in ("$numberLong", "$numberInt"):
-                return int(json.decode(value))
-            if name in ("$numberDouble", "$numberDecimal"):
-                return float(json.decode(value))
-        except (DecodeError, ValueError, TypeError):
-            return ...
-    return ...
-
-
 def _members(data: bytes) -> dict[str, Raw] | str:
     # Quotes inside of texts are escaped, so these are the members of all objects; it bounds what they take.
     if data.count(b'":') - data.count(b'\\":') + data.count(b'" :') > _MAX_MEMBERS:
         return "object of too many members"
-    return decoded(data, dict[str, Raw])
+    members = decoded(data, dict[str, Raw])
+    return members if isinstance(members, str) else plain_members(members)
 
 
 def _elements(data: bytes) -> list[Raw] | str:

@@ -12,6 +12,7 @@ from tyk_endpoint_stats.sources.forms.json_text import (
     BYTE_ORDER_MARK,
     JSON_SPACE,
     Scan,
+    end_of_frame,
     is_value,
     resumption,
     scan_value,
@@ -63,6 +64,14 @@ OTHER_FILES = (
     OtherFile(0, b"REDIS0", "a dump of Redis; read the server itself: redis://HOST"),
     OtherFile(0, b"LPKSHHRH", "a journal of systemd's; pipe journalctl -o cat into ingest -"),
     OtherFile(0, b"\x6d\xe2\x99\x81", "an archive of mongodump's; use mongoexport instead"),
+    *(
+        OtherFile(0, magic, "an encrypted file; decrypt it first")
+        for magic in (
+            *(b"-----BEGIN PGP MESSAGE", b"-----BEGIN AGE ENCRYPTED", b"age-encryption.org/", b"Salted__"),
+            # GnuPG's, for keys of RSA and of elliptic curves, and for a passphrase.
+            *(b"\x85\x01\x0c\x03", b"\x85\x01\x8c\x03", b"\x85\x02\x0c\x03", b"\x84\x5e\x03", b"\x8c\x0d\x04"),
+        )
+    ),
     OtherFile(4, b"\x07_id\x00", "a BSON dump; use mongoexport instead of mongodump"),
 )
 
@@ -83,6 +92,10 @@ def form_of(stream: ByteStream) -> Form | None:
     head = read_at(stream, 0, HEAD_BYTES)
     text = head.removeprefix(BYTE_ORDER_MARK).lstrip(JSON_SPACE)
     line = first_line(stream)
+    if (end := end_of_frame(text, 0)) is not None and text[end - 1 : end + 1].strip(b"\n") == text[
+        end - 1 : end + 1
+    ]:
+        return ValuesForm() if len(text) > end else None
     if text[:1] == b"{":
         return _form_of_objects(stream, text, line)
     if line is None:

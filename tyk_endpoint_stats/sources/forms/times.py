@@ -9,7 +9,7 @@ from tyk_endpoint_stats.core.instants import EPOCH
 __all__ = ["rfc3339_text"]
 
 _TIME = re.compile(
-    r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?: ?(Z|[+-]\d\d)(?::?(\d\d))?)(?: .*)?", re.ASCII
+    r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?: ?(Z|UTC|[+-]\d\d)(?::?(\d\d))?)(?: .*)?", re.ASCII
 )
 
 
@@ -24,7 +24,7 @@ def rfc3339_text(value: Any) -> Any:
             return value
         day, time, hours, minutes = match.groups()
         minutes = minutes or "00"
-        is_utc = hours in ("Z", "+00") and minutes == "00"
+        is_utc = hours in ("Z", "UTC", "+00") and minutes == "00"
         return f"{day}T{time}Z" if is_utc else f"{day}T{time}{hours}:{minutes}"
     if isinstance(value, dict) and "$date" in value:
         return _of_mongodb(value["$date"])

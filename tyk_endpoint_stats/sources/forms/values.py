@@ -21,6 +21,7 @@ from tyk_endpoint_stats.sources.forms.json_text import (
     BYTE_ORDER_MARK,
     Scan,
     behind_separators,
+    end_of_frame,
     end_of_line,
     end_of_scalar,
     resumption,
@@ -154,6 +155,8 @@ def _units(data: bytearray, offset: int, scan: Scan, ended: bool) -> tuple[list[
             end = resumption(data, scan) if scan.broken else scan.end
             if end is None and ended:
                 end = len(data)
+        elif (end := end_of_frame(data, start)) is not None:
+            end = end if end <= len(data) else None
         else:
             end = end_of_scalar(data, start) or end_of_line(data, start)
             if end is not None and end == len(data) and not ended:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from tyk_endpoint_stats.core.packed import PackedError
 from tyk_endpoint_stats.errors import StoreBusy, StoreError, UnusableStore
-from tyk_endpoint_stats.stores.sqlite.places import Places
+from tyk_endpoint_stats.stores.places import Places
 
 try:
     import fcntl
@@ -138,22 +138,21 @@ class ReaderPool:
         Raises:
             StoreBusy: all of them were lent for ``READER_WAIT_S``.
         """
-        place = self._places.take(READER_WAIT_S)
-        connection = self._taken_out(stamp_of(self._path)) or connect_reader(self._path)
-        is_kept = False
-        try:
-            connection.execute("BEGIN")
-            stamp = stamp_of(self._path)
-            yield connection
-            connection.execute("COMMIT")
-            is_kept = True
-            self._idle.append((connection, stamp))
-            if self._is_closed:  # looked at afterwards, so that one of the two closes it
-                self._taken_out(None)
-        finally:
-            if not is_kept:
-                connection.close()
-            self._places.give_back(place)
+        with self._places.take(READER_WAIT_S):
+            connection = self._taken_out(stamp_of(self._path)) or connect_reader(self._path)
+            is_kept = False
+            try:
+                connection.execute("BEGIN")
+                stamp = stamp_of(self._path)
+                yield connection
+                connection.execute("COMMIT")
+                is_kept = True
+                self._idle.append((connection, stamp))
+                if self._is_closed:  # looked at afterwards, so that one of the two closes it
+                    self._taken_out(None)
+            finally:
+                if not is_kept:
+                    connection.close()
 
     def _taken_out(self, stamp: FileStamp | None) -> sqlite3.Connection | None:
         """An idle connection of that stamp; others are closed on the way."""

@@ -27,6 +27,7 @@ from tyk_endpoint_stats.stores.contract import (
     Versioned,
     WholeBatchReads,
 )
+from tyk_endpoint_stats.stores.places import Places
 from tyk_endpoint_stats.stores.sqlite import inspection
 from tyk_endpoint_stats.stores.sqlite.connections import (
     LOCKS_WORK,
@@ -49,7 +50,6 @@ from tyk_endpoint_stats.stores.sqlite.day_rows import (
 from tyk_endpoint_stats.stores.sqlite.files import identity_of, path_of, prepare, warnings_of
 from tyk_endpoint_stats.stores.sqlite.growth import growth_of_days, merge_growth
 from tyk_endpoint_stats.stores.sqlite.names import CONSUMERS, ENDPOINTS, Numbers, names_seen, where, write_names
-from tyk_endpoint_stats.stores.sqlite.places import Places
 from tyk_endpoint_stats.stores.sqlite.reading import answer
 from tyk_endpoint_stats.stores.sqlite.sources import advance, position_of, progress
 
@@ -212,15 +212,13 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
         except BaseException:
             self._closed = False
             raise
-        try:
+        with place:
             self._readers.close()
             if self._writer is not None:
                 # The last connection to close checkpoints, so not while another process writes.
                 with translated(self._name), write_lock(self._path, MERGE_TIMEOUT_S):
                     self._writer.close()
                 self._writer = None
-        finally:
-            self._writers.give_back(place)
 
     @contextmanager
     def _reading(self, timeout_s: float | None = None) -> Iterator[sqlite3.Connection]:
@@ -238,8 +236,7 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
         self._check_usable()
         if not self._may_write:
             raise UnusableStore(f"{self._name} can only be read: it, or its folder, can't be written to")
-        place = self._writers.take(MERGE_TIMEOUT_S)
-        try:
+        with self._writers.take(MERGE_TIMEOUT_S):
             self._check_usable()
             with translated(self._name), write_lock(self._path, MERGE_TIMEOUT_S) as lock:
                 self._meet_file()
@@ -267,8 +264,6 @@ class SQLiteStore(Copyable, Inspectable, Retaining, Versioned, WholeBatchReads, 
                     raise
                 self._truncate_wal(connection)
                 self._written_stamp = stamp_of(self._path)[:1]
-        finally:
-            self._writers.give_back(place)
 
     def _fresh_writer(self) -> sqlite3.Connection:
         """The writing connection; a new one where the file is not as the last one left it, or an interruption came."""

@@ -2,6 +2,7 @@
 
 import time
 from queue import Empty, SimpleQueue
+from types import TracebackType
 
 from tyk_endpoint_stats.errors import StoreBusy
 
@@ -9,11 +10,15 @@ __all__ = ["Place", "Places"]
 
 
 class Place:
-    """The right to go on: it ends when it is given back, or when this object does."""
+    """The right to go on, until the ``with`` ends, or until this object does: ``with places.take(5.0):``.
+
+    Ctrl-C may come between any two lines, also between the last one of a ``with`` and its end.
+    """
+
+    _is_taken = False
 
     def __init__(self, free: SimpleQueue[bool]) -> None:
         self._free = free
-        self._is_taken = False
 
     def take(self, timeout_s: float) -> None:
         """Take it as soon as there is one.
@@ -23,14 +28,21 @@ class Place:
         """
         self._is_taken = self._free.get(timeout=timeout_s)
 
-    def give_back(self) -> None:
-        """Let the next one in at once; again does nothing."""
+    def __enter__(self) -> None:
+        """It was taken before."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._is_taken:
             # One line, so that no interruption comes between.
             self._is_taken = self._free.put(True) is not None  # type: ignore[func-returns-value]
 
     def __del__(self) -> None:
-        self.give_back()
+        if (
+            self._is_taken
+        ):  # by no call of ours: what interrupts one here is passed over, and the place would be lost
+            self._free.put(True)
 
 
 class Places:
@@ -61,10 +73,6 @@ class Places:
         except Empty:
             raise StoreBusy(self._busy) from None
         return place
-
-    def give_back(self, place: Place) -> None:
-        """Let the next one in at once."""
-        place.give_back()
 
     def wait_until_free(self, timeout_s: float) -> None:
         """Wait for all places to be given back, but not for ever."""
