@@ -1,7 +1,7 @@
 """Every block of ``docs/`` that claims to run runs, page by page as a reader would, beside one server a page.
 
 A block that is not run says why, in a comment before it. The README's blocks are run by ``test_readme.py``, those of
-the plugins' guide by ``test_plugins_readme.py``.
+the plugins' guide by ``test_plugins_readme.py``, those of the plugins' own READMEs by ``test_readme_servers.py``.
 """
 
 import contextlib
@@ -25,7 +25,11 @@ pytestmark = pytest.mark.slow
 
 TOP = Path(__file__).parents[1]
 DOCS = sorted((TOP / "docs").rglob("*.md"))
-ELSEWHERE = {TOP / "README.md": "test_readme.py", TOP / "plugins" / "README.md": "test_plugins_readme.py"}
+ELSEWHERE = {
+    TOP / "README.md": "test_readme.py",
+    TOP / "plugins" / "README.md": "test_plugins_readme.py",
+    **dict.fromkeys(sorted(TOP.glob("plugins/*/README.md")), "test_readme_servers.py"),
+}
 RUN = ("python", "console", "sql")
 QUOTED = ("text", "toml", "json", "")
 """What no reader takes for something to run."""

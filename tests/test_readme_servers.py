@@ -1,7 +1,8 @@
-"""The rows of the README's table of sources that need a server, tried on real ones."""
+"""The rows of the README's table of sources that need a server, and what the plugins' READMEs say, on real ones."""
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -15,7 +16,9 @@ from pymongo import MongoClient
 from redis import Redis
 from redis_server import BASE, push
 
+from tests.cli.serving import serving
 from tests.printed import printed_by
+from tests.test_documentation import BLOCK
 from tests.test_readme import KEY, TOP, folder, rows_of_sources
 from tests.waiting import wait_for
 from tyk_endpoint_stats import open_store
@@ -123,3 +126,65 @@ def test_aggregates_in_postgresql(folder, postgres_url):
     run = command(have, "localhost", postgres_url.split("@")[1].split("/")[0])
     (row,) = answer_of(folder, run, "13/10/2020")
     assert (row["hits"], row["success"], row["error"]) == (2, 1, 1)
+
+
+def lines_of(plugin):
+    """The lines of the console blocks of a plugin's README, and no Python ones: there are none."""
+    page = TOP / "plugins" / plugin / "README.md"
+    blocks = [block for block in BLOCK.findall(page.read_text(encoding="utf-8")) if not block[0]]
+    assert not [language for _, language, _ in blocks if language == "python"]
+    return [line for _, language, lines in blocks if language == "console" for line in lines.splitlines()]
+
+
+def run_as_a_reader(folder, plugin, place, address):
+    """What the lines of a plugin's README print, where the server of its examples is one of ours."""
+    printed = ""
+    for line in lines_of(plugin):
+        if line.startswith("pip install "):
+            assert line == f"pip install {plugin}"  # what lies beside us is what is there
+            continue
+        line, places = re.subn(place, address, line)
+        assert places == 1, line
+        if " serve " in line:
+            with serving(folder, *shlex.split(line)[2:], "--port", "0", "--token", TOKEN) as running:
+                printed += running.first
+        else:
+            # What follows goes on for ever; once it has read all there is, the rest is known.
+            printed += printed_by(folder, line.replace("--follow ", ""))
+    return printed
+
+
+def test_what_the_mongodb_plugins_readme_says(folder, standalone):
+    printed_by(folder, "tyk-endpoint-stats ingest --store sqlite:///stats.db analytics.jsonl")
+    plugin, names = "tyk-endpoint-stats-mongodb", ("stats", "stats_copied")
+    printed = run_as_a_reader(folder, plugin, "mongodb://localhost/", f"mongodb://{standalone.address}/")
+    assert "2 read" in printed
+    with MongoClient(standalone.url) as client:
+        assert [client[name]["endpoint_stats.day_rows"].count_documents({"hits": 2}) > 0 for name in names] == [
+            True
+        ] * 2
+        for name in names:
+            client.drop_database(name)
+
+
+def test_what_the_postgresql_plugins_readme_says(folder, postgres_url):
+    for kind, table in (("aggregate", "tyk_aggregated"), ("raw", "tyk_analytics")):
+        create_table(postgres_url, kind, table)
+    insert(postgres_url, "tyk_aggregated", rows_of(plain_hits(HITS)))
+    row = {"path": "/get", "apikey": KEY, "responsecode": 200, "timestamp": MOMENT, "orgid": "o", "apiid": "a"}
+    insert(postgres_url, "tyk_analytics", [row] * 4)
+    plugin, place = "tyk-endpoint-stats-postgresql", r"postgresql://\w+@db\.example/\w+"
+    printed = run_as_a_reader(folder, plugin, place, postgres_url)
+    assert printed.count("Serving on") == 2
+    for said in ("2 read", "4 read", "/get"):
+        assert said in printed
+
+
+def test_what_the_redis_plugins_readme_says(folder, redis):
+    with Redis(port=redis.port) as client:
+        client.flushall()
+        push(client, BASE, [bytes.fromhex(record["msgpack_hex"]) for record in RECORDS])
+    plugin, place = "tyk-endpoint-stats-redis", "redis://localhost:6379/0"
+    printed = run_as_a_reader(folder, plugin, place, f"redis://127.0.0.1:{redis.port}/0")
+    for said in (f"{len(RECORDS)} records wait", f"{len(RECORDS)} read", "Serving on"):
+        assert said in printed

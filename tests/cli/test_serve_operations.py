@@ -9,11 +9,15 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from tests.cli.serving import LINE, NEW_TOKEN, TOKEN, curl, serving
 from tests.waiting import wait_for
+from tyk_endpoint_stats import open_store
+from tyk_endpoint_stats.core.record import Record
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +65,25 @@ def test_a_killed_servers_socket_is_taken_over(tmp_path):
     assert tmp_path.joinpath("http.sock").is_socket()
     with serving(tmp_path, *options):
         assert curl("--unix-socket", str(tmp_path / "http.sock"), "http://localhost/health")[0] == 200
+
+
+def test_days_that_are_too_old_are_dropped_while_it_answers(tmp_path):
+    today = datetime.now(UTC)
+    new = LINE.replace(b"2026-10-13T10:00:00Z", f"{today:%Y-%m-%d}T00:00:00Z".encode())
+    url = f"sqlite:///{tmp_path}/stats.db"
+    with open_store(url) as store:
+        store.ingest(msgspec.json.Decoder(Record).decode(line) for line in (LINE.replace(b"2026", b"2020"), new))
+    with serving(tmp_path, "--retain", "400d", "--port", "0", "--token", TOKEN, "--store", url) as running:
+
+        def hits(day):
+            status, body = curl("-H", f"authorization: {TOKEN}", f"{running.url}{QUESTION[:-21]}{day}/{day}")
+            assert status == 200, body
+            return [row["hits"] for row in json.loads(body)["data"]]
+
+        wait_for(lambda: hits("13/10/2020") == [])
+        assert hits(f"{today:%-d/%-m/%Y}") == [1]
+        wait_for(lambda: "retention: " in running.err)
+    assert "rows older than 400 days were dropped" in running.err
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def test_a_file_that_may_not_be_read_has_a_reason(tmp_path, monkeypatch):
 
 
 def test_a_name_with_nul_is_an_error_like_others():
-    with pytest.raises(SourceError, match="can't be read: embedded null byte"):
+    with pytest.raises(SourceError, match=r"can't be read: .*embedded null"):
         open_regular("a\0b")
 
 

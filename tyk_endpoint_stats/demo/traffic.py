@@ -1,10 +1,10 @@
 """The demo's requests, in nearly the order in which a gateway would have recorded them."""
 
-import io
 from collections.abc import Iterator
 from datetime import date, datetime
+from itertools import islice
 from random import Random
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from msgspec import Struct, json
 
@@ -29,6 +29,8 @@ _CODES = (200, 201, 204, 301, 304, 400, 401, 403, 404, 429, 500, 502, 503, 504)
 _CODE_WEIGHTS = (770, 60, 30, 15, 25, 15, 16, 10, 30, 10, 9, 4, 4, 2)
 _BY_THE_GATEWAY = frozenset({401, 403, 429, 504})
 _BLOCK = 4096
+_PIECES = 1_000
+"""So many records are written at once: a megabyte or so."""
 
 
 class Traffic(Struct, frozen=True, kw_only=True):
@@ -81,13 +83,9 @@ class Traffic(Struct, frozen=True, kw_only=True):
         """
         if form not in FORMATS:
             raise InvalidQuestion(f"demo format {form!r} is not known; known: {', '.join(FORMATS)}")
-        buffered = io.BufferedWriter(cast("io.RawIOBase", file), 2**20)
-        try:
-            for piece in FORMATS[form](self.hits(), self.full):
-                buffered.write(piece)
-            buffered.flush()
-        finally:
-            buffered.detach()
+        pieces = iter(FORMATS[form](self.hits(), self.full))
+        while some := b"".join(islice(pieces, _PIECES)):
+            file.write(some)
 
     def busiest(self, kind: Kind) -> Consumer:
         """A consumer of that kind that calls more than most.

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
@@ -152,15 +151,3 @@ def test_one_process_reads_and_answers(server, client, tmp_path):
         store.ingest(opened(server))
         assert sum(row.hits for row in store.consumers()) == 45
     assert keys(client) == set()
-
-
-def test_the_readme_says_what_works(server, client, tmp_path):
-    """Its commands on this server, once; serving is tried above."""
-    readme = Path(__file__).parents[1].joinpath("README.md").read_text()
-    commands = [line.split()[2:] for line in readme.splitlines() if line.startswith("tyk-endpoint-stats ingest")]
-    assert len(commands) == 2
-    push(client, BASE, elements(3))
-    for arguments, expected in zip(commands, ("3 records wait", "counted                3"), strict=True):
-        here = [server.url if part.startswith("redis:") else part for part in arguments if part != "--follow"]
-        result = ingest(tmp_path, *here)
-        assert (result.exit_code, expected in result.stdout) == (0, True), result

@@ -91,9 +91,9 @@ class Numbers:
 def write_names(connection: Connection, batch: Batch) -> None:
     """Merge the names seen: the newest wins, on a tie the greater text."""
     connection.executemany(
-        "UPDATE consumers SET alias_seen_us = ?1, alias = ?2 WHERE org_id = ?3 AND kind = ?4 AND id = ?5"
-        " AND (alias_seen_us IS NULL OR (alias_seen_us, alias) < (?1, ?2))",
-        ((*seen, *key) for key, seen in batch.aliases.items()),
+        "UPDATE consumers SET alias_seen_us = ?, alias = ? WHERE org_id = ? AND kind = ? AND id = ?"
+        " AND (alias_seen_us IS NULL OR (alias_seen_us, alias) < (?, ?))",
+        ((*seen, *key, *seen) for key, seen in batch.aliases.items()),
     )
     connection.executemany(
         "INSERT INTO apis (org_id, api_id, name_seen_us, name) VALUES (?, ?, ?, ?)"

@@ -332,7 +332,7 @@ def _pruned_before_day(connection: sqlite3.Connection) -> int | None:
 def _pruned_to(connection: sqlite3.Connection, before: Instant) -> int:
     """Remember that earlier days were pruned; the first day that was not."""
     day = before // DAY_US
-    connection.execute("UPDATE history SET pruned_before_day = max(?1, ifnull(pruned_before_day, ?1))", (day,))
+    connection.execute("UPDATE history SET pruned_before_day = max(?, ifnull(pruned_before_day, ?))", (day, day))
     return day
 
 
