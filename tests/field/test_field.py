@@ -58,6 +58,9 @@ def read(name, **options):
         "22-pretty-printed/one-per-object.json",
         "22-pretty-printed/records.json",
         "23-csv-saved-by-excel/semicolons.csv",
+        "24-more-wrappers/logfmt.log",
+        "24-more-wrappers/scan.json",
+        "24-more-wrappers/syslog.tcp",
         "31-file-forms/a.jsonl.bz2",
     ],
 )
