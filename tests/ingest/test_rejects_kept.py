@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tyk_endpoint_stats import open_store
+from tyk_endpoint_stats.maintenance.verify import verify
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +67,7 @@ def rejects_after_a_kill(folder, twin="", jobs=1):
     with open_store(f"sqlite:///{folder}/stats.db") as store:
         (progress,) = store.sources()
         assert (progress.counts.counted, sum(progress.counts.malformed.values())) == (2, 1)
+        assert verify(store).problems == []
     return (folder / "rejects").read_bytes()
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.ingest.loop import ingest
+from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.sources import place as place_module
 from tyk_endpoint_stats.sources.file import FileSource, PlainStream
 from tyk_endpoint_stats.sources.place import StoredPosition
@@ -222,6 +223,8 @@ def test_files_that_the_command_has_open_itself_are_left_out(kit, tmp_path):
     assert (tmp_path / "bad.txt").read_bytes() == b"{bad}\n"
     with sqlite3.connect(tmp_path / "s.db") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with SQLiteStore(tmp_path / "s.db") as store:
+        assert verify(store).problems == []
 
 
 def test_the_library_opens_no_file_of_its_store_either(kit, tmp_path):
@@ -229,6 +232,13 @@ def test_the_library_opens_no_file_of_its_store_either(kit, tmp_path):
         (tmp_path / "link").symlink_to(tmp_path / "s.db")
         with pytest.raises(SourceError, match="a file of the store itself"):
             ingest(store, FileSource(str(tmp_path / "link")))
+
+
+def test_that_catches_a_store_whose_files_are_opened(kit, tmp_path, monkeypatch):
+    """The broken twin names none of its files: closing one of them again takes SQLite's locks from the process."""
+    monkeypatch.setattr(SQLiteStore, "files", lambda store: ())
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        test_the_library_opens_no_file_of_its_store_either(kit, tmp_path)
 
 
 def test_explain_says_what_a_file_is_and_counts_nothing(kit, tmp_path):

@@ -1,7 +1,10 @@
 """Stdin: exactly once like a file, also where it is a pipe that can be read only once."""
 
+import fcntl
 import gzip
 import os
+import resource
+import select
 import threading
 from contextlib import suppress
 
@@ -145,6 +148,25 @@ def test_a_pipe_that_nobody_writes_to_is_waited_for(kit, piped, lines):
         waiting.set()
         reader.join(20)
         assert done == [2_000]
+
+
+def test_a_pipe_may_be_any_descriptor():
+    """Twin: select() refuses those past 1,023, which a program with many connections has."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1_200), hard))
+    reader, writer = os.pipe()
+    high = fcntl.fcntl(reader, fcntl.F_DUPFD, 1_100)
+    spool = Spool(high, "x")
+    try:
+        os.write(writer, b"abc")
+        os.close(writer)
+        with pytest.raises(ValueError, match="out of range"):
+            select.select([high], [], [], 0)
+        assert spool.readinto(memoryview(bytearray(50))) == 3
+    finally:
+        spool.close()
+        os.close(reader)
+        os.close(high)
 
 
 def test_a_full_disk_is_said_and_nothing_is_lost_before_it(kit, piped, lines, monkeypatch):

@@ -9,6 +9,7 @@ from typing import Any
 
 from tyk_endpoint_stats.core.batch import Consumer, Kind
 from tyk_endpoint_stats.ingest.options import IngestOptions
+from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.sources.file import FileSource
 from tyk_endpoint_stats.stores.base import Store
 
@@ -100,6 +101,9 @@ RECORDS = 3
 SAMPLE, SERVER_SAMPLE = 60, 15
 """Interruptions a store in the usual tests; in torture each line of some thousands has its own."""
 
+_VERIFIED_EACH = 7
+"""The store is looked through after each interruption at so many lines: it grows with every one of them."""
+
 Open = Callable[[Path], Store]
 """Opens a store; what is in it already does not matter."""
 
@@ -133,6 +137,8 @@ def wrong_after(open_store: Open, folder: Path, at: int) -> str:
     found: list[int] = []
     problem = ends_in_time(lambda: found.append(work.do()))
     problem = problem or (found != [RECORDS] and f"{found} hits and not {RECORDS}")
+    if not problem and at % _VERIFIED_EACH == 0:
+        problem = str([each.what for each in verify(work.store).problems] or "")
     problem = problem or ends_in_time(work.store.close)
     return f"line {at}, {interrupter.where}: {problem!r}" if problem else ""
 

@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from tyk_endpoint_stats import open_store
+from tyk_endpoint_stats.maintenance.verify import verify
+
 MAX_MB = 256
 REST = '"response_code":200,"timestamp":"2026-10-13T10:00:00Z"'
 
@@ -56,6 +59,8 @@ def peak_mb(folder, lines, twin="", jobs=1):
     assert int(re.search(r"counted +([0-9,]+)", done.stdout)[1].replace(",", "")) == number
     peak = max(int(text) for text in done.stderr.split()[-2:]) / 1024
     print(f"\n{number:,} records: {peak:.0f} MB")
+    with open_store(f"sqlite:///{folder}/s.db") as store:
+        assert verify(store).problems == []
     return peak
 
 

@@ -15,8 +15,8 @@ __all__ = ["Spool", "nameless_file", "write_all"]
 
 _SEGMENT_BYTES = 32 * 2**20
 _PIECE_BYTES = 64 * 2**10
-_PATIENCE_S = 0.5
-_CAN_WAIT = os.name != "nt"
+_PATIENCE_MS = 500
+_CAN_WAIT = hasattr(select, "poll")
 """Windows can wait for sockets alone; there a pipe is read until something comes."""
 
 
@@ -62,6 +62,10 @@ class Spool(ByteStream):
 
     def __init__(self, descriptor: int, label: str) -> None:
         self._raw = FileIO(descriptor, closefd=False)
+        self._waiting = None
+        if _CAN_WAIT:  # select() would know no descriptor past 1,023
+            self._waiting = select.poll()
+            self._waiting.register(descriptor, select.POLLIN)
         self._label = label
         self._segments: deque[_Segment] = deque()
         self._at = 0
@@ -107,7 +111,7 @@ class Spool(ByteStream):
 
     def _read_on(self, view: memoryview) -> int:
         try:
-            if _CAN_WAIT and not select.select([self._raw], [], [], _PATIENCE_S)[0]:
+            if self._waiting is not None and not self._waiting.poll(_PATIENCE_MS):
                 return 0
             got = self._raw.readinto(view)
         except OSError as problem:

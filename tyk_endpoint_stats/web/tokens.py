@@ -181,8 +181,9 @@ def _read_to_end(path: Path, within_s: float) -> tuple[bytes, int]:
         while True:
             # Until a writer came, reading a pipe gives the same as at its end; this waits for him.
             if not stat.S_ISREG(mode):
-                ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
-                if not ready:
+                waiting = select.poll()  # select() would know no descriptor past 1,023
+                waiting.register(descriptor, select.POLLIN)
+                if not waiting.poll(1000 * max(0.0, deadline - time.monotonic())):
                     raise TimeoutError
             piece = os.read(descriptor, _MAX_BYTES)
             if not piece:
