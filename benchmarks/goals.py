@@ -189,7 +189,7 @@ def _overview(folder: Path, size: Size) -> Iterator[Goal]:
     url = f"sqlite:///{folder}/overview.db"
     with open_store(url) as store:
         counted = store.ingest(
-            Traffic(records=size.overview, days=31, keys=4_500, clients=500).decoded()
+            Traffic(records=size.overview, days=30.5, keys=4_500, clients=500).decoded()
         ).counts.counted
     for zone in ("UTC", "Asia/Kolkata"):
         seconds: dict[str, list[float]] = {name: [] for name in OVERVIEW}

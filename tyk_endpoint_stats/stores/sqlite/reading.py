@@ -5,6 +5,7 @@ A join for every row that goes in would cost more than the sums. All SQL is cons
 
 from collections.abc import Iterator, Sequence
 from heapq import nlargest
+from itertools import islice
 from sqlite3 import Connection
 from typing import Any
 
@@ -13,8 +14,8 @@ from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Bucket, Span,
 from tyk_endpoint_stats.core.fields import FIELDS
 from tyk_endpoint_stats.core.packed import unpack_distribution, unpack_quarter_hours
 from tyk_endpoint_stats.core.selection import Dimension, Group, RowKind, Selection, row_kind
-from tyk_endpoint_stats.core.stats import EndpointStats
-from tyk_endpoint_stats.stores.busiest import Ranking, answer_busiest, rank_states
+from tyk_endpoint_stats.core.stats import EndpointStats, merged
+from tyk_endpoint_stats.stores.busiest import Ranking, answer_busiest
 from tyk_endpoint_stats.stores.rules import Answer, days_of, refuse_pruned
 from tyk_endpoint_stats.stores.sqlite.names import (
     aliases,
@@ -29,6 +30,7 @@ from tyk_endpoint_stats.stores.sqlite.schema import KINDS
 __all__ = ["answer"]
 
 _NOBODY = ("", "", "")
+_STATES_AT_ONCE = 2_000
 _SUMS = ", ".join(f"{field.merge.value}(r.{field.name})" for field in FIELDS)
 
 Numbered = tuple[int | None, int | None, Bucket, EndpointStats]
@@ -73,22 +75,20 @@ def answer(
 
 
 def _rank(connection: Connection, selection: Selection, wanted: int, pruned_before_day: int | None) -> Ranking:
-    """The ranking of a selection; of whole days as SQLite adds them up, without a state for each group."""
-    if len(selection.spans) != 1 or selection.spans[0].width is not Width.DAY:
-        return rank_states(answer(connection, selection, pruned_before_day))
-    source, parameters = _source(selection, selection.spans[0])
-    columns, groups = _groups(selection)
+    """The ranking of a selection: whole days as SQLite adds them up, without a state for each group."""
+    refuse_pruned(selection.spans, pruned_before_day, lambda first, end: _has_rows(connection, first, end))
     same = same_consumers(connection) if Dimension.CONSUMER in selection.group_by else {}
     busy: dict[tuple[int | None, int | None], tuple[int, int]] = {}
-    sql = f"SELECT {columns}, sum(r.hits), max(r.last_hit_us){source}{groups}"
-    for consumer, endpoint, _, hits, last_us in connection.execute(sql, parameters):
-        group = same.get(consumer, consumer), endpoint
-        if group in busy:
-            hits, last_us = hits + busy[group][0], max(last_us, busy[group][1])
-        busy[group] = hits, last_us
+    total = EndpointStats()
+    for span in selection.spans:
+        how_busy = _busy_days if span.width is Width.DAY else _busy_quarter_hours
+        for consumer, endpoint, hits, last_us in how_busy(connection, selection, span, total):
+            group = same.get(consumer, consumer), endpoint
+            if group in busy:
+                hits, last_us = hits + busy[group][0], max(last_us, busy[group][1])
+            busy[group] = hits, last_us
     if not busy:
-        return Ranking(0, EndpointStats(), ())
-    total = EndpointStats(*connection.execute(f"SELECT {_SUMS}{source}", parameters).fetchone())
+        return Ranking(0, total, ())
     least = nlargest(wanted, busy.values())[-1]
     chosen = [(consumer, endpoint) for (consumer, endpoint), how_busy in busy.items() if how_busy >= least]
     consumers = consumers_by_number(connection, (number for number, _ in chosen if number is not None))
@@ -102,6 +102,31 @@ def _rank(connection: Connection, selection: Selection, wanted: int, pruned_befo
         )
 
     return Ranking(len(busy), total, [(*busy[group], group_of(*group)) for group in chosen])
+
+
+Busy = Iterator[tuple[Any, Any, int, int]]
+"""A consumer's number, an endpoint's number, hits, last hit."""
+
+
+def _busy_days(connection: Connection, selection: Selection, span: Span, total: EndpointStats) -> Busy:
+    """How busy groups were in whole days; their sum goes into ``total``."""
+    source, parameters = _source(selection, span)
+    columns, groups = _groups(selection)
+    sql = f"SELECT {columns}, sum(r.hits), max(r.last_hit_us){source}{groups}"
+    for consumer, endpoint, _, hits, last_us in connection.execute(sql, parameters):
+        yield consumer, endpoint, hits, last_us
+    (sums,) = connection.execute(f"SELECT {_SUMS}{source}", parameters)
+    if sums[0] is not None:
+        total.merge(EndpointStats(*sums))
+
+
+def _busy_quarter_hours(connection: Connection, selection: Selection, span: Span, total: EndpointStats) -> Busy:
+    """The same of quarter hours, each by itself."""
+    found = _quarter_hours(connection, selection, span)
+    while states := list(islice(found, _STATES_AT_ONCE)):
+        total.merge(merged([stats for *_, stats in states]))
+        for consumer, endpoint, _, stats in states:
+            yield consumer, endpoint, stats.hits, stats.last_hit_us or 0
 
 
 def _has_rows(connection: Connection, first: int, end: int) -> bool:
