@@ -206,7 +206,8 @@ class Pool:
                 else:
                     return connection
             connection = self._open()
-            connection.execute(begin)
+            with deadline(connection, within_s, self._name):
+                connection.execute(begin)
         except BaseException:
             if connection is not None:
                 connection.close()
