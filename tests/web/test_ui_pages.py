@@ -107,6 +107,8 @@ def test_the_page_says_what_the_story_is_about(story: MemoryStore, ask_page: Any
     tags = re.findall(r"(Failing|New|Gone|Slower|Refused|Fewer|More)\s*(/v[12]/[a-z]+)", text)
     assert "Failing" in dict(tags)
     assert any(tag == "New" and path.startswith("/v2/") for tag, path in tags)
+    # The demo's move from v1 to v2: what was called until it is not gone, but it has stopped.
+    assert re.search(r"Fewer\s*/v1/\s*customers[^)]*\), the last 16 Nov, \d\d:\d\d", text)
 
 
 def test_from_an_alias_to_the_quarter_hour_in_three_clicks(story: MemoryStore, ask_page: Any) -> None:

@@ -274,7 +274,9 @@ def _text(query: PageQuery, change: Change[Key]) -> str:
             shares = f"{share_text(classes_before.c4xx, before.hits)} → {share_text(classes.c4xx, now.hits)}"
             return f"{shares} client errors, most of them more: {_code_text(change.code or 0)}"
         case _:
-            return f"{hits} ({growth_text(now.hits, before.hits)}; all: {growth_text(change.growth, 1)})"
+            # Whether it stopped: what was called until the middle of the period is not gone.
+            last = f", the last {moment_text(now.last_hit_us, period, today)}" if change.tag is Tag.FEWER else ""
+            return f"{hits} ({growth_text(now.hits, before.hits)}; all: {growth_text(change.growth, 1)}){last}"
 
 
 def _code_text(code: int) -> str:
