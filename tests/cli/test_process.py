@@ -12,6 +12,7 @@ import pytest
 from tests.cli.serving import LINE
 from tests.waiting import wait_for
 from tyk_endpoint_stats import open_sources, open_store
+from tyk_endpoint_stats.cli import output_file
 
 pytestmark = pytest.mark.slow
 
@@ -323,3 +324,17 @@ def test_what_bash_asks_is_completed(folder, words, expected):
         COMP_CWORD=str(len(words.split(" ")) - 1),
     )
     assert {line.partition(",")[2] for line in done.stdout.decode().split()} == expected
+
+
+def test_an_output_that_is_interrupted_as_it_is_made_leaves_no_half_file(tmp_path, monkeypatch):
+    """A signal comes between the making and the writing."""
+    real_open = os.open
+
+    def interrupted(*arguments):
+        os.close(real_open(*arguments))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(output_file.os, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt), output_file.whole_file(tmp_path / "out"):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -144,6 +144,6 @@ def test_nginx_passes_on_what_its_sample_says(places, running, tmp_path):
     metrics = curl("--unix-socket", socket_path, *authorization, "http://localhost/metrics")[1]
     answers = int(float(re.search(r'answers_total\{status="200"\} (\S+)', metrics)[1]))
     assert answers > 200
-    assert "502" not in metrics
+    assert 'status="502"' not in metrics
     kept = re.search(r"keepalive_timeout (\d+)s;", text)
     assert int(kept[1]) < 75, "nginx is the first to close"

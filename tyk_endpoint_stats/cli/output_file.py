@@ -26,8 +26,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         return
     target = path.resolve()
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
+    try:  # before it is made: SIGTERM may come between
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             yield file
         draft.replace(target)
