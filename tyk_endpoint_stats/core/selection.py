@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tyk_endpoint_stats.core.batch import Consumer, Endpoint, Kind
 from tyk_endpoint_stats.core.buckets import Bucket, Span, Width
@@ -20,6 +21,21 @@ class Dimension(StrEnum):
     CONSUMER = "consumer"
     ENDPOINT = "endpoint"
     BUCKET = "bucket"
+
+
+class Group(Struct, frozen=True):
+    """What a state of an answer stands for: the dimensions that were kept apart, the others are ``None``.
+
+    ``alias`` and ``api_name`` are the newest names known of the consumer and the API (in the selected
+    organisation), ``""`` where none was ever seen or the dimension is not kept apart.
+    """
+
+    consumer: Consumer | None = None
+    endpoint: Endpoint | None = None
+    bucket: Bucket | None = None
+    alias: str = ""
+    api_name: str = ""
+    groups: int | None = None
 
 
 class Selection(Struct, frozen=True):
@@ -55,6 +71,15 @@ class Selection(Struct, frozen=True):
     max_groups: int | None = None
     busiest: int | None = None
 
+    def of(self, group: Group) -> "Selection":
+        """The same, of the consumer and the endpoint of one group alone; what it does not keep apart stays."""
+        selection = self
+        if group.consumer is not None:
+            selection = replace(selection, kind=group.consumer.kind, consumer_id=group.consumer.id)
+        if group.endpoint is not None:
+            selection = replace(selection, api_id=group.endpoint.api_id, path=group.endpoint.path)
+        return selection
+
     def check_groups(self, groups: int) -> None:
         """For stores, to be called while the groups of an answer come together: one too many ends it.
 
@@ -63,21 +88,6 @@ class Selection(Struct, frozen=True):
         """
         if self.max_groups is not None and groups > self.max_groups:
             raise AnswerTooLarge(f"{self.max_groups:,} rows")
-
-
-class Group(Struct, frozen=True):
-    """What a state of an answer stands for: the dimensions that were kept apart, the others are ``None``.
-
-    ``alias`` and ``api_name`` are the newest names known of the consumer and the API (in the selected
-    organisation), ``""`` where none was ever seen or the dimension is not kept apart.
-    """
-
-    consumer: Consumer | None = None
-    endpoint: Endpoint | None = None
-    bucket: Bucket | None = None
-    alias: str = ""
-    api_name: str = ""
-    groups: int | None = None
 
 
 class Readable(Protocol):

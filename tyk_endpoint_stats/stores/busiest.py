@@ -70,7 +70,7 @@ def answer_busiest(
         total = next((stats for _, stats in read(replace(whole, group_by=frozenset()))), total)
     answer = [(Group(groups=ranking.groups), total)]
     for _, _, group in sorted(ranking.busiest, key=_order)[: selection.busiest]:
-        answer += read(_of_group(whole, group))
+        answer += read(whole.of(group))
     return answer
 
 
@@ -82,11 +82,3 @@ def _order(ranked: tuple[int, Instant, Group]) -> tuple[int | str, ...]:
     if group.endpoint is not None:
         ids += (group.endpoint.api_id, group.endpoint.path)
     return (-hits, -last_hit_us, *ids)
-
-
-def _of_group(selection: Selection, group: Group) -> Selection:
-    if group.consumer is not None:
-        selection = replace(selection, kind=group.consumer.kind, consumer_id=group.consumer.id)
-    if group.endpoint is not None:
-        selection = replace(selection, api_id=group.endpoint.api_id, path=group.endpoint.path)
-    return selection

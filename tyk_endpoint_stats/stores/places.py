@@ -39,9 +39,8 @@ class Place:
             self._is_taken = self._free.put(True) is not None  # type: ignore[func-returns-value]
 
     def __del__(self) -> None:
-        if (
-            self._is_taken
-        ):  # by no call of ours: what interrupts one here is passed over, and the place would be lost
+        # By no call of ours: what interrupts one here is passed over, and the place would be lost.
+        if self._is_taken:
             self._free.put(True)
 
 

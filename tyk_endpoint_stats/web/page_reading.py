@@ -158,28 +158,22 @@ def busiest_of(
     try:
         return lines_of(asked, where, by, key_of, timeline)
     except AnswerTooLarge:
-        if wanted > (limit := asked.settings.max_rows or wanted):
+        limit = asked.settings.max_rows
+        selection = where.selection(timeline.period.spans, by, True, limit, wanted)
+        if limit is None or limit < wanted or selection is None:
             raise
-    selection = where.selection(timeline.period.spans, by, True, limit, wanted)
-    answer = asked.store.read(selection) if selection is not None else ()
+    answer = asked.store.read(selection)
     now = [(group, stats) for group, stats in answer if group.groups is None]
-    before = [
-        one
-        for group, _ in now
-        if timeline.compared is not None
-        for one in _read(asked, _of_group(where, group), timeline.compared.period.spans, by)
-    ]
+    before: list[tuple[Group, EndpointStats]] = []
+    if timeline.compared is not None:
+        earlier = structs.replace(selection, spans=timeline.compared.period.spans, busiest=None)
+        for group, _ in now:
+            before += asked.store.read(earlier.of(group))
     folded = fold_two(now, before, key_of)
     for group, stats in answer:
         if group.groups is not None:
             folded.counted, folded.now = group.groups, stats
     return folded
-
-
-def _of_group(where: Filter, group: Group) -> Filter:
-    if group.endpoint is not None:
-        where = structs.replace(where, api_id=group.endpoint.api_id, path=group.endpoint.path)
-    return where if group.consumer is None else structs.replace(where, consumer=group.consumer)
 
 
 def everything(group: Group) -> tuple[Endpoint, str]:

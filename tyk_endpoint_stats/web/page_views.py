@@ -82,8 +82,8 @@ def overview_page(asked: Asked) -> Answer:
     total, timeline, warnings = gather(asked, where, frozenset(), everything)
     called = busiest_of(asked, where, ENDPOINTS, endpoint_of, timeline, TOP)
     callers = busiest_of(asked, where, CONSUMERS, consumer_of, timeline, TOP)
-    warnings += _uncounted(called, "endpoints", " (ingest --normalise folds ids in paths, from the next store on)")
-    warnings += _uncounted(callers, "consumers")
+    warnings += _cut_note(called, "endpoints", " (ingest --normalise folds ids in paths, from the next store on)")
+    warnings += _cut_note(callers, "consumers")
     page = Page(section="Overview", title="Everything", form=period_form(asked, ""), warnings=warnings)
     framed(asked, page, "overview")
     if not total.now.hits:
@@ -341,7 +341,7 @@ def _callers_sentence(query: PageQuery, callers: Folded[Consumer], parts: Sequen
     return [Part(f"{text}; the last request was {last}. "), *parts]
 
 
-def _uncounted(folded: Folded[Any], name: str, remedy: str = "") -> list[str]:
+def _cut_note(folded: Folded[Any], name: str, remedy: str = "") -> list[str]:
     if folded.counted is None:
         return []
     return [f"These are too many {name} to look at each{remedy}: what changed among them is not said."]

@@ -24,6 +24,9 @@ class Deadline:
 
     ``pymongo.timeout`` by itself would stay with the thread where an interruption comes at the end of its ``with``, and
     every later call of the thread would be too late. This ends with its frame.
+
+    Args:
+        seconds: how long all of the driver's calls inside may take together.
     """
 
     _is_on = False

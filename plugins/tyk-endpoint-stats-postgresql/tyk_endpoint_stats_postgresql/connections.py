@@ -43,6 +43,9 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     The driver looks up while it waits, ten times a second, and asks its generator to go on. No thread watches: one
     that is interrupted while it starts leaves a lock of the interpreter's locked.
+
+    Attributes:
+        ends_at: in seconds of ``time.monotonic()``.
     """
 
     ends_at = math.inf

@@ -46,14 +46,13 @@ def answer(
         QuarterHoursPruned, AnswerTooLarge: as the contract says.
         PackedError: a row can't be read.
     """
-    if selection.busiest is not None:
-        wanted = selection.busiest
+    refuse_pruned(selection.spans, pruned_before_day, lambda first, end: _has_rows(connection, first, end))
+    if (wanted := selection.busiest) is not None:
         return answer_busiest(
             selection,
             lambda one: answer(connection, one, pruned_before_day),
-            lambda one: _rank(connection, one, wanted, pruned_before_day),
+            lambda one: _rank(connection, one, wanted),
         )
-    refuse_pruned(selection.spans, pruned_before_day, lambda first, end: _has_rows(connection, first, end))
     found: list[Numbered] = []
     for span in selection.spans:
         found += (_days if span.width is Width.DAY else _quarter_hours)(connection, selection, span)
@@ -74,9 +73,8 @@ def answer(
     )
 
 
-def _rank(connection: Connection, selection: Selection, wanted: int, pruned_before_day: int | None) -> Ranking:
+def _rank(connection: Connection, selection: Selection, wanted: int) -> Ranking:
     """The ranking of a selection: whole days as SQLite adds them up, without a state for each group."""
-    refuse_pruned(selection.spans, pruned_before_day, lambda first, end: _has_rows(connection, first, end))
     same = same_consumers(connection) if Dimension.CONSUMER in selection.group_by else {}
     busy: dict[tuple[int | None, int | None], tuple[int, int]] = {}
     total = EndpointStats()
