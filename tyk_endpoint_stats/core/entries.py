@@ -53,9 +53,6 @@ CELLS: Final = 16
 _COUNTED: Final = 17
 _PIECE: Final = 18
 
-_HIT_LENGTH = 6
-"""Of a ``HitPiece``."""
-
 _MAX_CELLS = 64
 """More cells are counted: a count takes as much room as some of them."""
 
@@ -279,11 +276,14 @@ def one_a_quarter_hour(entries: list[Entry]) -> list[Entry]:
 
 def packed_quarter_hours(entries: Sequence[Entry]) -> bytes:
     """The quarter hours of a row, as ``core/packed.py`` has them."""
-    pieces = [entry[_PIECE] or _state_piece(entry) for entry in entries]
-    hits = [piece for piece in pieces if len(piece) == _HIT_LENGTH]
-    if len(hits) == len(pieces):
-        return pack((hits, ()))
-    return pack((hits, [piece for piece in pieces if len(piece) != _HIT_LENGTH]))
+    hits, states = [], []
+    for entry in entries:
+        piece = entry[_PIECE]
+        if piece:
+            hits.append(piece)
+        else:
+            states.append(_state_piece(entry))
+    return pack((hits, states))
 
 
 def packed_distribution(entry: Entry) -> bytes:
