@@ -15,68 +15,39 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tyk_endpoint_stats.core.aggregator import Aggregator, Rules
-    from tyk_endpoint_stats.core.batch import Consumer, Endpoint, Kind
-    from tyk_endpoint_stats.core.record import Record
-    from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
-    from tyk_endpoint_stats.core.stats import EndpointStats
-    from tyk_endpoint_stats.errors import (
-        InvalidQuestion,
-        PositionConflict,
-        SourceError,
-        StoreBusy,
-        StoreError,
-        TykEndpointStatsError,
-    )
-    from tyk_endpoint_stats.hookspecs import hookimpl
-    from tyk_endpoint_stats.ingest.options import IngestOptions
-    from tyk_endpoint_stats.ingest.report import IngestReport
-    from tyk_endpoint_stats.opening import open_sources, open_store
-    from tyk_endpoint_stats.questions.group_rows import ConsumerRow, EndpointRow
-    from tyk_endpoint_stats.questions.period import Period
-    from tyk_endpoint_stats.questions.rows import Rows
-    from tyk_endpoint_stats.sources.files import read_records
-    from tyk_endpoint_stats.stores.base import ReadableStore, Store
-    from tyk_endpoint_stats.web.server import make_server
-    from tyk_endpoint_stats.web.settings import Settings
-    from tyk_endpoint_stats.web.tokens import Tokens
+    from tyk_endpoint_stats.core.aggregator import Aggregator as Aggregator
+    from tyk_endpoint_stats.core.aggregator import Rules as Rules
+    from tyk_endpoint_stats.core.batch import Consumer as Consumer
+    from tyk_endpoint_stats.core.batch import Endpoint as Endpoint
+    from tyk_endpoint_stats.core.batch import Kind as Kind
+    from tyk_endpoint_stats.core.record import Record as Record
+    from tyk_endpoint_stats.core.selection import Dimension as Dimension
+    from tyk_endpoint_stats.core.selection import Group as Group
+    from tyk_endpoint_stats.core.selection import Selection as Selection
+    from tyk_endpoint_stats.core.stats import EndpointStats as EndpointStats
+    from tyk_endpoint_stats.errors import InvalidQuestion as InvalidQuestion
+    from tyk_endpoint_stats.errors import PositionConflict as PositionConflict
+    from tyk_endpoint_stats.errors import SourceError as SourceError
+    from tyk_endpoint_stats.errors import StoreBusy as StoreBusy
+    from tyk_endpoint_stats.errors import StoreError as StoreError
+    from tyk_endpoint_stats.errors import TykEndpointStatsError as TykEndpointStatsError
+    from tyk_endpoint_stats.hookspecs import hookimpl as hookimpl
+    from tyk_endpoint_stats.ingest.options import IngestOptions as IngestOptions
+    from tyk_endpoint_stats.ingest.report import IngestReport as IngestReport
+    from tyk_endpoint_stats.opening import open_sources as open_sources
+    from tyk_endpoint_stats.opening import open_store as open_store
+    from tyk_endpoint_stats.questions.group_rows import ConsumerRow as ConsumerRow
+    from tyk_endpoint_stats.questions.group_rows import EndpointRow as EndpointRow
+    from tyk_endpoint_stats.questions.period import Period as Period
+    from tyk_endpoint_stats.questions.rows import Rows as Rows
+    from tyk_endpoint_stats.sources.files import read_records as read_records
+    from tyk_endpoint_stats.stores.base import ReadableStore as ReadableStore
+    from tyk_endpoint_stats.stores.base import Store as Store
+    from tyk_endpoint_stats.web.server import make_server as make_server
+    from tyk_endpoint_stats.web.settings import Settings as Settings
+    from tyk_endpoint_stats.web.tokens import Tokens as Tokens
 
     __version__: str
-
-__all__ = [
-    "Aggregator",
-    "Consumer",
-    "ConsumerRow",
-    "Dimension",
-    "Endpoint",
-    "EndpointRow",
-    "EndpointStats",
-    "Group",
-    "IngestOptions",
-    "IngestReport",
-    "InvalidQuestion",
-    "Kind",
-    "Period",
-    "PositionConflict",
-    "ReadableStore",
-    "Record",
-    "Rows",
-    "Rules",
-    "Selection",
-    "Settings",
-    "SourceError",
-    "Store",
-    "StoreBusy",
-    "StoreError",
-    "Tokens",
-    "TykEndpointStatsError",
-    "__version__",
-    "hookimpl",
-    "make_server",
-    "open_sources",
-    "open_store",
-    "read_records",
-]
 
 _HOMES = {
     "Aggregator": "core.aggregator",
@@ -112,13 +83,17 @@ _HOMES = {
     "read_records": "sources.files",
 }
 
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - they are strings
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return import_module("importlib.metadata").version("tyk-endpoint-stats")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+if not TYPE_CHECKING:  # for whom a name that is not above would be of any type
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return import_module("importlib.metadata").version("tyk-endpoint-stats")
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
