@@ -66,7 +66,9 @@ class PageQuery(Struct, frozen=True, dict=True):
 
     def again(self, page: str, **changed: str | None) -> str:
         """The address of this page with some parameters changed."""
-        return _address(page, {**self._other, **self.kept, **changed})
+        every = {**self._other, **self.kept, **changed}
+        some = {name: value for name, value in every.items() if value is not None}
+        return f"{page}?{urlencode(some, errors='replace')}"
 
     def hidden(self, *but: str) -> list[tuple[str, str]]:
         """Parameters that a form must hand on, but for those that it has fields for."""
@@ -104,11 +106,6 @@ def page_query(query: str, zone: tzinfo, now: datetime) -> PageQuery:
     return PageQuery(
         given, period, compare_period(period, compare, now), now, kept, urlencode(kept, errors="replace")
     )
-
-
-def _address(page: str, parameters: dict[str, str | None]) -> str:
-    some = {name: value for name, value in parameters.items() if value is not None}
-    return f"{page}?{urlencode(some, errors='replace')}" if some else page
 
 
 def is_credential(consumer: Consumer) -> bool:

@@ -25,8 +25,11 @@ _MIN_LIKENESS = 0.6
 
 
 def framed(asked: Asked, page: Page, name: str) -> None:
-    """Put at the foot how far was counted, the same as a file, and a link that stays."""
+    """Put at the head the choice of the period, if it is about one; at the foot how far was counted, and links."""
     query = asked.query
+    address = "./" if name == "overview" else name
+    if page.section:
+        page.form = period_form(asked, address)
     today = query.today
     newest = counted_to(asked)
     page.foot = f"Days are {zone_name(query.period.zone)}."
@@ -41,7 +44,7 @@ def framed(asked: Asked, page: Page, name: str) -> None:
             page.warnings = [*page.warnings, told]
     links = [Cell("As one HTML file", query.again(f"{name}.html"))]
     if "from" not in query.given:
-        links.append(Cell("A link that stays", query.again("./" if name == "overview" else name)))
+        links.append(Cell("A link that stays", query.again(address)))
     links += [Cell("API", "../openapi.json"), Cell("What is counted", query.link("about"))]
     page.foot_links = links
 
@@ -52,7 +55,7 @@ def nothing_found(asked: Asked, where: Filter, page: str, what: str) -> State | 
     seen = last_seen(asked, where)
     title = f"{what} {period_phrase(query.period, query.today)}."
     if seen is None:
-        if page in ("", "consumers", "endpoints"):
+        if page in ("./", "consumers", "endpoints"):
             return State(
                 title,
                 [
@@ -67,7 +70,7 @@ def nothing_found(asked: Asked, where: Filter, page: str, what: str) -> State | 
     return State(
         title,
         [f"The last one was on {day_text(last.date(), query.today)} at {last:%H:%M}."],
-        [Cell(f"Show {name}", query.at(page or "./", month))],
+        [Cell(f"Show {name}", query.at(page, month))],
     )
 
 
@@ -78,7 +81,6 @@ def never_seen(asked: Asked, consumer: Consumer | None) -> Page:
         section="Consumers",
         title=shown_id(consumer) if consumer is not None else "A consumer",
         crumbs=[Cell("Consumers", query.link("consumers"))],
-        form=period_form(asked, "consumer"),
     )
     framed(asked, page, "consumer")
     lines = [
@@ -132,7 +134,6 @@ def unseen_endpoint(asked: Asked) -> Page:
         title=query.given.get("path", "") or "An endpoint",
         is_path=True,
         crumbs=[Cell("Endpoints", query.link("endpoints"))],
-        form=period_form(asked, "endpoint"),
     )
     framed(asked, page, "endpoint")
     lines = [
