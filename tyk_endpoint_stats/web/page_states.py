@@ -3,9 +3,8 @@
 from difflib import SequenceMatcher
 
 from tyk_endpoint_stats.core.batch import Consumer
-from tyk_endpoint_stats.core.buckets import ALL_DAYS
 from tyk_endpoint_stats.core.instants import QUARTER_HOUR_US, to_datetime
-from tyk_endpoint_stats.core.selection import Dimension, Selection
+from tyk_endpoint_stats.core.selection import Dimension
 from tyk_endpoint_stats.markup.tables import Cell
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.period import Period
@@ -13,7 +12,7 @@ from tyk_endpoint_stats.views.page import Page, State
 from tyk_endpoint_stats.views.periods import day_text, moment_text, period_name, period_phrase, zone_name
 from tyk_endpoint_stats.web.page_parts import period_form
 from tyk_endpoint_stats.web.page_query import shown_id
-from tyk_endpoint_stats.web.page_reading import Asked, counted_to, last_seen
+from tyk_endpoint_stats.web.page_reading import Asked, counted_to, ever, last_seen
 from tyk_endpoint_stats.web.page_tables import consumer_parameters, cut
 
 __all__ = ["framed", "never_seen", "nothing_found", "unseen_endpoint"]
@@ -101,10 +100,9 @@ def never_seen(asked: Asked, consumer: Consumer | None) -> Page:
 
 
 def _nearest(asked: Asked, text: str) -> list[tuple[Consumer, str]]:
-    selection = Selection(ALL_DAYS, frozenset({Dimension.CONSUMER}), org_id=asked.org_id, distributions=False)
     wanted, found = text.casefold(), []
     matcher = SequenceMatcher(b=wanted)
-    for group, _ in asked.store.read(selection)[:_MAX_COMPARED]:
+    for group, _ in ever(asked, asked.where(), Dimension.CONSUMER)[:_MAX_COMPARED]:
         assert group.consumer is not None
         names = [name.casefold() for name in (group.consumer.id, group.alias)]
         likeness = max(_likeness(matcher, name) for name in names)
