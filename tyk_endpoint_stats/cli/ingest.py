@@ -228,7 +228,8 @@ def _once(
     jobs: int | None,
 ) -> bool:
     """Ingest every source to its end; whether all went well."""
-    from tyk_endpoint_stats.cli.ingest_report import Progress, report_lines
+    from tyk_endpoint_stats.cli.ingest_report import progress_text, report_lines
+    from tyk_endpoint_stats.cli.progress import ProgressLine
     from tyk_endpoint_stats.cli.stopping import stop_on_signal
     from tyk_endpoint_stats.ingest.options import IngestOptions
     from tyk_endpoint_stats.ingest.parallel import ingest_all
@@ -236,13 +237,13 @@ def _once(
 
     reports: list[IngestReport] = []
     all_well = True
-    progress = Progress()
+    progress = ProgressLine()
     with stop_on_signal() as stopped:
         options = IngestOptions(
             rules=rules,
             fail_on_malformed=fail_fast,
             on_rejected=on_rejected,
-            on_progress=progress.show,
+            on_progress=lambda report, share: progress.show(lambda: progress_text(report, share)),
             stop=stopped.is_set,
         )
         for report, found in ingest_all(store, sources, options, jobs=jobs or usable_processors()):
