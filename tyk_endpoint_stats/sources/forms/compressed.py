@@ -55,6 +55,7 @@ class Compression(Struct, frozen=True):
         problems: what the decompressor raises where the bytes are corrupt.
         advice: what to do where it can't be read.
         read_bytes: how much to give it at a time.
+        offset: where the magic stands.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Compression(Struct, frozen=True):
     problems: tuple[type[Exception], ...] = (OSError, ValueError, EOFError)
     advice: str = "unpack it first"
     read_bytes: int = _READ_BYTES
+    offset: int = 0
 
 
 class _Gzip:
