@@ -91,28 +91,25 @@ def ingest(
     from tyk_endpoint_stats.cli.opening import (
         can_be_opened,
         plugins_with_warnings,
+        show_each_source,
         source_finder,
         store_if_there,
         store_to_fill,
     )
-    from tyk_endpoint_stats.cli.peek import show_waiting
     from tyk_endpoint_stats.cli.stopping import stop_on_signal
 
     if explain and (peek or follow):
         raise click.UsageError("--explain counts nothing and ends; it can't go with --peek or --follow")
-    if explain:
-        from tyk_endpoint_stats.cli.explain import show_explanations
-
-        if not show_explanations(sources, plugins_with_warnings()):
-            raise click.exceptions.Exit(1)
-        return
     if peek and follow:
         raise click.UsageError("--peek takes nothing and ends; it can't go with --follow")
-    if peek:
-        if not show_waiting(sources, plugins_with_warnings()):
+    plugins = plugins_with_warnings()
+    if explain or peek:
+        from tyk_endpoint_stats.cli.explain import show_explanation
+        from tyk_endpoint_stats.cli.peek import show_waiting
+
+        if not show_each_source(sources, plugins, show_explanation if explain else show_waiting):
             raise click.exceptions.Exit(1)
         return
-    plugins = plugins_with_warnings()
     find = source_finder(plugins)
     # A store is made once a source was opened: a typo in a file's name, or a file of others, leaves nothing behind.
     with store_if_there(store_url, plugins) as there:

@@ -31,16 +31,12 @@ class PageQuery(Struct, frozen=True, dict=True):
         period: what the page is about.
         compared: what that is compared with; ``None``: nothing.
         now: when it was asked, aware.
-        kept: what links to other pages keep: the period for ever, the zone, and the comparison.
-        kept_text: the same as a query.
     """
 
     given: dict[str, str]
     period: Period
     compared: Compared | None
     now: datetime
-    kept: dict[str, str]
-    kept_text: str
 
     @property
     def today(self) -> date:
@@ -75,6 +71,17 @@ class PageQuery(Struct, frozen=True, dict=True):
         return [(name, value) for name, value in {**self._other, **self.kept}.items() if name not in but]
 
     @cached_property
+    def kept(self) -> dict[str, str]:
+        """What links to other pages keep: the period for ever, the zone, and the comparison."""
+        compare = self.given.get("compare", "")
+        return {**period_query(self.period), **({"compare": compare} if compare else {})}
+
+    @cached_property
+    def kept_text(self) -> str:
+        """The same as a query."""
+        return urlencode(self.kept, errors="replace")
+
+    @cached_property
     def _other_text(self) -> str:
         return urlencode(self._other, errors="replace") + ("&" if self._other else "")
 
@@ -101,11 +108,7 @@ def page_query(query: str, zone: tzinfo, now: datetime) -> PageQuery:
     except ValueError:
         pass
     period = read_period(given, zone, now)
-    compare = given.get("compare", "")
-    kept = {**period_query(period), **({"compare": compare} if compare else {})}
-    return PageQuery(
-        given, period, compare_period(period, compare, now), now, kept, urlencode(kept, errors="replace")
-    )
+    return PageQuery(given, period, compare_period(period, given.get("compare", ""), now), now)
 
 
 def is_credential(consumer: Consumer) -> bool:
