@@ -1,6 +1,7 @@
 """What holds for every run of tests, benchmarks and plugins: it is like the run before it."""
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -31,26 +32,45 @@ _SERVERS = {"postgres", "redis", "replica_set", "standalone", "server"}
 _STARTERS = {"MongoServer", "PostgresServer", "RedisServer"}
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts a database's server, by its fixtures or by its own code.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """What is collected stays: looking through it for garbage would be a third of the time that collecting takes."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
-    Several processes share the tests by file (``--dist loadgroup``), those of a plugin as one: each of its servers is
-    started once.
-    """
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts a database's server, by its fixtures or by its own code."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         code = getattr(getattr(item, "function", None), "__code__", None)
         if fixtures & _SERVERS & _of_databases(item) or (code and set(code.co_names) & _STARTERS):
             item.add_marker(pytest.mark.server)
-        parts = item.path.relative_to(item.config.rootpath).parts
-        group = parts[1] if parts[0] == "plugins" else "/".join(parts)
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def _of_databases(item: pytest.Item) -> set[str]:
     """Those of them that are a database's: in the package's own tests ``server`` is one of HTTP."""
     return _SERVERS if "plugins" in item.path.parts else _SERVERS - {"server"}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Several processes share the tests by file, those of a plugin as one: each of its servers is started once.
+
+    Marks of xdist's own groups are lost with pytest 9.2 and pytest-xdist 3.8, without a word.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFileOrPlugin(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "/".join(file.split("/")[:2]) if file.startswith("plugins/") else file
+
+    return ByFileOrPlugin(config, log) if config.getvalue("dist").startswith("load") else None
 
 
 def pytest_report_header(config: pytest.Config) -> str:
