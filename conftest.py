@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Generator, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -76,6 +77,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_report_header(config: pytest.Config) -> str:
     """Shown at the top of a run, for repeating it."""
     return f"seed of the fault tests: {config.getoption('seed')} (--seed)"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed() -> Iterator[None]:
+    """What is installed is looked up once: all distributions of a development environment are, for each opening."""
+    from tyk_endpoint_stats import plugin_manager
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("entry_points", "version"):
+            patch.setattr(plugin_manager, name, cache(getattr(plugin_manager, name)))
+        yield
 
 
 # One server of each kind in a process of pytest, started by who first needs it; what kills one for good, or needs
