@@ -61,7 +61,7 @@ class TestPostgreSQLStore(
     VersionedConformance,
     WholeBatchReadsConformance,
 ):
-    max_examples, merges = 5, 16
+    max_examples, merges, every_pair = 5, 16, False
 
     @pytest.fixture(autouse=True)
     def _server(self, server: PostgresServer) -> None:
