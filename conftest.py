@@ -60,18 +60,14 @@ def _of_databases(item: pytest.Item) -> set[str]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Several processes share the tests by file, those of a plugin as one: each of its servers is started once.
+    """Several processes share the tests by file, so that what a file's tests share is made once, and in their order.
 
-    Marks of xdist's own groups are lost with pytest 9.2 and pytest-xdist 3.8, without a word.
+    ``--dist loadgroup`` does not: pytest 9.2 passes over the groups of pytest-xdist 3.8 without a word.
     """
-    from xdist.scheduler import LoadScopeScheduling
+    from xdist.scheduler import LoadFileScheduling
 
-    class ByFileOrPlugin(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return "/".join(file.split("/")[:2]) if file.startswith("plugins/") else file
-
-    return ByFileOrPlugin(config, log) if config.getvalue("dist").startswith("load") else None
+    config.option.loadscopereorder = False  # as they are collected: those first that wait for servers
+    return LoadFileScheduling(config, log) if config.getvalue("dist").startswith("load") else None
 
 
 def pytest_report_header(config: pytest.Config) -> str:
