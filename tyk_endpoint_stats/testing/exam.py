@@ -51,8 +51,6 @@ class ReadableExam:
 
     max_examples = 25
     """How many random histories each property is tried with."""
-    every_pair = True
-    """Whether each pair of filters is asked of every kind of time; in turn will do where a server answers."""
 
     def open_filled(self, place: Path, records: Sequence[Record]) -> ReadableStore:
         """Open a store that holds the states of these records, however they get in there.
