@@ -1,6 +1,8 @@
 """What holds for every run of tests, benchmarks and plugins: it is like the run before it."""
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Generator, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -31,21 +33,24 @@ _SERVERS = {"postgres", "redis", "replica_set", "standalone", "server"}
 _STARTERS = {"MongoServer", "PostgresServer", "RedisServer"}
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts a database's server, by its fixtures or by its own code.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """What is collected stays: looking through it for garbage would be a third of the time that collecting takes."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
-    Several processes share the tests by file (``--dist loadgroup``), those of a plugin as one: each of its servers is
-    started once.
-    """
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts a database's server, by its fixtures or by its own code."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         code = getattr(getattr(item, "function", None), "__code__", None)
         if fixtures & _SERVERS & _of_databases(item) or (code and set(code.co_names) & _STARTERS):
             item.add_marker(pytest.mark.server)
-        parts = item.path.relative_to(item.config.rootpath).parts
-        group = parts[1] if parts[0] == "plugins" else "/".join(parts)
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def _of_databases(item: pytest.Item) -> set[str]:
@@ -53,9 +58,32 @@ def _of_databases(item: pytest.Item) -> set[str]:
     return _SERVERS if "plugins" in item.path.parts else _SERVERS - {"server"}
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Several processes share the tests by file, so that what a file's tests share is made once, and in their order.
+
+    ``--dist loadgroup`` does not: pytest 9.2 passes over the groups of pytest-xdist 3.8 without a word.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False  # as they are collected: those first that wait for servers
+    return LoadFileScheduling(config, log) if config.getvalue("dist").startswith("load") else None
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     """Shown at the top of a run, for repeating it."""
     return f"seed of the fault tests: {config.getoption('seed')} (--seed)"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed() -> Iterator[None]:
+    """What is installed is looked up once: all distributions of a development environment are, for each opening."""
+    from tyk_endpoint_stats import plugin_manager
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("entry_points", "version"):
+            patch.setattr(plugin_manager, name, cache(getattr(plugin_manager, name)))
+        yield
 
 
 # One server of each kind in a process of pytest, started by who first needs it; what kills one for good, or needs

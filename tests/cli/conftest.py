@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,10 +33,20 @@ def traffic() -> Traffic:
     return Traffic(records=3000, full=False)
 
 
+@pytest.fixture(scope="session")
+def filled(traffic: Traffic, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the traffic and a store that it was ingested into."""
+    folder = tmp_path_factory.mktemp("filled")
+    file = folder / "demo.jsonl"
+    file.write_bytes(b"".join(traffic.lines()))
+    store = f"sqlite:///{folder / 'stats.db'}"
+    result = CliRunner().invoke(program, ["ingest", "--store", store, str(file)])
+    assert result.exit_code == 0, result.output
+    return folder
+
+
 @pytest.fixture
-def store(run: Run, traffic: Traffic, tmp_path: Path) -> str:
-    """The URL of a store with the traffic in it."""
-    url = "sqlite:///stats.db"
-    tmp_path.joinpath("demo.jsonl").write_bytes(b"".join(traffic.lines()))
-    assert run("ingest", "--store", url, "demo.jsonl").exit_code == 0
-    return url
+def store(run: Run, filled: Path, tmp_path: Path) -> str:
+    """The URL of a store with the traffic in it, which stands beside it; a test's own."""
+    shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
+    return "sqlite:///stats.db"

@@ -12,6 +12,7 @@ from tyk_endpoint_stats.testing.generators import FIRST_DAY, hit
 
 RECORDS = [hit(FIRST_DAY, quarter * 900, path=f"/{path}") for quarter in range(20) for path in range(20)]
 HOT = [hit(FIRST_DAY, second, latency_ms=second) for second in range(500)]
+TIMES = 40
 
 
 def bytes_held(run: Callable[[], object]) -> tuple[int, int]:
@@ -45,11 +46,11 @@ def max_bytes_of_hot_traffic() -> int:
     aggregator = Aggregator()
 
     def run() -> None:
-        for _ in range(100):
+        for _ in range(TIMES):
             aggregator.add(HOT)
 
     _, peak = bytes_held(run)
-    assert aggregator.close().rows[0].hits == 100 * len(HOT)
+    assert aggregator.close().rows[0].hits == TIMES * len(HOT)
     return peak
 
 

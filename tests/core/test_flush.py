@@ -1,6 +1,7 @@
 """The flush: four kinds of rows of any hits, and the ways it takes where there are many or few."""
 
 import gc
+import time
 from itertools import product
 from unittest.mock import patch
 
@@ -40,11 +41,11 @@ def test_the_twin_that_counts_a_consumer_twice_is_caught(monkeypatch):
     """The broken twin: what counts in the row of the first consumer, everyone, counts twice."""
     some = [hit(oauth_id="c1"), hit(api_key="")]
 
-    def sums_of_consumers(entries_of, key, some_entries):
-        entries_of.setdefault(key, []).extend(some_entries * (2 if key[1] == 0 else 1))
+    def sums_of_consumers(lists_of, key, some_entries):
+        lists_of.setdefault(key, []).append(some_entries * (2 if key[1] == 0 else 1))
 
     assert states_by_name(batch_of(some)) == plain_states(some)
-    monkeypatch.setattr(flush, "_extend", sums_of_consumers)
+    monkeypatch.setattr(flush, "_append", sums_of_consumers)
     assert states_by_name(batch_of(some)) != plain_states(some)
 
 
@@ -93,6 +94,31 @@ def test_the_collector_is_left_as_it_was(is_enabled):
         assert gc.isenabled() == is_enabled
     finally:
         (gc.enable if was_enabled else gc.disable)()
+
+
+def seconds_a_hit(count):
+    """The processor time of a flush, of one hit each by so many keys of one endpoint."""
+    aggregator = Aggregator()
+    aggregator.add(hit(second=number, api_key=f"k{number}") for number in range(count))
+    began = time.process_time()
+    batch = aggregator.close()
+    seconds = time.process_time() - began
+    assert len(batch.rows) == count
+    return seconds / count
+
+
+def copied(lists_of, key, some_entries):
+    known = lists_of.get(key, [[]])
+    lists_of[key] = [known[0] + some_entries]
+
+
+@pytest.mark.slow
+def test_many_keys_of_one_endpoint_take_no_longer_each_than_few(monkeypatch):
+    """The broken twin copies all that everyone's row has for each key that is added to it."""
+    few = min(seconds_a_hit(4_000) for _ in range(3))
+    assert seconds_a_hit(30_000) < 2 * few
+    monkeypatch.setattr(flush, "_append", copied)
+    assert seconds_a_hit(30_000) > 2 * few
 
 
 def test_nothing_gives_an_empty_batch():

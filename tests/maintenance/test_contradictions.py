@@ -10,9 +10,11 @@ from msgspec.structs import replace
 from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.core.buckets import Bucket, Width
 from tyk_endpoint_stats.core.day_row import state_of_row
+from tyk_endpoint_stats.core.fields import NAMES
 from tyk_endpoint_stats.core.packed import unpack_quarter_hours
 from tyk_endpoint_stats.core.record import Latency, Record
 from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.maintenance import contradictions
 from tyk_endpoint_stats.maintenance.contradictions import (
     contradictions_in_counts,
     contradictions_in_state,
@@ -41,6 +43,8 @@ def state(*hits: tuple[int, int | None]) -> EndpointStats:
 MIXED = state((200, 10), (500, 0), (301, 90), (-3, 12))
 ERRORS = state((500, 4), (404, 6))
 FINE = state((200, 100), (204, 50))
+ONE = state((200, 10))
+UPSTREAM = [name for name in NAMES if "upstream" in name]
 UNTIMED = state((200, None), (500, None))
 HALF_TIMED = state((200, 8), (500, None), (204, None))
 
@@ -55,7 +59,7 @@ def test_no_state_that_records_led_to_is_impossible(given_records: Iterable[Reco
             assert contradictions_in_state(stats, Bucket(Width.QUARTER_HOUR, row.day * 96 + number)) == []
 
 
-@pytest.mark.parametrize("sound", [MIXED, ERRORS, FINE, UNTIMED, HALF_TIMED])
+@pytest.mark.parametrize("sound", [MIXED, ERRORS, FINE, ONE, UNTIMED, HALF_TIMED])
 def test_these_are_sound(sound: EndpointStats) -> None:
     assert contradictions_in_state(sound, QUARTER) == []
 
@@ -98,11 +102,23 @@ def test_these_are_sound(sound: EndpointStats) -> None:
         (FINE, {"first_hit_us": 2_000_000}, "after last_hit_us"),
         (FINE, {"last_hit_us": 900_000_000}, "outside of its quarter"),
         (FINE, {"first_hit_us": -1}, "outside of its quarter"),
+        (ONE, {"total_request_time_ms": -1}, "total_request_time_ms is -1"),
+        (ONE, dict.fromkeys(UPSTREAM, -1), "min_upstream_latency_all_ms is -1"),
+        (ONE, {"first_hit_us": 900_000_000, "last_hit_us": 900_000_000}, "outside of its quarter"),
+        (ONE, {"codes": {200: 2}}, "codes counts 2 of 1"),
     ],
 )
 def test_one_changed_field_is_found(sound: EndpointStats, changed: dict[str, object], says: str) -> None:
     found = contradictions_in_state(replace(sound, **changed), QUARTER)
     assert any(says in what for what in found), found
+
+
+def test_the_twin_that_takes_any_single_hit_as_sound_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broken twin looks at no value of a state of one hit."""
+    wrong = replace(ONE, **dict.fromkeys(UPSTREAM, -1))
+    assert contradictions_in_state(wrong)
+    monkeypatch.setattr(contradictions, "is_one_hit", lambda stats: stats.hits == 1)
+    assert not contradictions_in_state(wrong)
 
 
 def test_without_a_bucket_instants_may_be_anywhere() -> None:

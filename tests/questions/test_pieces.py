@@ -19,10 +19,10 @@ def starts(period, interval):
     return [period.local(start).strftime("%m-%d %H:%M") for start, _ in Pieces(period, interval)]
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     st.datetimes(datetime(1975, 1, 1), datetime(2035, 1, 1)),
-    st.timedeltas(timedelta(0), timedelta(days=70)),
+    st.timedeltas(timedelta(0), timedelta(days=40)),
     st.sampled_from(ZONES),
     st.sampled_from(list(Interval)),
     st.booleans(),

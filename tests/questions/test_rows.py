@@ -6,9 +6,6 @@ import json
 import sys
 from datetime import UTC, date, datetime
 
-import pandas
-import polars
-import pyarrow
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,7 +54,6 @@ def test_members_are_flat_and_a_repr_is_one_line(store):
     )
 
 
-@settings(max_examples=60)
 @given(st.lists(records(), max_size=12), st.booleans())
 def test_a_dict_has_what_the_members_have(some, distributions):
     for row in store_of(*some).endpoints(Consumer.key("k1"), distributions=distributions):
@@ -77,7 +73,6 @@ def test_a_dict_has_what_the_members_have(some, distributions):
             assert {name for name, value in plain.items() if value is None} >= DISTRIBUTED
 
 
-@settings(max_examples=60)
 @given(st.lists(records(), max_size=15))
 def test_the_total_is_the_merge_of_all_rows_also_beyond_a_limit(some):
     store = store_of(*some)
@@ -116,6 +111,8 @@ def test_compared_rows_have_the_row_before_and_those_that_are_gone_come_with_non
 
 
 def test_a_pandas_frame(store):
+    import pandas
+
     frame = store.endpoints(first=DAY, last=DAY, compare="previous").to_pandas()
     assert list(frame["path"]) == ["/a", "/b", "/old"]
     assert frame["hits"].sum() == 5
@@ -129,6 +126,9 @@ def test_a_pandas_frame(store):
 
 
 def test_a_polars_frame_and_an_arrow_table(store):
+    import polars
+    import pyarrow
+
     rows = store.endpoints(first=DAY, last=DAY)
     frame = rows.to_polars()
     assert isinstance(frame, polars.DataFrame)

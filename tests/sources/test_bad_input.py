@@ -368,7 +368,7 @@ def check_any_lines(kit, folder, lines, wanted):
 
 
 @given(lines=st.lists(LINES, min_size=1, max_size=6), wanted=st.integers(0, 10**6))
-@settings(max_examples=250)
+@settings(max_examples=100)
 def test_any_line_is_accounted_for_and_spoils_no_other(kit, tmp_path_factory, lines, wanted):
     check_any_lines(kit, tmp_path_factory.getbasetemp(), lines, wanted)
 

@@ -12,7 +12,7 @@ from tyk_endpoint_stats.testing import (
 
 
 class TestMemoryStore(CopyableConformance, RetainingConformance, VersionedConformance, WholeBatchReadsConformance):
-    max_examples = 100
+    max_examples = 50
 
     def open_store(self, place: Path) -> MemoryStore:
         return MemoryStore()

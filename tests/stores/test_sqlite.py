@@ -190,8 +190,8 @@ def test_a_sqlite_that_can_damage_a_log_is_warned_of(
 
 def test_two_processes_may_make_the_same_store_at_once(path: Path) -> None:
     code = f"from tyk_endpoint_stats import open_store; open_store('sqlite:///{path}').close()"
-    children = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
-    assert [child.wait(300) for child in children] == [0, 0, 0]
+    children = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
+    assert [child.wait(300) for child in children] == [0, 0]
     SQLiteStore(path).close()
 
 

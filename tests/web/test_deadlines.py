@@ -217,7 +217,7 @@ def test_one_that_has_been_idle_for_a_while_makes_room_for_another(store, settin
 
 def served_to(sock, server):
     """The server's side of a connection: another's thread may start late, and be idle only then."""
-    return next(each for each in server._open if each._sock.getpeername() == sock.getsockname())
+    return next(each for each in list(server._open) if each._sock.getpeername() == sock.getsockname())
 
 
 def is_closed(sock):

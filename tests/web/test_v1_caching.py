@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec import structs
 
-from tests.web.plain_usage import BOUND, NOW, TOKEN, Usage
+from tests.web.plain_usage import BOUND, NOW, TOKEN, Usage, some_records
 from tyk_endpoint_stats.stores.base import ReadableStore
 from tyk_endpoint_stats.testing import hit
 from tyk_endpoint_stats.web.messages import Request
@@ -22,7 +22,7 @@ TARGET = "/v1/pairs?from=2020-10-15&to=2020-11-12"
 
 @pytest.fixture(params=["memory://", "sqlite:///{}/s.db"])
 def usage(request, tmp_path):
-    one = Usage(request.param.format(tmp_path))
+    one = Usage(request.param.format(tmp_path), records=some_records(count=100))
     with one.store:
         yield one
 

@@ -101,7 +101,9 @@ def merged_rows(rows: Iterable[DayRow]) -> DayRow:
 
 
 def compacted_row(row: DayRow) -> DayRow:
-    """The same row with each of its packed values in one piece."""
+    """The same row with each of its packed values in one piece; a row of one hit has no more."""
+    if row.hits == 1:
+        return row
     return row._replace(
         distribution=compact_distribution(row.distribution), quarter_hours=compact_quarter_hours(row.quarter_hours)
     )

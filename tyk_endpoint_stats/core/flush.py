@@ -7,6 +7,7 @@ its endpoint. The totals over every endpoint are the sums of those rows.
 import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import TypeAlias, TypeVar
 
 from tyk_endpoint_stats.core.batch import EVERYONE, Batch, ConsumerKey, Kind, NameSeen
@@ -67,8 +68,8 @@ class _Flush:
     def __init__(self, running: RunningBatch, path_of: Callable[[str], str]) -> None:
         self._running, self._path_of = running, path_of
         self._batch = Batch()
-        self._of_consumers: dict[RowKey, list[Entry]] = {}
-        self._of_everyone: dict[RowKey, list[Entry]] = {}
+        self._of_consumers: dict[RowKey, list[list[Entry]]] = {}
+        self._of_everyone: dict[RowKey, list[list[Entry]]] = {}
         self._distributions: dict[int, bytes] = {}  # of one hit, by its cell
 
     def batch(self) -> Batch:
@@ -110,16 +111,17 @@ class _Flush:
                     if alias:
                         _see(batch.aliases, key, last_us, alias)
             for day, of_day in _by_day(entries):
-                _extend(self._of_everyone, (day, everyone, endpoint), of_day)
+                _append(self._of_everyone, (day, everyone, endpoint), of_day)
                 for consumer in its_consumers:
-                    _extend(self._of_consumers, (day, consumer, endpoint), of_day)
+                    _append(self._of_consumers, (day, consumer, endpoint), of_day)
         batch.consumers, batch.endpoints, batch.newest_us = list(consumers), list(endpoints), newest_us
 
     def _rows_of_consumers(self) -> None:
         rows, totals = self._batch.rows, self._batch.totals
         by_consumer: dict[tuple[int, int], list[tuple[Entry, DayRow]]] = {}
         while self._of_consumers:
-            (day, consumer, endpoint), entries = self._of_consumers.popitem()
+            (day, consumer, endpoint), lists = self._of_consumers.popitem()
+            entries = lists[0] if len(lists) == 1 else list(chain.from_iterable(lists))
             entry = entries[0] if len(entries) == 1 else merged(entries)
             row = self._row((day, consumer, endpoint), entry, packed_quarter_hours(entries))
             rows.append(row)
@@ -140,8 +142,8 @@ class _Flush:
     def _rows_of_everyone(self) -> None:
         by_day: dict[tuple[int, int], list[Entry]] = {}
         while self._of_everyone:
-            (day, everyone, endpoint), entries = self._of_everyone.popitem()
-            entries = self._total((day, everyone, endpoint), entries)
+            (day, everyone, endpoint), lists = self._of_everyone.popitem()
+            entries = self._total((day, everyone, endpoint), list(chain.from_iterable(lists)))
             by_day.setdefault((day, everyone), []).extend(entries)
         for (day, everyone), entries in by_day.items():
             self._total((day, everyone, EVERY_ENDPOINT), entries)
@@ -167,12 +169,12 @@ def _day_row(values: tuple[object, ...]) -> DayRow:
     return tuple.__new__(DayRow, values)  # a third of the time of DayRow(*values)
 
 
-def _extend(rows: dict[RowKey, list[Entry]], key: RowKey, entries: list[Entry]) -> None:
+def _append(rows: dict[RowKey, list[list[Entry]]], key: RowKey, entries: list[Entry]) -> None:
     known = rows.get(key)
     if known is None:
-        rows[key] = entries
+        rows[key] = [entries]
     else:
-        rows[key] = known + entries  # the list may be another row's, too
+        known.append(entries)  # the list itself may be another row's, too
 
 
 def _by_day(entries: list[Entry]) -> Iterable[tuple[int, list[Entry]]]:

@@ -15,7 +15,7 @@ from tyk_endpoint_stats.core.fields import SUMS
 from tyk_endpoint_stats.core.instants import to_datetime
 from tyk_endpoint_stats.core.packed import PackedError, unpack_quarter_hours
 from tyk_endpoint_stats.core.selection import Selection
-from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.core.stats import EndpointStats, merged
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.maintenance.contradictions import (
     contradictions_in_counts,
@@ -152,17 +152,17 @@ class _Day:
 
     def _of_row(self, row: DayRow) -> Iterator[Problem]:
         consumer, endpoint = self._batch.consumers[row.consumer], row.endpoint
-        where = self._where(consumer, endpoint)
         is_everyones = consumer[1] == EVERYONE
         try:
             stats = state_of_row(row)
-            contradictions = contradictions_in_state(stats, Bucket(Width.DAY, self._day))
-            yield from (Problem(where, what) for what in contradictions)
+            found = [("", what) for what in contradictions_in_state(stats, Bucket(Width.DAY, self._day))]
             if not self._is_pruned and (is_everyones or endpoint != EVERY_ENDPOINT):
-                yield from self._of_quarter_hours(row, stats, where)
+                found += _found_in_quarter_hours(row, stats)
         except PackedError as problem:
-            yield Problem(where, str(problem))
+            yield Problem(self._where(consumer, endpoint), str(problem))
             return
+        for part, what in found:
+            yield Problem(self._where(consumer, endpoint) + part, what)
         if is_everyones or endpoint == EVERY_ENDPOINT:
             self._totals[consumer, endpoint] = stats
         if endpoint != EVERY_ENDPOINT:
@@ -170,23 +170,14 @@ class _Day:
             if not is_everyones:
                 self._of_kind[consumer[0], consumer[1], endpoint].merge(stats)
 
-    def _of_quarter_hours(self, row: DayRow, stats: EndpointStats, where: str) -> Iterator[Problem]:
-        added = EndpointStats()
-        for number, state in unpack_quarter_hours(row.quarter_hours, row.day).items():
-            bucket = Bucket(Width.QUARTER_HOUR, row.day * QUARTER_HOURS_PER_DAY + number)
-            for what in contradictions_in_state(state, bucket):
-                yield Problem(f"{where}, quarter hour {number // 4:02d}:{number % 4 * 15:02d}", what)
-            added.merge(state)
-        yield from _differences(where, stats, added, "by quarter hours", "the day has it, no quarter hour has")
-
     def _of_total(
         self, consumer: ConsumerKey, total: EndpointStats | None, added: EndpointStats
     ) -> Iterator[Problem]:
-        where = self._where(consumer, EVERY_ENDPOINT)
-        if total is None:
-            yield Problem(where, "rows of endpoints have it, the total has not")
-        else:
-            yield from _differences(where, total, added, "by rows of endpoints", "no row of an endpoint has it")
+        what = "rows of endpoints have it, the total has not"
+        if total is not None:
+            what = _difference(total, added, "by rows of endpoints", "no row of an endpoint has it")
+        if what:
+            yield Problem(self._where(consumer, EVERY_ENDPOINT), what)
 
     def _where(self, consumer: ConsumerKey, endpoint: int) -> str:
         _, kind, consumer_id = consumer
@@ -196,15 +187,27 @@ class _Day:
         return f"{_day_name(self._day)}, {who}, {what}"
 
 
-def _differences(where: str, kept: EndpointStats, added: EndpointStats, by: str, if_none: str) -> Iterator[Problem]:
+def _found_in_quarter_hours(row: DayRow, stats: EndpointStats) -> list[tuple[str, str]]:
+    """What is wrong in a row's quarter hours, and behind which words of where."""
+    found = []
+    states = unpack_quarter_hours(row.quarter_hours, row.day)
+    for number, state in states.items():
+        bucket = Bucket(Width.QUARTER_HOUR, row.day * QUARTER_HOURS_PER_DAY + number)
+        for what in contradictions_in_state(state, bucket):
+            found.append((f", quarter hour {number // 4:02d}:{number % 4 * 15:02d}", what))
+    what = _difference(stats, merged([*states.values()]), "by quarter hours", "the day has it, no quarter hour has")
+    return [*found, ("", what)] if what else found
+
+
+def _difference(kept: EndpointStats, added: EndpointStats, by: str, if_none: str) -> str:
+    """In what two states differ that should be equal; ``""``: in nothing."""
     if kept == added:
-        return
+        return ""
     if not added.hits:
-        yield Problem(where, if_none)
-        return
+        return if_none
     first, *more = differing_fields(kept, added)
     what = f"{first} is {getattr(kept, first)}, {by} {getattr(added, first)}"
-    yield Problem(where, what + (f"; so differ {', '.join(more)}" if more else ""))
+    return what + (f"; so differ {', '.join(more)}" if more else "")
 
 
 def _day_name(day: int) -> str:

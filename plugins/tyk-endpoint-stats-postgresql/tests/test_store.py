@@ -15,6 +15,7 @@ from tyk_endpoint_stats_postgresql import day_rows, reading
 from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 from tyk_endpoint_stats_postgresql.texts import digest, plain, stored
 
+from tests.waiting import wait_for
 from tyk_endpoint_stats.core.batch import Consumer
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.fields import FIELDS
@@ -194,6 +195,8 @@ def test_a_role_that_may_only_read_can_serve(url: str, server: PostgresServer) -
         assert verify(store).problems == []
         with pytest.raises(UnusableStore, match="permission denied"):
             store.merge(batch_of([hit()]))
+    # The tables of a session go with its end, which the server comes to a little after the client.
+    wait_for(lambda: server.execute("SELECT 1 FROM pg_stat_activity WHERE usename = 'reader'") == [])
     server.execute(f"DROP SCHEMA {schema} CASCADE; DROP ROLE reader")
 
 
