@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tyk_endpoint_stats.cli.answers import COUNTS, LAST_HIT
-from tyk_endpoint_stats.cli.formats import format_option, write_rows
+from tyk_endpoint_stats.cli.formats import format_option
 from tyk_endpoint_stats.cli.options import limit_option, period_options, sort_option, store_option
 from tyk_endpoint_stats.cli.tables import Column
 
@@ -49,7 +49,7 @@ def callers(
 
     Hits without a key and a client are nobody's: a line on stderr says how many they are.
     """
-    from tyk_endpoint_stats.cli.answers import say_nothing_found, total_of, under_table
+    from tyk_endpoint_stats.cli.answers import say_nothing_found, write_answer
     from tyk_endpoint_stats.cli.opening import store_to_ask
     from tyk_endpoint_stats.core.batch import Kind
     from tyk_endpoint_stats.questions.answer import answer
@@ -66,12 +66,4 @@ def callers(
     nobodys = every - rows.total.hits if kind is None else 0
     if nobodys > 0:
         click.echo(f"At least {nobodys:,} hits more were without a key and a client.", err=True)
-    members = [{name: getattr(row, name) for name in _MEMBERS} for row in rows]
-    write_rows(
-        members,
-        _MEMBERS,
-        _COLUMNS,
-        form,
-        total=total_of(rows, period, _COLUMNS),
-        under=under_table(rows, period),
-    )
+    write_answer(rows, period, _MEMBERS, _COLUMNS, form)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tyk_endpoint_stats.cli.answers import COUNTS, LAST_HIT
-from tyk_endpoint_stats.cli.formats import format_option, write_rows
+from tyk_endpoint_stats.cli.formats import format_option
 from tyk_endpoint_stats.cli.options import limit_option, period_options, sort_option, store_option
 from tyk_endpoint_stats.cli.tables import Column
 
@@ -46,7 +46,7 @@ def consumers(
 
     A request with both a key and a client counts for both, and twice in the total line.
     """
-    from tyk_endpoint_stats.cli.answers import say_nothing_found, total_of, under_table
+    from tyk_endpoint_stats.cli.answers import say_nothing_found, write_answer
     from tyk_endpoint_stats.cli.hints import nearest_consumers
     from tyk_endpoint_stats.cli.opening import store_to_ask
     from tyk_endpoint_stats.core.batch import Kind
@@ -62,12 +62,4 @@ def consumers(
             click.echo(f"No consumers were seen with that text; the nearest: {', '.join(near)}", err=True)
         elif not rows:
             say_nothing_found(store, period, Filter(kind=where.kind, org_id=org_id), "No consumers were seen")
-    members = [{name: getattr(row, name) for name in (*_MEMBERS, "error_rate")} for row in rows]
-    write_rows(
-        members,
-        _MEMBERS,
-        _COLUMNS,
-        form,
-        total=total_of(rows, period, _COLUMNS),
-        under=under_table(rows, period),
-    )
+    write_answer(rows, period, _MEMBERS, _COLUMNS, form)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tyk_endpoint_stats.cli.answers import COUNTS, LAST_HIT, TIMES
-from tyk_endpoint_stats.cli.formats import format_option, write_rows
+from tyk_endpoint_stats.cli.formats import ROW_FORMS, format_option
 from tyk_endpoint_stats.cli.options import limit_option, period_options, sort_option, store_option
 from tyk_endpoint_stats.cli.tables import Column
 from tyk_endpoint_stats.cli.whose import Whose, whose_options
@@ -54,7 +54,7 @@ Examples:
 @click.option("--api-id", metavar="ID", help="Only this API.")
 @sort_option("-hits")
 @limit_option
-@format_option("tyk")
+@format_option(*ROW_FORMS, "tyk")
 def endpoints(
     store_url: str,
     whose: Whose,
@@ -70,7 +70,7 @@ def endpoints(
     Durations are in milliseconds. Busiest endpoint first. `--format tyk` prints what the HTTP route answers;
     json, ndjson and csv have more: status codes, percentiles, the first hit.
     """
-    from tyk_endpoint_stats.cli.answers import say_nothing_found, total_of, under_table
+    from tyk_endpoint_stats.cli.answers import say_nothing_found, write_answer
     from tyk_endpoint_stats.cli.opening import store_to_ask
     from tyk_endpoint_stats.cli.whose import named_consumer
     from tyk_endpoint_stats.questions.answer import answer
@@ -88,15 +88,4 @@ def endpoints(
 
         click.echo(endpoints_body(rows, 1))
         return
-    members = [
-        {**{name: getattr(row, name) for name in (*_MEMBERS, "error_rate")}, "api": row.api_name or row.api_id}
-        for row in rows
-    ]
-    write_rows(
-        members,
-        _MEMBERS,
-        _COLUMNS,
-        form,
-        total=total_of(rows, period, _COLUMNS),
-        under=under_table(rows, period),
-    )
+    write_answer(rows, period, _MEMBERS, _COLUMNS, form, beside=lambda row: {"api": row.api_name or row.api_id})

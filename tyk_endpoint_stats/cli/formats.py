@@ -10,15 +10,19 @@ import click
 from tyk_endpoint_stats.cli.escaping import printable
 from tyk_endpoint_stats.cli.tables import Column, Row, table_lines, terminal_width
 
-__all__ = ["format_option", "write_rows"]
+__all__ = ["ROW_FORMS", "format_option", "write_rows"]
 
 
-def format_option(*more: str) -> Callable[[Any], Any]:
-    """``--format``."""
+ROW_FORMS = ("table", "json", "ndjson", "csv")
+"""What rows can be printed as."""
+
+
+def format_option(*forms: str) -> Callable[[Any], Any]:
+    """``--format``: one of these, by default those of rows."""
     return click.option(
         "--format",
         "form",
-        type=click.Choice(["table", "json", "ndjson", "csv", *more]),
+        type=click.Choice(forms or ROW_FORMS),
         default="table",
         show_default=True,
         help="How to print the answer.",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tyk_endpoint_stats.questions.period import Period
     from tyk_endpoint_stats.stores.base import ReadableStore
 
-__all__ = ["hint", "nearest_consumers", "option_for", "period_text", "zone_name"]
+__all__ = ["hint", "nearest_consumers", "option_for", "period_text"]
 
 _NEAREST = 3
 _MAX_COMPARED = 5_000
@@ -109,17 +109,12 @@ def period_text(period: "Period") -> str:
     """``from 2026-10-02 to 2026-10-31 (UTC)``: both included, where these are days."""
     from tyk_endpoint_stats.questions.period import EVER
 
-    zone = zone_name(period)
+    zone = period.zone
     if period.start <= EVER[0]:
         return "since ever" if period.end >= EVER[1] else f"up to {period.last_day} ({zone})"
     if period.is_whole_days or period.start >= period.end:
         return f"from {period.first_day} to {period.last_day} ({zone})"
     return f"from {_moment(period.start, period)} to {_moment(period.end, period)} ({zone})"
-
-
-def zone_name(period: "Period") -> str:
-    """The IANA name of a period's zone."""
-    return str(getattr(period.zone, "key", period.zone))
 
 
 def _nearest_paths(store: "ReadableStore", where: "Filter") -> list[str]:

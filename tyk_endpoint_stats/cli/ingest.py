@@ -91,28 +91,25 @@ def ingest(
     from tyk_endpoint_stats.cli.opening import (
         can_be_opened,
         plugins_with_warnings,
+        show_each_source,
         source_finder,
         store_if_there,
         store_to_fill,
     )
-    from tyk_endpoint_stats.cli.peek import show_waiting
     from tyk_endpoint_stats.cli.stopping import stop_on_signal
 
     if explain and (peek or follow):
         raise click.UsageError("--explain counts nothing and ends; it can't go with --peek or --follow")
-    if explain:
-        from tyk_endpoint_stats.cli.explain import show_explanations
-
-        if not show_explanations(sources, plugins_with_warnings()):
-            raise click.exceptions.Exit(1)
-        return
     if peek and follow:
         raise click.UsageError("--peek takes nothing and ends; it can't go with --follow")
-    if peek:
-        if not show_waiting(sources, plugins_with_warnings()):
+    plugins = plugins_with_warnings()
+    if explain or peek:
+        from tyk_endpoint_stats.cli.explain import show_explanation
+        from tyk_endpoint_stats.cli.peek import show_waiting
+
+        if not show_each_source(sources, plugins, show_explanation if explain else show_waiting):
             raise click.exceptions.Exit(1)
         return
-    plugins = plugins_with_warnings()
     find = source_finder(plugins)
     # A store is made once a source was opened: a typo in a file's name, or a file of others, leaves nothing behind.
     with store_if_there(store_url, plugins) as there:
@@ -228,7 +225,8 @@ def _once(
     jobs: int | None,
 ) -> bool:
     """Ingest every source to its end; whether all went well."""
-    from tyk_endpoint_stats.cli.ingest_report import Progress, report_lines
+    from tyk_endpoint_stats.cli.ingest_report import progress_text, report_lines
+    from tyk_endpoint_stats.cli.progress import ProgressLine
     from tyk_endpoint_stats.cli.stopping import stop_on_signal
     from tyk_endpoint_stats.ingest.options import IngestOptions
     from tyk_endpoint_stats.ingest.parallel import ingest_all
@@ -236,13 +234,13 @@ def _once(
 
     reports: list[IngestReport] = []
     all_well = True
-    progress = Progress()
+    progress = ProgressLine()
     with stop_on_signal() as stopped:
         options = IngestOptions(
             rules=rules,
             fail_on_malformed=fail_fast,
             on_rejected=on_rejected,
-            on_progress=progress.show,
+            on_progress=lambda report, share: progress.show(lambda: progress_text(report, share)),
             stop=stopped.is_set,
         )
         for report, found in ingest_all(store, sources, options, jobs=jobs or usable_processors()):

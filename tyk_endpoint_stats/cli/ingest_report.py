@@ -1,6 +1,5 @@
-"""What an ingest did, in words; and how far it is, on a terminal's last line."""
+"""What an ingest did, and how far it is, in words."""
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -10,9 +9,8 @@ from tyk_endpoint_stats.cli.growth import growth_texts
 from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.questions.growth import months_of
 
-__all__ = ["Progress", "minute_line", "reasons", "report_lines", "sums"]
+__all__ = ["minute_line", "progress_text", "reasons", "report_lines", "sums"]
 
-_EVERY_S = 0.2
 _MANY_ENDPOINTS = 10_000
 """In one batch; more are worth a word."""
 
@@ -59,43 +57,15 @@ def minute_line(report: IngestReport) -> str:
 def sums(report: IngestReport) -> dict[str, int | float | None]:
     """What ``minute_line`` says, for programs."""
     lag_s = _lag_s(report)
-    return {
-        "read": report.read,
-        "counted": report.counts.counted,
-        "skipped": sum(report.counts.skipped.values()),
-        "malformed": sum(report.counts.malformed.values()),
-        "duplicate": report.duplicate,
-        "lag_s": None if lag_s is None else round(lag_s, 1),
-    }
+    return {**_outcomes(report), "lag_s": None if lag_s is None else round(lag_s, 1)}
 
 
-class Progress:
-    """One line that is written over itself on stderr, where that is a terminal."""
-
-    def __init__(self) -> None:
-        self._stream = sys.stderr
-        self._shown = self._stream.isatty()
-        self._next = 0.0
-
-    def show(self, report: IngestReport, share: float | None) -> None:
-        """After every chunk; most calls do nothing."""
-        if not self._shown or (now := time.monotonic()) < self._next:
-            return
-        self._next = now + _EVERY_S
-        rate = report.bytes / 2**20 / report.seconds if report.seconds else 0.0
-        text = (
-            f"{printable(report.label)}  {report.bytes / 2**20:,.0f} MiB  {rate:,.0f} MiB/s  {report.read:,} merged"
-        )
-        if share is not None:
-            text += f"  {min(1.0, share):.0%}"
-        self._stream.write(f"\r\x1b[2K{text}")
-        self._stream.flush()
-
-    def clear(self) -> None:
-        """Take the line away."""
-        if self._shown and self._next:
-            self._stream.write("\r\x1b[2K")
-            self._stream.flush()
+def progress_text(report: IngestReport, share: float | None) -> str:
+    """How far an ingest is; ``share``: of the source that it reads now, where that can be told."""
+    mebibytes = report.bytes / 2**20
+    rate = mebibytes / report.seconds if report.seconds else 0.0
+    text = f"{printable(report.label)}  {mebibytes:,.0f} MiB  {rate:,.0f} MiB/s  {report.read:,} merged"
+    return text if share is None else f"{text}  {min(1.0, share):.0%}"
 
 
 def _lag_s(report: IngestReport) -> float | None:
@@ -109,11 +79,17 @@ def _many_paths(report: IngestReport) -> Iterator[str]:
 
 
 def _short(report: IngestReport) -> str:
-    skipped, malformed = sum(report.counts.skipped.values()), sum(report.counts.malformed.values())
-    return (
-        f"{report.read:,} read, {report.counts.counted:,} counted, {skipped:,} skipped, {malformed:,} malformed, "
-        f"{report.duplicate:,} duplicate"
-    )
+    return ", ".join(f"{count:,} {name}" for name, count in _outcomes(report).items())
+
+
+def _outcomes(report: IngestReport) -> dict[str, int]:
+    return {
+        "read": report.read,
+        "counted": report.counts.counted,
+        "skipped": sum(report.counts.skipped.values()),
+        "malformed": sum(report.counts.malformed.values()),
+        "duplicate": report.duplicate,
+    }
 
 
 def reasons(counts: dict[str, int]) -> str:

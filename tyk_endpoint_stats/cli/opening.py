@@ -22,6 +22,7 @@ __all__ = [
     "is_new",
     "plugins_with_warnings",
     "retaining",
+    "show_each_source",
     "source_finder",
     "store_if_there",
     "store_to_ask",
@@ -141,6 +142,26 @@ def _with_warnings(store: ReadableStore) -> ReadableStore:
     for text in store.warnings:
         warn(text)
     return store
+
+
+def show_each_source(names: Iterable[str], plugins: Plugins, show: Callable[[Source], bool]) -> bool:
+    """Show something of each source of these names; whether all is well with all of them.
+
+    Args:
+        names: of files, globs, URLs.
+        plugins: what is installed.
+        show: whether all is well with one; a ``SourceError`` of it is shown.
+    """
+    find = source_finder(plugins)
+    all_well = True
+    for name in names:
+        try:
+            for source in find(name):
+                all_well &= show(source)
+        except SourceError as problem:
+            click.echo(f"Error: {printable(str(problem))}", err=True)
+            all_well = False
+    return all_well
 
 
 def source_finder(plugins: Plugins) -> Callable[[str], Sequence[Source]]:

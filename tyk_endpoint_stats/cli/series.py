@@ -1,11 +1,11 @@
 """``series``: hits over time."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from tyk_endpoint_stats.cli.answers import COUNTS, TIMES
-from tyk_endpoint_stats.cli.formats import format_option, write_rows
+from tyk_endpoint_stats.cli.formats import format_option
 from tyk_endpoint_stats.cli.options import period_options, store_option
 from tyk_endpoint_stats.cli.tables import Column
 from tyk_endpoint_stats.cli.whose import Whose, whose_options
@@ -62,7 +62,7 @@ def series(
     A row for each piece of time, also for those without a hit. Of everybody every hit counts once, also one
     without a key and a client.
     """
-    from tyk_endpoint_stats.cli.answers import say_nothing_found, total_of, under_table
+    from tyk_endpoint_stats.cli.answers import say_nothing_found, write_answer
     from tyk_endpoint_stats.cli.opening import store_to_ask
     from tyk_endpoint_stats.cli.tables import bar_text, can_show_bars
     from tyk_endpoint_stats.cli.whose import named_consumer
@@ -77,14 +77,8 @@ def series(
         has_hits = any(row.hits for row in rows)
         if not has_hits:
             say_nothing_found(store, period, where, f"No requests of {'anybody' if whose is None else whose.noun}")
-    names = rows.columns
-    largest = max((row.hits for row in rows), default=0)
-    members: list[dict[str, Any]] = [
-        {**{name: getattr(row, name) for name in names}, "bar": bar_text(row.hits, largest)} for row in rows
-    ]
     if form == "table" and not has_hits:
         return
     columns = (_COLUMNS[0], _COLUMNS[1], _BAR, *_COLUMNS[2:]) if can_show_bars() else _COLUMNS
-    write_rows(
-        members, names, columns, form, total=total_of(rows, period, columns), under=under_table(rows, period)
-    )
+    largest = max((row.hits for row in rows), default=0)
+    write_answer(rows, period, rows.columns, columns, form, beside=lambda row: {"bar": bar_text(row.hits, largest)})

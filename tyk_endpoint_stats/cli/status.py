@@ -1,11 +1,11 @@
 """``status``: what a store holds."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from tyk_endpoint_stats.cli.formats import format_option
 from tyk_endpoint_stats.cli.options import store_option, timezone_option
 from tyk_endpoint_stats.cli.tables import Column
 
@@ -32,14 +32,7 @@ Example:
 )
 @store_option
 @timezone_option("In which zone to print times; days are UTC's.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How to print the answer.",
-)
+@format_option("table", "json")
 def status(store_url: str, timezone: str, form: str) -> None:
     """What a store holds, and how far its sources are.
 
@@ -67,6 +60,7 @@ def status(store_url: str, timezone: str, form: str) -> None:
 def _members(found: "StoreStatus") -> dict[str, Any]:
     from msgspec.structs import asdict
 
+    from tyk_endpoint_stats.questions.times import plain_value
     from tyk_endpoint_stats.stores.contract import StoreFacts
 
     facts = asdict(found.facts or StoreFacts())
@@ -77,8 +71,8 @@ def _members(found: "StoreStatus") -> dict[str, Any]:
         "days": found.days,
         "first_day": found.first_day,
         "last_day": found.last_day,
-        "first_hit": _rfc3339(found.first_hit),
-        "last_hit": _rfc3339(found.last_hit),
+        "first_hit": plain_value(found.first_hit),
+        "last_hit": plain_value(found.last_hit),
         "counts": found.counts,
         "grown": None if found.grown is None else [month.to_dict() for month in found.grown],
         "sources": found.sources,
@@ -89,6 +83,7 @@ def _lines(url: str, found: "StoreStatus") -> Iterator[str]:
     from tyk_endpoint_stats.cli.escaping import printable
     from tyk_endpoint_stats.cli.growth import growth_texts
     from tyk_endpoint_stats.cli.tables import table_lines, terminal_width
+    from tyk_endpoint_stats.questions.times import plain_value
     from tyk_endpoint_stats.stores.contract import StoreFacts
 
     facts = found.facts or StoreFacts()
@@ -104,8 +99,8 @@ def _lines(url: str, found: "StoreStatus") -> Iterator[str]:
         ("totals", _number(facts.total_rows)),
         ("pruned", f"quarter hours: {pruned}" if facts.schema else None),
         ("days", days),
-        ("oldest hit", _rfc3339(found.first_hit)),
-        ("newest hit", _rfc3339(found.last_hit)),
+        ("oldest hit", plain_value(found.first_hit)),
+        ("newest hit", plain_value(found.last_hit)),
         ("hits", f"{found.hits:,}"),
         *_count_rows(found.counts),
         *(("" if number else "grew", text) for number, text in enumerate(growth_texts(found.grown or ()))),
@@ -143,12 +138,6 @@ def _count_rows(counts: "Counts") -> list[tuple[str, str]]:
 
 def _number(count: int | None) -> str | None:
     return None if count is None else f"{count:,}"
-
-
-def _rfc3339(moment: datetime | None) -> str | None:
-    from tyk_endpoint_stats.core.instants import format_rfc3339, from_datetime
-
-    return None if moment is None else format_rfc3339(from_datetime(moment), moment.tzinfo)  # type: ignore[arg-type]
 
 
 def _utc(instant: int | None) -> str | None:

@@ -13,11 +13,12 @@ from msgspec.structs import replace
 
 from tyk_endpoint_stats.errors import SourceError, StoreError
 from tyk_endpoint_stats.ingest.growth import KnownDays
-from tyk_endpoint_stats.ingest.loop import Mergeable, SourcesWithoutRecord, ingest
+from tyk_endpoint_stats.ingest.loop import SourcesWithoutRecord, ingest
 from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.ingest.watch import Watch
 from tyk_endpoint_stats.sources.contract import Source
+from tyk_endpoint_stats.stores.contract import StoreContract
 
 __all__ = ["STORE", "Follower", "follow"]
 
@@ -48,7 +49,7 @@ class _Followed(Struct):
 
 
 def follow(
-    store: Mergeable,
+    store: StoreContract,
     names: Sequence[str],
     find: Callable[[str], Sequence[Source]],
     options: IngestOptions = IngestOptions(),  # noqa: B008 - frozen
@@ -183,7 +184,7 @@ class Follower:
 
     def __init__(
         self,
-        store: Mergeable,
+        store: StoreContract,
         names: Sequence[str],
         find: Callable[[str], Sequence[Source]],
         options: IngestOptions = IngestOptions(),  # noqa: B008 - frozen

@@ -1,15 +1,11 @@
 """Moving records from a source into a store: exactly once where the source is resumable."""
 
 import time
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from tyk_endpoint_stats.core.batch import Batch, Counts
 from tyk_endpoint_stats.core.record import Record
-from tyk_endpoint_stats.core.selection import Readable
 from tyk_endpoint_stats.errors import PositionConflict, SourceError
 from tyk_endpoint_stats.ingest.batch_builder import Collected, collect
 from tyk_endpoint_stats.ingest.growth import KnownDays
@@ -19,46 +15,13 @@ from tyk_endpoint_stats.maintenance.copy_mark import refuse_half_copied
 from tyk_endpoint_stats.sources.contract import Reading, Source
 from tyk_endpoint_stats.sources.file import identity_of
 from tyk_endpoint_stats.sources.in_memory import RecordsSource
+from tyk_endpoint_stats.stores.contract import StoreContract
 
-__all__ = ["Mergeable", "SourcesWithoutRecord", "check_waiting", "ingest", "merge_collected"]
-
-
-class Merged(Protocol):
-    """What a store tells of a source that it has met."""
-
-    @property
-    def source(self) -> str:
-        """Its name."""
-
-    @property
-    def counts(self) -> Counts:
-        """What became of its records."""
-
-
-class Mergeable(Readable, Protocol):
-    """What an ingest needs of a store; the store contract says what each promises.
-
-    Attributes:
-        max_states_a_batch: the batches end at so many states.
-    """
-
-    max_states_a_batch: int
-
-    def files(self) -> Sequence[Path]:
-        """The files that it has open, which nobody else may open."""
-
-    def position(self, source: str, /) -> str | None:
-        """How far this source has been merged."""
-
-    def sources(self) -> Sequence["Merged"]:
-        """Every resumable source that was merged, with what became of its records."""
-
-    def merge(self, batch: Batch, /) -> bool:
-        """Add a batch, all of it or nothing; ``False``: it was merged before."""
+__all__ = ["SourcesWithoutRecord", "check_waiting", "ingest", "merge_collected"]
 
 
 def ingest(
-    store: Mergeable,
+    store: StoreContract,
     source: Source | Iterable[Record],
     options: IngestOptions = IngestOptions(),  # noqa: B008 - frozen
     *,
@@ -135,7 +98,7 @@ class SourcesWithoutRecord:
     The store is asked once, and only where somebody wants to know: of a source that had none now, either.
     """
 
-    def __init__(self, store: Mergeable) -> None:
+    def __init__(self, store: StoreContract) -> None:
         self._store = store
         self._with_record: frozenset[str] | None = None
 
@@ -160,7 +123,7 @@ class SourcesWithoutRecord:
 
 
 def _read_once(
-    store: Mergeable, source: Source, options: IngestOptions, report: IngestReport, began: float
+    store: StoreContract, source: Source, options: IngestOptions, report: IngestReport, began: float
 ) -> Reading | None:
     """Merge what one reading gives; the reading, or ``None`` where the store turned out to stand elsewhere."""
     with source.open(store.position) as reading:
@@ -186,7 +149,9 @@ def _read_once(
         return reading
 
 
-def merge_collected(store: Mergeable, collected: Collected, report: IngestReport, options: IngestOptions) -> bool:
+def merge_collected(
+    store: StoreContract, collected: Collected, report: IngestReport, options: IngestOptions
+) -> bool:
     """Merge one batch and add it to the report; ``False``: the store stands elsewhere, ask it for the position."""
     batch = collected.batch
     if options.on_rejected is not None and collected.rejected:

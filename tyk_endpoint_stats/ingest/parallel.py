@@ -15,13 +15,14 @@ from msgspec.structs import replace
 
 from tyk_endpoint_stats.errors import SourceError
 from tyk_endpoint_stats.ingest.growth import KnownDays
-from tyk_endpoint_stats.ingest.loop import Mergeable, SourcesWithoutRecord, check_waiting, ingest, merge_collected
+from tyk_endpoint_stats.ingest.loop import SourcesWithoutRecord, check_waiting, ingest, merge_collected
 from tyk_endpoint_stats.ingest.options import IngestOptions
 from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.ingest.worker_pool import WorkerPool
 from tyk_endpoint_stats.maintenance.copy_mark import refuse_half_copied
 from tyk_endpoint_stats.sources.contract import Source
 from tyk_endpoint_stats.sources.file import FileSource
+from tyk_endpoint_stats.stores.contract import StoreContract
 
 __all__ = ["ingest_all"]
 
@@ -35,7 +36,7 @@ _PIECES_A_JOB = 3  # so that the last ones end at nearly the same time; more wou
 
 
 def ingest_all(
-    store: Mergeable,
+    store: StoreContract,
     sources: Sequence[Source],
     options: IngestOptions = IngestOptions(),  # noqa: B008 - frozen
     *,
@@ -122,7 +123,7 @@ def _size(file: FileSource) -> int:
 
 
 def _merge_file(
-    worker_pool: WorkerPool, store: Mergeable, options: IngestOptions, report: IngestReport, began: float
+    worker_pool: WorkerPool, store: StoreContract, options: IngestOptions, report: IngestReport, began: float
 ) -> bool:
     """Merge what the processes made of the next file; whether it fitted where the store stood, to its end.
 

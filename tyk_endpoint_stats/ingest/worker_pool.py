@@ -209,7 +209,7 @@ class WorkerPool:
             self._working -= 1
             is_last = not self._working
         while is_last and (task := self._next_task()) is not None:
-            self._hand_over(task, _died(task))
+            self._put(task.frames, _died(task))
 
     def _read(self, process: subprocess.Popen[bytes], task: _Task) -> bool:
         """Have a piece read, and hand over what comes back; whether the process is still there."""
@@ -223,15 +223,12 @@ class WorkerPool:
             while frame is not None and frame[0] == BATCH:
                 frame = read_frame(process.stdout)  # type: ignore[arg-type]
                 if frame is not None:
-                    self._hand_over(task, frame)
+                    self._put(task.frames, frame)
         except OSError:
             frame = None
         if frame is None:
-            self._hand_over(task, _died(task))
+            self._put(task.frames, _died(task))
         return frame is not None
-
-    def _hand_over(self, task: _Task, frame: Frame) -> None:
-        self._put(task.frames, frame)
 
     def _put(self, queue: "Queue[Any]", item: object) -> bool:
         """Wait for room in a queue; ``False``: nobody takes anything out of it any more."""

@@ -69,6 +69,7 @@ def compare(ours: Readable, theirs: Readable, period: Period, where: Filter = Fi
     if not found:
         return Comparison(rows=len(keys), differences=[])
     around = _around(period)
+    nothing = EndpointStats()
     mine_around, other_around = _rows_if_any(ours, around, where), _rows_if_any(theirs, around, where)
     keeps_all = where.org_id is not None or _endpoints(theirs, "")
     homeless = {} if keeps_all else _rows(ours, period, replace(where, org_id=""))
@@ -80,20 +81,18 @@ def compare(ours: Readable, theirs: Readable, period: Period, where: Filter = Fi
         case = Case(
             consumer=key[0],
             endpoint=key[1],
-            ours=mine.get(key),
-            theirs=other.get(key),
-            ours_around=mine_around.get(key),
-            theirs_around=other_around.get(key),
-            ours_without_org=homeless[key].hits if key in homeless else 0,
+            ours=mine.get(key, nothing),
+            theirs=other.get(key, nothing),
+            ours_around=mine_around.get(key, nothing),
+            theirs_around=other_around.get(key, nothing),
+            ours_without_org=homeless.get(key, nothing).hits,
             endpoint_is_theirs=key[1] in theirs_ever,
             our_first=span.first_hit_us,
             our_newest=span.last_hit_us,
             their_newest=newest,
         )
         differences.append(Difference(case=case, members=members, reasons=_reasons(case, members)))
-    differences.sort(
-        key=lambda one: (-abs(one.case.our_hits - one.case.their_hits), one.case.consumer, one.case.endpoint)
-    )
+    differences.sort(key=lambda one: (-abs(one.case.missing), one.case.consumer, one.case.endpoint))
     return Comparison(rows=len(keys), differences=differences)
 
 

@@ -3,10 +3,10 @@
 From its code (tyk-pump ``analytics/aggregate.go``, ``pumps/mongo_aggregate.go``, ``pumps/sql_aggregate.go``).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from tyk_endpoint_stats.core.batch import Consumer, Endpoint
 from tyk_endpoint_stats.core.instants import QUARTER_HOUR_US, Instant
@@ -22,39 +22,27 @@ HOUR_US = 4 * QUARTER_HOUR_US
 _ROUNDED = 1e-6
 """SQL keeps means as REAL: so much of a number may be lost to rounding, over many flushes."""
 
-_MEANS: Mapping[str, str] = {
-    "request_time": "request_time_ms",
-    "latency": "latency_ms",
-    "upstream_latency": "upstream_latency_ms",
-}
-_EXTREMES: Mapping[str, str] = {
-    "max_latency": "max_latency_ms",
-    "min_latency": "min_latency_ms",
-    "max_upstream_latency": "max_upstream_latency_ms",
-    "min_upstream_latency": "min_upstream_latency_ms",
-}
-_ATTRIBUTES: Mapping[str, str] = {
-    "hits": "hits",
-    "success": "success",
-    "error": "error",
+_COUNTS = frozenset({"hits", "success", "error"})
+_MEANS = ("request_time", "latency", "upstream_latency")
+_EXTREMES = ("max_latency", "min_latency", "max_upstream_latency", "min_upstream_latency")
+_MINIMA = frozenset({"min_latency", "min_upstream_latency"})
+
+_ATTRIBUTES = {
+    **{name: name for name in ("hits", "success", "error")},
     "last_hit": "last_hit_us",
-    **_MEANS,
-    **_EXTREMES,
+    **{name: f"{name}_ms" for name in (*_MEANS, *_EXTREMES)},
 }
 MEMBERS = tuple(_ATTRIBUTES)
 """What is compared of a row: all that Tyk's routes answer. ``last_hit`` is microseconds since 1970 UTC here."""
 
-_COUNTS = frozenset({"hits", "success", "error"})
-_MINIMA = frozenset({"min_latency", "min_upstream_latency"})
-
 
 class Case(Struct, frozen=True, kw_only=True):
-    """One row as both stores have it, and what helps to tell why they differ.
+    """One row as both stores have it, and what helps to tell why they differ. A row that is not there has no hit.
 
     Attributes:
         consumer, endpoint: whose row it is.
-        ours, theirs: what the stores answer; ``None``: they have no such row.
-        ours_around, theirs_around: the same with an hour to both sides; ``None``: no row, or it can't be asked.
+        ours, theirs: what the stores answer.
+        ours_around, theirs_around: the same with an hour to both sides; without a hit too where it can't be asked.
         ours_without_org: our hits of it in the organisation whose id is empty, where the other store has none there.
         endpoint_is_theirs: whether the other store has a row of this endpoint, of any consumer.
         our_first, our_newest, their_newest: of all hits in the stores.
@@ -62,10 +50,10 @@ class Case(Struct, frozen=True, kw_only=True):
 
     consumer: Consumer
     endpoint: Endpoint
-    ours: EndpointStats | None
-    theirs: EndpointStats | None
-    ours_around: EndpointStats | None = None
-    theirs_around: EndpointStats | None = None
+    ours: EndpointStats
+    theirs: EndpointStats
+    ours_around: EndpointStats = field(default_factory=EndpointStats)
+    theirs_around: EndpointStats = field(default_factory=EndpointStats)
     ours_without_org: int = 0
     endpoint_is_theirs: bool = True
     our_first: Instant | None = None
@@ -73,14 +61,9 @@ class Case(Struct, frozen=True, kw_only=True):
     their_newest: Instant | None = None
 
     @property
-    def our_hits(self) -> int:
-        """0 where we have no such row."""
-        return self.ours.hits if self.ours is not None else 0
-
-    @property
-    def their_hits(self) -> int:
-        """0 where they have no such row."""
-        return self.theirs.hits if self.theirs is not None else 0
+    def missing(self) -> int:
+        """How many hits the other store lacks; below 0: we do."""
+        return self.ours.hits - self.theirs.hits
 
 
 class Reason(Struct, frozen=True):
@@ -106,31 +89,29 @@ def value_of(state: EndpointStats, member: str) -> Value:
 
 
 def _is_without_organisation(case: Case, member: str) -> bool:
-    return 0 < case.ours_without_org == case.our_hits - case.their_hits
+    return 0 < case.ours_without_org == case.missing
 
 
 def _is_in_another_hour(case: Case, member: str) -> bool:
-    ours, theirs = case.ours_around, case.theirs_around
-    return ours is not None and theirs is not None and ours.hits == theirs.hits and case.our_hits != case.their_hits
+    return case.missing != 0 and 0 < case.ours_around.hits == case.theirs_around.hits
 
 
-def _is_doubled(mine: EndpointStats | None, other: EndpointStats | None) -> bool:
+def _is_doubled(mine: EndpointStats, other: EndpointStats) -> bool:
     """Whether one has twice of all that adds up, and the same of all that does not."""
-    if mine is None or other is None or not mine.hits:
-        return False
     sums = ("hits", "success", "error", "total_request_time_ms", "total_latency_ms", "total_upstream_latency_ms")
-    return all(getattr(other, name) == 2 * getattr(mine, name) for name in sums) and (
-        mine.max_latency_ms == other.max_latency_ms
+    return (
+        mine.hits > 0
+        and all(getattr(other, name) == 2 * getattr(mine, name) for name in sums)
+        and mine.max_latency_ms == other.max_latency_ms
     )
 
 
 def _is_counted_twice_in_part(case: Case, member: str) -> bool:
     """More hits, of which none is slower or later than ours: some of them again."""
     ours, theirs = case.ours, case.theirs
-    if ours is None or theirs is None or not ours.hits < theirs.hits < 2 * ours.hits:
-        return False
     return (
-        theirs.max_latency_ms == ours.max_latency_ms
+        ours.hits < theirs.hits < 2 * ours.hits
+        and theirs.max_latency_ms == ours.max_latency_ms
         and theirs.last_hit_us is not None
         and ours.last_hit_us is not None
         and theirs.last_hit_us <= ours.last_hit_us
@@ -141,48 +122,40 @@ def _is_counted_twice_in_part(case: Case, member: str) -> bool:
 
 def _is_before_our_first(case: Case, member: str) -> bool:
     theirs = case.theirs
-    if case.their_hits <= case.our_hits or theirs is None or case.our_first is None:
-        return False
     earliest = theirs.first_hit_us if theirs.first_hit_us is not None else theirs.last_hit_us
-    return earliest is not None and earliest < case.our_first
+    return case.missing < 0 and earliest is not None and case.our_first is not None and earliest < case.our_first
 
 
 def _is_after_our_newest(case: Case, member: str) -> bool:
-    theirs = case.theirs
-    if case.their_hits <= case.our_hits or theirs is None or theirs.last_hit_us is None:
-        return False
-    return case.our_newest is None or theirs.last_hit_us > case.our_newest
+    latest = case.theirs.last_hit_us
+    return case.missing < 0 and latest is not None and (case.our_newest is None or latest > case.our_newest)
 
 
 def _is_not_flushed_yet(case: Case, member: str) -> bool:
-    ours = case.ours
-    if case.our_hits <= case.their_hits or ours is None or ours.last_hit_us is None:
-        return False
+    latest = case.ours.last_hit_us
     # Of a whole flush Pump keeps the time of its first record: it may have later ones within the hour.
-    return case.their_newest is None or ours.last_hit_us > case.their_newest + HOUR_US
+    return (
+        case.missing > 0
+        and latest is not None
+        and (case.their_newest is None or latest > case.their_newest + HOUR_US)
+    )
 
 
 def _is_untracked(case: Case, member: str) -> bool:
-    return case.theirs is None and not case.endpoint_is_theirs
+    return not case.theirs.hits and not case.endpoint_is_theirs
 
 
 def _has_a_dot(case: Case, member: str) -> bool:
-    return case.theirs is None and "." in case.consumer.id
+    return not case.theirs.hits and "." in case.consumer.id
 
 
 def _follows_from_hits(case: Case, member: str) -> bool:
-    return case.our_hits != case.their_hits
+    return case.missing != 0
 
 
 def _is_of_first_record(case: Case, member: str) -> bool:
-    ours, theirs = case.ours, case.theirs
-    return (
-        ours is not None
-        and theirs is not None
-        and theirs.last_hit_us is not None
-        and ours.last_hit_us is not None
-        and theirs.last_hit_us < ours.last_hit_us
-    )
+    mine, other = _pair(case, member)
+    return mine is not None and other is not None and other < mine
 
 
 def _is_rounded(case: Case, member: str) -> bool:
@@ -194,36 +167,29 @@ def _is_stale_request_time(case: Case, member: str) -> bool:
     """All other sums are equal: only this mean is of another time."""
     ours, theirs = case.ours, case.theirs
     return (
-        ours is not None
-        and theirs is not None
-        and ours.hits == theirs.hits
+        ours.hits == theirs.hits
         and ours.total_latency_ms == theirs.total_latency_ms
         and ours.total_request_time_ms != theirs.total_request_time_ms
     )
 
 
 def _has_no_latency(case: Case, member: str) -> bool:
-    ours, theirs = case.ours, case.theirs
-    return ours is not None and theirs is not None and bool(ours.timed_hits) and not theirs.timed_hits
+    return bool(case.ours.timed_hits) and not case.theirs.timed_hits
 
 
 def _has_no_minimum(case: Case, member: str) -> bool:
     """None of our hits is without an error, and there stands nothing, or 0."""
     ours, (mine, other) = case.ours, _pair(case, member)
-    if ours is None or mine is None or other:
-        return False
     least = ours.min_latency_non_error_ms if member == "min_latency" else ours.min_upstream_latency_non_error_ms
-    return least is None
+    return mine is not None and not other and least is None
 
 
 def _is_an_errors_minimum(case: Case, member: str) -> bool:
     mine, other = _pair(case, member)
-    return case.ours is not None and case.ours.error > 0 and mine is not None and other is not None and other < mine
+    return case.ours.error > 0 and mine is not None and other is not None and other < mine
 
 
 def _pair(case: Case, member: str) -> tuple[Value, Value]:
-    if case.ours is None or case.theirs is None:
-        return None, None
     return value_of(case.ours, member), value_of(case.theirs, member)
 
 

@@ -78,4 +78,5 @@ def _environment() -> Environment:
         "strips": strips,
         "zip": zip,
     }
+    made.globals |= {"found_q": "", "nav_query": "", "section": ""}  # where a page says nothing else
     return made

@@ -27,10 +27,6 @@ class Grid(Struct, frozen=True):
     pieces: Sequence[Piece]
     cells: dict[Group, dict[int, EndpointStats]]
 
-    def by_group(self) -> dict[Group, EndpointStats]:
-        """The sum over time of each group."""
-        return {group: _sum(row.values()) for group, row in self.cells.items()}
-
     def by_piece(self) -> list[EndpointStats]:
         """The sum over all groups in each piece, those without a hit too."""
         sums = [EndpointStats() for _ in self.pieces]
@@ -38,10 +34,6 @@ class Grid(Struct, frozen=True):
             for number, stats in row.items():
                 sums[number].merge(stats)
         return sums
-
-    def total(self) -> EndpointStats:
-        """The sum of all."""
-        return _sum(stats for row in self.cells.values() for stats in row.values())
 
 
 def grid(
@@ -100,10 +92,3 @@ def within_hits(store: Readable, period: Period, where: Filter) -> Period:
     first, last = (period.local(instant).date() for instant in (stats.first_hit_us, stats.last_hit_us))
     start, end = day_bounds(first, last, period.zone)
     return Period(max(period.start, start), min(period.end, end), period.zone)
-
-
-def _sum(states: Iterable[EndpointStats]) -> EndpointStats:
-    total = EndpointStats()
-    for stats in states:
-        total.merge(stats)
-    return total

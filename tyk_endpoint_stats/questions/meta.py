@@ -1,12 +1,10 @@
 """What can be asked for: from when to when, how finely, of which organisations; which months grew."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from msgspec import Struct
 
-from tyk_endpoint_stats.core.growth import Grown
 from tyk_endpoint_stats.core.instants import Instant, find_zone, to_datetime
 from tyk_endpoint_stats.core.selection import Readable
 from tyk_endpoint_stats.questions.filters import Filter
@@ -14,6 +12,7 @@ from tyk_endpoint_stats.questions.growth import GrownMonth, months_of
 from tyk_endpoint_stats.questions.period import EVER, Period
 from tyk_endpoint_stats.questions.times import plain_value
 from tyk_endpoint_stats.questions.totals import totals
+from tyk_endpoint_stats.stores.contract import Copyable
 
 __all__ = ["Meta", "meta"]
 
@@ -47,21 +46,6 @@ class Meta(Struct, frozen=True, kw_only=True):
         return values | {"grown": None if self.grown is None else [month.to_dict() for month in self.grown]}
 
 
-class _Outline(Protocol):
-    @property
-    def api_names(self) -> Mapping[tuple[str, str], object]: ...
-    @property
-    def aliases(self) -> Mapping[tuple[str, str, str], object]: ...
-    @property
-    def pruned_before(self) -> Instant | None: ...
-
-
-@runtime_checkable
-class _Outlined(Protocol):
-    def outline(self) -> _Outline: ...
-    def growth(self) -> Mapping[int, Grown]: ...
-
-
 def meta(store: Readable, *, zone: str | tzinfo = UTC, org_id: str | None = None) -> Meta:
     """What a store can be asked for.
 
@@ -76,7 +60,7 @@ def meta(store: Readable, *, zone: str | tzinfo = UTC, org_id: str | None = None
     """
     zone = find_zone(zone) if isinstance(zone, str) else zone
     stats = totals(store, Period(*EVER, zone), Filter(org_id=org_id), distributions=False).stats
-    outline = store.outline() if isinstance(store, _Outlined) else None
+    outline = store.outline() if isinstance(store, Copyable) else None
 
     def moment(instant: Instant | None) -> datetime | None:
         return None if instant is None else to_datetime(instant, zone)
@@ -89,6 +73,6 @@ def meta(store: Readable, *, zone: str | tzinfo = UTC, org_id: str | None = None
         counted_to=moment(stats.last_hit_us),
         pruned_before=moment(outline.pruned_before if outline else None),
         organisations=organisations if org_id is None else [org_id],
-        grown=months_of(store.growth(), zone) if isinstance(store, _Outlined) and org_id is None else None,
+        grown=months_of(store.growth(), zone) if isinstance(store, Copyable) and org_id is None else None,
         zone=str(zone),
     )

@@ -1,7 +1,7 @@
 """All that was asked for as one number each."""
 
 from tyk_endpoint_stats.core.selection import Readable
-from tyk_endpoint_stats.core.stats import EndpointStats
+from tyk_endpoint_stats.core.stats import EndpointStats, merged
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.measures import Measures
 from tyk_endpoint_stats.questions.period import Period
@@ -44,8 +44,5 @@ def totals(
 
 
 def _total(store: Readable, period: Period, where: Filter, distributions: bool) -> EndpointStats:
-    total = EndpointStats()
     selection = where.selection(period.spans, (), distributions)
-    for _, stats in store.read(selection) if selection else ():
-        total.merge(stats)
-    return total
+    return merged([stats for _, stats in store.read(selection)] if selection else [])

@@ -155,7 +155,9 @@ def find_place(
     for offset, source, stored in sorted(known, key=lambda each: each[:2]):
         if stream.rewinds and window_hash(_window_at(stream, offset)) != stored.window:
             continue
-        mark = mark_at(stream, offset, max((each for each in marks if each.offset <= offset), key=_offset))
+        mark = mark_at(
+            stream, offset, max((each for each in marks if each.offset <= offset), key=lambda each: each.offset)
+        )
         marks.append(mark)
         if stored.fits(mark):
             found = Place(source, beginning.form, stored.text, mark, beginning.head)
@@ -216,7 +218,3 @@ def _window_at(stream: ByteStream, offset: int) -> bytes:
 def window_hash(before: bytes) -> str:
     """What a position keeps of the last bytes before it."""
     return sha256(before).hexdigest()[:16]
-
-
-def _offset(mark: Mark) -> int:
-    return mark.offset

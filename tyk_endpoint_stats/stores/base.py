@@ -22,14 +22,9 @@ class ReadableStore(Questions, ReadableContract):
 
 
 class Store(ReadableStore, StoreContract):
-    """A store that keeps states, and ingests sources. The base of every store.
+    """A store that keeps states, and ingests sources. The base of every store."""
 
-    Attributes:
-        max_states_a_batch: an ingest ends its batches at so many states. ``merge`` takes larger ones too; a store
-            whose transactions should be short asks for less than the default.
-    """
-
-    max_states_a_batch: int = Limits().states
+    max_states_a_batch = Limits().states
 
     def ingest(
         self,

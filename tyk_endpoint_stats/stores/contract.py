@@ -137,7 +137,14 @@ class ReadableContract(ABC):
 
 
 class StoreContract(ReadableContract):
-    """A store that keeps states. One write, and it is atomic."""
+    """A store that keeps states. One write, and it is atomic.
+
+    Attributes:
+        max_states_a_batch: an ingest ends its batches at so many states. ``merge`` takes larger ones too; a store
+            whose transactions should be short asks for less than the default.
+    """
+
+    max_states_a_batch: int
 
     @abstractmethod
     def merge(self, batch: Batch) -> bool:

@@ -28,6 +28,7 @@ __all__ = [
     "is_of_kind",
     "is_wanted",
     "newest_names",
+    "quarter_hours_in",
     "refuse_pruned",
     "see_names",
     "states_of",
@@ -142,14 +143,25 @@ def states_of(row: DayRow, span: Span, distributions: bool = True) -> Iterator[t
         if span.width is Width.DAY:
             yield Bucket(Width.DAY, row.day), state_of_row(row, distributions)
             return
-        start = row.day * QUARTER_HOURS_PER_DAY
-        first, end = max(0, span.first - start), min(QUARTER_HOURS_PER_DAY, span.end - start)
-        for number, stats in unpack_quarter_hours(row.quarter_hours, row.day, first, end).items():
-            if not distributions:
-                stats.codes, stats.histogram = {}, {}
-            yield Bucket(Width.QUARTER_HOUR, start + number), stats
+        yield from quarter_hours_in(row.quarter_hours, row.day, span, distributions)
     except ValueError as problem:
         raise StoreError(f"a row of day {row.day} is damaged: {problem}; run verify") from problem
+
+
+def quarter_hours_in(
+    packed: bytes, day: int, span: Span, distributions: bool = True
+) -> Iterator[tuple[Bucket, EndpointStats]]:
+    """The states of a day's packed quarter hours that lie in a span of quarter hours.
+
+    Raises:
+        PackedError: the value can't be read.
+    """
+    start = day * QUARTER_HOURS_PER_DAY
+    first, end = max(0, span.first - start), min(QUARTER_HOURS_PER_DAY, span.end - start)
+    for number, stats in unpack_quarter_hours(packed, day, first, end).items():
+        if not distributions:
+            stats.codes, stats.histogram = {}, {}
+        yield Bucket(Width.QUARTER_HOUR, start + number), stats
 
 
 class Answer:

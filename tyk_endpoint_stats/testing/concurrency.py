@@ -20,7 +20,7 @@ from tyk_endpoint_stats.testing.exam import (
     check_answers,
     run_together,
 )
-from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
+from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit, numbered_batch
 from tyk_endpoint_stats.testing.plain import plain_hits
 
 __all__ = ["ConcurrencyExam", "WholeBatchExam", "write_shares", "write_source"]
@@ -53,9 +53,8 @@ def write_source(store: Store, source: str, batches: int, merged: list[int]) -> 
             return
         # Several batches on from one position, so that a writer that was overtaken finds out in the midst.
         while number < batches:
-            begins = str(number) if number else None
             try:
-                if not store.merge(batch_of(_batch_records(99, number), source, begins, str(number + 1))):
+                if not store.merge(numbered_batch(_batch_records(99, number), source, number)):
                     break
             except PositionConflict:
                 break
@@ -106,9 +105,7 @@ class ConcurrencyExam(StoreExam):
             def write() -> None:
                 try:
                     for number in range(self.merges):
-                        store.merge(
-                            batch_of([hit(FIRST_DAY + day) for day in range(5)], "s", _at(number), str(number + 1))
-                        )
+                        store.merge(numbered_batch([hit(FIRST_DAY + day) for day in range(5)], "s", number))
                 finally:
                     done.set()
 
@@ -182,10 +179,6 @@ def check_refuses(store: Store) -> None:
         raise AssertionError("a call to a closed store did not raise StoreClosed")
 
 
-def _at(number: int) -> str | None:
-    return str(number) if number else None
-
-
 class WholeBatchExam(StoreExam):
     """Readers that see a batch whole or not at all."""
 
@@ -216,7 +209,7 @@ class WholeBatchExam(StoreExam):
                 try:
                     for number in range(self.merges):
                         batch = [hit(FIRST_DAY + day, path=f"/{path}") for day in range(4) for path in range(paths)]
-                        store.merge(batch_of(batch, "s", _at(number), str(number + 1)))
+                        store.merge(numbered_batch(batch, "s", number))
                 finally:
                     done.set()
 

@@ -12,7 +12,7 @@ from tyk_endpoint_stats.stores.base import Store
 from tyk_endpoint_stats.stores.contract import Copyable
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing.exam import NewPlace, StoreExam, snapshot
-from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
+from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit, numbered_batch
 from tyk_endpoint_stats.testing.growing import late_batch
 
 __all__ = ["CopyingExam", "fill", "held_by"]
@@ -38,9 +38,8 @@ def fill(store: Store, first: int = 0, end: int = 4) -> None:
             )
             for index in range(12)
         ]
-        begins = str(number) if number else None
         for source in ("file:1", "file:2"):
-            batch = batch_of([*records, hit(code=-1)], source, begins, str(number + 1))
+            batch = numbered_batch([*records, hit(code=-1)], source, number)
             store.merge(late_batch(batch, (FIRST_DAY + 30 * number) * DAY_US) if number else batch)
 
 

@@ -18,7 +18,7 @@ from tyk_endpoint_stats.testing.exam import (
     run_together,
     snapshot,
 )
-from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit, records, selections
+from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit, numbered_batch, records, selections
 from tyk_endpoint_stats.testing.plain import plain_hits
 
 __all__ = ["DurabilityExam"]
@@ -41,8 +41,7 @@ class DurabilityExam(StoreExam):
             for number, batch in enumerate(batches):
                 with self.open_store(place) as store:
                     assert number == 0 or snapshot(store) == before
-                    begins = str(number) if number else None
-                    assert store.merge(batch_of(batch, "s", begins, str(number + 1)))
+                    assert store.merge(numbered_batch(batch, "s", number))
                     before = snapshot(store)
             with self.open_store(place) as store:
                 assert snapshot(store) == before
@@ -62,10 +61,10 @@ class DurabilityExam(StoreExam):
                 ]
                 given_records += new
                 writer = (one, other)[number % 2]
-                begins = str(number) if number else None
-                assert writer.merge(batch_of(new, "s", begins, str(number + 1)))
+                batch = numbered_batch(new, "s", number)
+                assert writer.merge(batch)
                 assert snapshot(one) == snapshot(other)
-                assert (one, other)[1 - number % 2].merge(batch_of(new, "s", begins, str(number + 1))) is False
+                assert (one, other)[1 - number % 2].merge(batch) is False
 
     def test_eight_writers_on_handles_of_their_own(self, new_place: NewPlace) -> None:
         """Four of them read one source."""

@@ -31,6 +31,7 @@ __all__ = [
     "StoreExam",
     "answer_of",
     "forked",
+    "new_places",
     "run_together",
     "snapshot",
 ]
@@ -44,6 +45,21 @@ EVERYTHING = frozenset(Dimension)
 _TOTALS = (frozenset({Dimension.CONSUMER}), frozenset({Dimension.ENDPOINT}), frozenset({Dimension.BUCKET}))
 
 THREADS_END_S = 60.0
+
+
+def new_places(folder: Path, what: str, remove: Callable[[Path], None]) -> Iterator[NewPlace]:
+    """For a fixture: what makes places in a folder; they are removed when the test is over."""
+    places: list[Path] = []
+
+    def make() -> Path:
+        place = folder / f"{what}_{uuid4().hex[:16]}"
+        place.mkdir()
+        places.append(place)
+        return place
+
+    yield make
+    for place in places:
+        remove(place)
 
 
 class ReadableExam:
@@ -87,17 +103,7 @@ class ReadableExam:
     @pytest.fixture
     def new_place(self, tmp_path: Path) -> Iterator[NewPlace]:
         """Places for the stores of one test."""
-        places: list[Path] = []
-
-        def make() -> Path:
-            place = tmp_path / f"store_{uuid4().hex[:16]}"
-            place.mkdir()
-            places.append(place)
-            return place
-
-        yield make
-        for place in places:
-            self.remove_store(place)
+        yield from new_places(tmp_path, "store", self.remove_store)
 
     @property
     def settings(self) -> settings:

@@ -12,7 +12,7 @@ from tyk_endpoint_stats.core.instants import to_datetime
 from tyk_endpoint_stats.core.record import GraphQLStats, Latency, MCPStats, Record
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 
-__all__ = ["FIRST_DAY", "batch_of", "hit", "odd_records", "records", "selections", "timestamp"]
+__all__ = ["FIRST_DAY", "batch_of", "hit", "numbered_batch", "odd_records", "records", "selections", "timestamp"]
 
 FIRST_DAY = 18548
 """2020-10-13, the first of the three days that most generated records lie in."""
@@ -61,6 +61,11 @@ def batch_of(
     aggregator = Aggregator()
     aggregator.add(records)
     return aggregator.close(source, begins, ends)
+
+
+def numbered_batch(records: Iterable[Record], source: str, number: int) -> Batch:
+    """A batch of a source whose positions are the numbers of its batches, counted from 0."""
+    return batch_of(records, source, str(number) if number else None, str(number + 1))
 
 
 def timestamp(at_us: int, offset_minutes: int = 0, digits: int = 6) -> str:

@@ -12,7 +12,7 @@ from tyk_endpoint_stats.ingest.growth import hits_by_day
 from tyk_endpoint_stats.stores.base import Store
 from tyk_endpoint_stats.stores.contract import Copyable, Retaining
 from tyk_endpoint_stats.testing.exam import NewPlace, StoreExam, run_together
-from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
+from tyk_endpoint_stats.testing.generators import FIRST_DAY, hit, numbered_batch
 
 __all__ = ["GrowingExam", "late_batch"]
 
@@ -29,7 +29,7 @@ def late_batch(batch: Batch, at_us: int = _LATE_US) -> Batch:
 def _merged(store: Store, days: list[int], at_us: int, source: str, number: int) -> list[bool]:
     """A late hit on each of these days, merged twice."""
     records = [hit(day, second) for second, day in enumerate(days)]
-    batch = late_batch(batch_of(records, source, str(number) if number else None, str(number + 1)), at_us)
+    batch = late_batch(numbered_batch(records, source, number), at_us)
     return [store.merge(batch), store.merge(batch)]
 
 

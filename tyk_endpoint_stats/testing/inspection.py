@@ -13,7 +13,7 @@ from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.stores.base import Store
 from tyk_endpoint_stats.stores.contract import Inspectable
 from tyk_endpoint_stats.testing.exam import NewPlace, StoreExam, run_together
-from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit, records
+from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit, numbered_batch, records
 
 __all__ = ["Damage", "InspectionExam"]
 
@@ -103,7 +103,7 @@ class InspectionExam(StoreExam):
                     if number == len(batches):
                         assert verify(store).problems == []
                         store.prune((FIRST_DAY + prune_before) * _DAY_US)
-                    store.merge(batch_of(batch, "s", str(number) if number else None, str(number + 1)))
+                    store.merge(numbered_batch(batch, "s", number))
                 assert verify(store).problems == []
 
         history()
@@ -137,16 +137,12 @@ def _fill(store: Store) -> None:
     """Two batches a day, each of one quarter."""
     for number in range(6):
         day, quarter = divmod(number, 2)
-        batch = batch_of(
-            [
-                hit(FIRST_DAY + day, 900 * quarter, path=path, api_key=key, oauth_id="c" * (key == "k1"), alias=key)
-                for path in ("/get", "/put")
-                for key in ("k1", "k2")
-            ],
-            "file:a",
-            str(number) if number else None,
-            str(number + 1),
-        )
+        hits = [
+            hit(FIRST_DAY + day, 900 * quarter, path=path, api_key=key, oauth_id="c" * (key == "k1"), alias=key)
+            for path in ("/get", "/put")
+            for key in ("k1", "k2")
+        ]
+        batch = numbered_batch(hits, "file:a", number)
         batch.counts.read += 1
         batch.counts.skipped["tcp"] = 1
         store.merge(batch)

@@ -5,7 +5,6 @@ from itertools import count
 from pathlib import Path
 from threading import Event
 from typing import Any, TypeAlias
-from uuid import uuid4
 
 import pytest
 
@@ -20,7 +19,14 @@ from tyk_endpoint_stats.ingest.report import IngestReport
 from tyk_endpoint_stats.sources.contract import Peekable, Reading, Rejected, Source
 from tyk_endpoint_stats.stores.base import Store
 from tyk_endpoint_stats.stores.memory import MemoryStore
-from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTER_HOURS, EVERYTHING, answer_of, run_together
+from tyk_endpoint_stats.testing.exam import (
+    ALL_DAYS,
+    ALL_QUARTER_HOURS,
+    EVERYTHING,
+    answer_of,
+    new_places,
+    run_together,
+)
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit
 
 __all__ = ["PeekableSourceConformance", "SourceConformance", "stopped_after"]
@@ -74,17 +80,7 @@ class SourceConformance:
     @pytest.fixture
     def new_place(self, tmp_path: Path) -> Iterator[NewSourcePlace]:
         """Places for the sources of one test."""
-        places: list[Path] = []
-
-        def make() -> Path:
-            place = tmp_path / f"source_{uuid4().hex[:16]}"
-            place.mkdir()
-            places.append(place)
-            return place
-
-        yield make
-        for place in places:
-            self.remove(place)
+        yield from new_places(tmp_path, "source", self.remove)
 
     def test_one_pass_gives_every_record(self, new_place: NewSourcePlace) -> None:
         """All its fields, and why some do not count."""

@@ -10,7 +10,7 @@ from base64 import b64decode, b64encode
 from tyk_endpoint_stats.core.batch import Endpoint
 from tyk_endpoint_stats.core.fingerprint import fingerprint
 
-__all__ = ["decode_api_endpoint_key", "decode_endpoint_key", "encode_endpoint_key", "split_owner"]
+__all__ = ["decode_api_endpoint_key", "decode_endpoint_key", "encode_endpoint_key"]
 
 
 def encode_endpoint_key(endpoint: Endpoint) -> str:
@@ -49,15 +49,3 @@ def decode_api_endpoint_key(key: str) -> Endpoint:
     except ValueError as problem:
         raise ValueError(f"{fingerprint(key)} is no endpoint key: no id, version and path in it") from problem
     return Endpoint(api_id, path)
-
-
-def split_owner(value: str) -> tuple[str, str]:
-    """Owner and endpoint key of ``owner.key``; the owner may hold dots itself.
-
-    Raises:
-        ValueError: there is no dot.
-    """
-    owner, dot, key = value.rpartition(".")
-    if not dot:
-        raise ValueError(f"{fingerprint(value)} has no dot between owner and endpoint key")
-    return owner, key

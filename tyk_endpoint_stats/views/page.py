@@ -96,13 +96,12 @@ class Filters(Struct, frozen=True, kw_only=True):
 
 
 class TableBox(Struct, frozen=True, kw_only=True):
-    """A table with what stands around it; ``empty`` is said where it has no row."""
+    """A table with what stands around it."""
 
     table: Table
     filters: Filters | None = None
     exports: Sequence[Cell] = ()
     all_href: str = ""
-    empty: str = "Nothing found."
 
 
 class CodeLine(Struct, frozen=True, kw_only=True):

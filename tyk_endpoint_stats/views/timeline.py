@@ -63,15 +63,14 @@ class Timeline:
         return spans_of([(start, end) for start, end in pieces if self._is_wanted(start)])
 
     def _is_wanted(self, at: Instant) -> bool:
-        return (
-            self.period.start <= at < self.period.end
-            or (self._before is not None and self._before.start <= at < self._before.end)
-            or bool(self._under and self._under[0][0] <= at < self._under[-1][1])
-        )
+        place = self._place_of(at)
+        return place.now or place.before or place.under is not None
 
     def place(self, bucket: Bucket) -> Place:
         """Where a bucket that was read belongs."""
-        at = bucket_start(bucket)
+        return self._place_of(bucket_start(bucket))
+
+    def _place_of(self, at: Instant) -> Place:
         now = self.period.start <= at < self.period.end
         before = self._before is not None and self._before.start <= at < self._before.end
         under = None

@@ -8,10 +8,9 @@ import re
 
 from msgspec import Struct
 
-__all__ = ["MAX_HEADERS", "MAX_HEAD_BYTES", "MAX_TARGET_BYTES", "Head", "Refused", "read_head"]
+__all__ = ["MAX_HEADERS", "MAX_HEAD_BYTES", "Head", "Refused", "read_head"]
 
 MAX_HEAD_BYTES = 16_384
-MAX_TARGET_BYTES = 4_096
 MAX_HEADERS = 64
 
 _END = b"\r\n\r\n"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from tyk_endpoint_stats.web.route import Authentication, Json, Parameter, Route
 
-__all__ = ["openapi_document"]
+__all__ = ["object_schema", "openapi_document"]
 
 CONTRACT_VERSION = "1"
 
@@ -57,3 +57,13 @@ def _parameter(parameter: Parameter) -> Json:
     if parameter.description:
         described["description"] = parameter.description
     return described
+
+
+def object_schema(properties: Json, required: list[str] | None = None) -> Json:
+    """An object with these members and no others; ``required``: those that are always there, by default all."""
+    return {
+        "type": "object",
+        "required": list(properties) if required is None else required,
+        "properties": properties,
+        "additionalProperties": False,
+    }

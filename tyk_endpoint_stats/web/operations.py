@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from tyk_endpoint_stats.web.messages import Request, Response, error_response
+from tyk_endpoint_stats.web.messages import Request, Response, error_response, make_response
 from tyk_endpoint_stats.web.metrics import CONTENT_TYPE, Metrics
 from tyk_endpoint_stats.web.targets import path_and_query
 from tyk_endpoint_stats.web.tokens import Tokens
@@ -51,15 +51,5 @@ def respond_about_process(request: Request, tokens: Tokens, operations: Operatio
             access = tokens.find(request.headers.get("authorization"))
             if access is None or access.org_id is not None:
                 return None  # 401, or 404: to whoever may not see it there is no such route
-        response = _text_response(operations.metrics.text())
+        response = make_response(200, CONTENT_TYPE, operations.metrics.text())
     return response.without_body() if response is not None and request.method == "HEAD" else response
-
-
-def _text_response(body: bytes) -> Response:
-    headers = (
-        ("Content-Type", CONTENT_TYPE),
-        ("X-Content-Type-Options", "nosniff"),
-        ("Cache-Control", "no-store"),
-        ("Content-Length", str(len(body))),
-    )
-    return Response(200, headers, body)

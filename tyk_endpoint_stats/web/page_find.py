@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tyk_endpoint_stats.core.batch import Consumer
-from tyk_endpoint_stats.core.buckets import ALL_DAYS
-from tyk_endpoint_stats.core.selection import Dimension, Group, Selection
+from tyk_endpoint_stats.core.batch import Consumer, Endpoint
+from tyk_endpoint_stats.core.selection import Dimension, Group
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.markup.tables import Cell, Column, Table
@@ -13,11 +12,12 @@ from tyk_endpoint_stats.markup.texts import count_text
 from tyk_endpoint_stats.questions.meta import meta
 from tyk_endpoint_stats.stores.base import Store
 from tyk_endpoint_stats.tyk.key_hash import ALGORITHMS, hash_token
+from tyk_endpoint_stats.views.lines import consumer_of, endpoint_of
 from tyk_endpoint_stats.views.page import Page, State, TableBox
 from tyk_endpoint_stats.views.periods import zone_name
 from tyk_endpoint_stats.views.summary import Part, plural
 from tyk_endpoint_stats.web.page_query import shown_id
-from tyk_endpoint_stats.web.page_reading import Asked
+from tyk_endpoint_stats.web.page_reading import Asked, ever
 from tyk_endpoint_stats.web.page_states import framed
 from tyk_endpoint_stats.web.page_tables import consumer_parameters, cut, path_text
 from tyk_endpoint_stats.web.representations import package_version
@@ -48,12 +48,13 @@ def find_page(asked: Asked) -> Page | str:
             "What are you looking for?", ["A key, its hash, an alias, a path: a piece of it will do."]
         )
         return page
-    consumers, endpoints = _all(asked, Dimension.CONSUMER), _all(asked, Dimension.ENDPOINT)
+    consumers = [(*consumer_of(group), stats) for group, stats in _busiest_first(asked, Dimension.CONSUMER)]
+    endpoints = [(*endpoint_of(group), stats) for group, stats in _busiest_first(asked, Dimension.ENDPOINT)]
     hashes = {hash_token(text, each) for each in ALGORITHMS} if len(text) >= _LEAST_KEY else set()
-    of_key = [(group, stats) for group, stats in consumers if _consumer(group).id in hashes]
+    of_key = [(_consumer_cell(asked, one, alias), stats) for one, alias, stats in consumers if one.id in hashes]
     if of_key:
         page.parts = [Part("What you typed is a key: this is what was recorded under its hash.")]
-        page.tables = [_box("Consumers", [(_consumer_cell(asked, group), stats) for group, stats in of_key])]
+        page.tables = [_box("Consumers", of_key)]
         return page
     wanted = text.casefold()
 
@@ -61,16 +62,14 @@ def find_page(asked: Asked) -> Page | str:
         return any(wanted in word.casefold() for word in words)
 
     found_consumers = [
-        (_consumer_cell(asked, group), stats)
-        for group, stats in consumers
-        if fits(_consumer(group).id, group.alias)
+        (_consumer_cell(asked, one, alias), stats) for one, alias, stats in consumers if fits(one.id, alias)
     ]
-    found_endpoints = [(_endpoint_cell(asked, group), stats) for group, stats in endpoints if fits(_path(group)[1])]
+    found_endpoints = [(_endpoint_cell(asked, one, api), stats) for one, api, stats in endpoints if fits(one.path)]
     apis = _apis(asked, endpoints, fits)
     every = [*found_consumers, *found_endpoints, *apis]
-    exact = [group for group, _ in consumers if wanted in (_consumer(group).id.casefold(), group.alias.casefold())]
+    exact = [(one, alias) for one, alias, _ in consumers if wanted in (one.id.casefold(), alias.casefold())]
     if len(exact) == 1:
-        return _consumer_cell(asked, exact[0]).href
+        return _consumer_cell(asked, *exact[0]).href
     if len(every) == 1:
         return every[0][0].href
     # What turns writing round ends with what was typed.
@@ -89,43 +88,27 @@ def find_page(asked: Asked) -> Page | str:
     return page
 
 
-def _all(asked: Asked, by: Dimension) -> list[tuple[Group, EndpointStats]]:
-    answer = asked.store.read(Selection(ALL_DAYS, frozenset({by}), org_id=asked.org_id, distributions=False))
-    return sorted(answer, key=lambda item: -item[1].hits)
+def _busiest_first(asked: Asked, by: Dimension) -> list[tuple[Group, EndpointStats]]:
+    return sorted(ever(asked, asked.where(), by), key=lambda item: -item[1].hits)
 
 
-def _consumer(group: Group) -> Consumer:
-    assert group.consumer is not None
-    return group.consumer
-
-
-def _path(group: Group) -> tuple[str, str]:
-    assert group.endpoint is not None
-    return group.endpoint.api_id, group.endpoint.path
-
-
-def _consumer_cell(asked: Asked, group: Group) -> Cell:
-    consumer = _consumer(group)
+def _consumer_cell(asked: Asked, consumer: Consumer, alias: str) -> Cell:
     href = asked.query.link("consumer", **consumer_parameters(consumer))
-    detail = shown_id(consumer) if group.alias else ""
-    return Cell(cut(group.alias or shown_id(consumer)), href, cut(detail))
+    return Cell(cut(alias or shown_id(consumer)), href, cut(shown_id(consumer)) if alias else "")
 
 
-def _endpoint_cell(asked: Asked, group: Group) -> Cell:
-    api_id, path = _path(group)
-    return Cell(
-        path_text(path), asked.query.link("endpoint", api_id=api_id, path=path), cut(group.api_name or api_id)
-    )
+def _endpoint_cell(asked: Asked, endpoint: Endpoint, api_name: str) -> Cell:
+    href = asked.query.link("endpoint", api_id=endpoint.api_id, path=endpoint.path)
+    return Cell(path_text(endpoint.path), href, cut(api_name or endpoint.api_id))
 
 
 def _apis(
-    asked: Asked, endpoints: Sequence[tuple[Group, EndpointStats]], fits: Callable[..., bool]
+    asked: Asked, endpoints: Sequence[tuple[Endpoint, str, EndpointStats]], fits: Callable[..., bool]
 ) -> list[_Found]:
     merged: dict[str, tuple[str, EndpointStats]] = {}
-    for group, stats in endpoints:
-        api_id, _ = _path(group)
-        if fits(group.api_name, api_id):
-            merged.setdefault(api_id, (group.api_name, EndpointStats()))[1].merge(stats)
+    for endpoint, name, stats in endpoints:
+        if fits(name, endpoint.api_id):
+            merged.setdefault(endpoint.api_id, (name, EndpointStats()))[1].merge(stats)
     return [
         (
             Cell(cut(name or api_id), asked.query.link("endpoints", api_id=api_id), cut(api_id) if name else ""),

@@ -5,7 +5,10 @@ from datetime import date, timedelta
 from http import HTTPStatus
 from typing import TypeVar
 
+from msgspec import structs
+
 from tyk_endpoint_stats.core.batch import Consumer, Endpoint
+from tyk_endpoint_stats.core.instants import from_datetime
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.markup.charts import Point
 from tyk_endpoint_stats.markup.tables import Cell, Column, Table
@@ -13,7 +16,7 @@ from tyk_endpoint_stats.markup.texts import count_text, duration_text, growth_te
 from tyk_endpoint_stats.questions.period import Period
 from tyk_endpoint_stats.questions.pieces import Interval
 from tyk_endpoint_stats.views.changes import MAX_SHOWN, Change, Tag, changes_of
-from tyk_endpoint_stats.views.lines import Folded, Line, classes_of
+from tyk_endpoint_stats.views.lines import Classes, Folded, Line, classes_of
 from tyk_endpoint_stats.views.page import ChangeItem, ChangeList, Chart, CodeLine, LatencyBox, PeriodForm
 from tyk_endpoint_stats.views.periods import (
     PRESETS,
@@ -34,7 +37,7 @@ from tyk_endpoint_stats.web.page_reading import Asked
 from tyk_endpoint_stats.web.page_tables import consumer_text, cut, path_text
 
 __all__ = [
-    "change_list",
+    "change_lists",
     "chart_of",
     "code_lines",
     "latency_box",
@@ -47,7 +50,7 @@ Key = TypeVar("Key", Consumer, Endpoint)
 _FEW_COLUMNS = 8
 
 _TITLES = {
-    Interval.QUARTER_HOUR: ("Quarter hour by quarter hour", "quarter hour", ""),
+    Interval.QUARTER_HOUR: ("Quarter hour by quarter hour", "quarter hour", "its status codes and latencies"),
     Interval.HOUR: ("Hour by hour", "hour", "its quarter hours"),
     Interval.DAY: ("Day by day", "day", "its quarter hours"),
     Interval.WEEK: ("Week by week", "week", "its hours"),
@@ -62,10 +65,10 @@ def period_form(asked: Asked, page: str) -> PeriodForm:
     presets = []
     for name, text in PRESETS:
         preset = Period.latest(name, query.now, period.zone)
-        presets.append(Cell(text, query.at(page or "./", preset), tone="on" if preset == period else ""))
+        presets.append(Cell(text, query.at(page, preset), tone="on" if preset == period else ""))
     this_month = Period.parse(f"{today:%Y-%m}", query.now, period.zone)
     if month_of(period) is None:
-        presets.append(Cell(period_name(this_month, today), query.at(page or "./", this_month)))
+        presets.append(Cell(period_name(this_month, today), query.at(page, this_month)))
     before, after = previous_period(period), next_period(period)
     whole = period.is_whole_days
     start, end = period.local(period.start), period.local(period.end)
@@ -81,11 +84,11 @@ def period_form(asked: Asked, page: str) -> PeriodForm:
     if query.compared is not None:
         told += f", compared with {query.compared.name}"
     return PeriodForm(
-        action=page or "./",
+        action=page,
         presets=presets,
         name=short_name(period, today),
-        previous=query.at(page or "./", before) if before else "",
-        next=query.at(page or "./", after) if after and after.start <= _end_us(query) else "",
+        previous=query.at(page, before) if before else "",
+        next=query.at(page, after) if after and after.start <= from_datetime(query.now) else "",
         hidden=query.hidden("from", "to", "zone", "compare"),
         input_type="date" if whole else "datetime-local",
         from_value=period.first_day.isoformat() if whole else f"{start:{form}}",
@@ -98,10 +101,6 @@ def period_form(asked: Asked, page: str) -> PeriodForm:
         compares=compares,
         told=told,
     )
-
-
-def _end_us(query: PageQuery) -> int:
-    return int(query.now.timestamp() * 1_000_000)
 
 
 def _column_texts(piece: tuple[int, int], timeline: Timeline, today: date) -> tuple[str, str]:
@@ -137,9 +136,9 @@ def chart_of(query: PageQuery, page: str, folded: Folded[Key], timeline: Timelin
         name, tick = _column_texts(piece, timeline, today)
         classes = classes_of(stats)
         p50, p95 = stats.latency_percentile_ms(50), stats.latency_percentile_ms(95)
-        href = query.at(page or "./", Period(*piece, timeline.period.zone)) if leads else ""
+        href = query.at(page, Period(*piece, timeline.period.zone)) if leads else ""
         under = unders[number] if unders else None
-        under_classes = classes_of(under) if under else None
+        under_classes = classes_of(under) if under else Classes()
         told = f"{name}: {plural(stats.hits, 'request')}"
         if stats.hits:
             told += (
@@ -150,16 +149,12 @@ def chart_of(query: PageQuery, page: str, folded: Folded[Key], timeline: Timelin
             Point(
                 label=name,
                 tick=tick,
-                c2xx=classes.c2xx,
-                c3xx=classes.c3xx,
-                c4xx=classes.c4xx,
-                c5xx=classes.c5xx,
-                other=classes.other,
+                **structs.asdict(classes),
                 p50_ms=p50,
                 p95_ms=p95,
                 before_hits=under.hits if under else None,
-                before_c4xx=under_classes.c4xx if under_classes else 0,
-                before_c5xx=under_classes.c5xx if under_classes else 0,
+                before_c4xx=under_classes.c4xx,
+                before_c5xx=under_classes.c5xx,
                 before_p95_ms=under.latency_percentile_ms(95) if under else None,
                 told=told,
                 href=href,
@@ -181,9 +176,7 @@ def chart_of(query: PageQuery, page: str, folded: Folded[Key], timeline: Timelin
         f"{title}: {plural(folded.now.hits, 'request')}, {share_text(failed, folded.now.hits)} server errors, "
         f"95 of 100 within {duration_text(folded.now.latency_percentile_ms(95))}. The same as a table follows."
     )
-    hint = f"Click a {noun} to see {finer}, drag to choose a range." if finer and leads else ""
-    if not finer and leads:
-        hint = f"Click a {noun} to see its status codes and latencies, drag to choose a range."
+    hint = f"Click a {noun} to see {finer}, drag to choose a range." if leads else ""
     return Chart(
         title=title,
         label=label,
@@ -219,24 +212,21 @@ def worst_of(query: PageQuery, folded: Folded[Key], timeline: Timeline) -> tuple
     return f"the worst {noun} was {when}", share_text(classes_of(stats).c5xx, stats.hits)
 
 
-def change_list(
+def change_lists(
     query: PageQuery, title: str, folded: Folded[Key], link: Callable[[Line[Key]], str]
-) -> ChangeList | None:
-    """What changed, in words; ``None``: there is nothing to compare with, or too many lines to look at each."""
+) -> list[ChangeList]:
+    """What changed, in words; none where there is nothing to compare with, or too many lines to look at each."""
     compared = query.compared
     if compared is None or folded.counted is not None:
-        return None
+        return []
     found = [_item(query, change, link) for change in changes_of(folded)]
     empty = f"Nothing that stands out, against {compared.name}."
     if not folded.before.hits:
         empty = f"No requests {compared.when}: there is nothing to compare with."
-    return ChangeList(
-        title=title,
-        items=found[:MAX_SHOWN],
-        rest=found[MAX_SHOWN:],
-        rest_title=f"{len(found) - MAX_SHOWN} more",
-        empty=empty,
-    )
+    rest = found[MAX_SHOWN:]
+    return [
+        ChangeList(title=title, items=found[:MAX_SHOWN], rest=rest, rest_title=f"{len(rest)} more", empty=empty)
+    ]
 
 
 def _item(query: PageQuery, change: Change[Key], link: Callable[[Line[Key]], str]) -> ChangeItem:
@@ -272,31 +262,30 @@ def _text(query: PageQuery, change: Change[Key]) -> str:
             return f"95 of 100 within {duration_text(was)} → {duration_text(p95)}"
         case Tag.REFUSED:
             shares = f"{share_text(classes_before.c4xx, before.hits)} → {share_text(classes.c4xx, now.hits)}"
-            return f"{shares} client errors, most of them more: {_code_text(change.code or 0)}"
+            return f"{shares} client errors, most of them more: {change.code or 0} {_phrase(change.code or 0)}".rstrip()
         case _:
             # Whether it stopped: what was called until the middle of the period is not gone.
             last = f", the last {moment_text(now.last_hit_us, period, today)}" if change.tag is Tag.FEWER else ""
             return f"{hits} ({growth_text(now.hits, before.hits)}; all: {growth_text(change.growth, 1)}){last}"
 
 
-def _code_text(code: int) -> str:
+def _phrase(code: int) -> str:
     try:
-        return f"{code} {HTTPStatus(code).phrase}"
+        return HTTPStatus(code).phrase
     except ValueError:
-        return str(code)
+        return ""
 
 
-def code_lines(query: PageQuery, page: str, stats: EndpointStats, *, linked: bool) -> list[CodeLine]:
-    """Hits by status code, most frequent first; each a link to the rows that have it."""
+def code_lines(query: PageQuery, page: str, stats: EndpointStats) -> list[CodeLine]:
+    """Hits by status code, most frequent first; each a link to the rows that have it, where there is such a page."""
     tones = {2: "c2", 3: "c3", 4: "c4", 5: "c5"}
     largest = max(stats.codes.values(), default=0)
     lines = []
     for code, hits in sorted(stats.codes.items(), key=lambda item: (-item[1], item[0])):
-        _, _, phrase = _code_text(code).partition(" ")
-        href = query.again(page, status=str(code), limit=None) if linked else ""
-        tone = tones.get(code // 100, "c3")
+        href = query.again(page, status=str(code), limit=None) if page else ""
+        text, tone = _phrase(code), tones.get(code // 100, "c3")
         lines.append(
-            CodeLine(code=str(code), text=phrase, href=href, tone=tone, hits=hits, largest=largest, all=stats.hits)
+            CodeLine(code=str(code), text=text, href=href, tone=tone, hits=hits, largest=largest, all=stats.hits)
         )
     return lines
 

@@ -31,16 +31,12 @@ class PageQuery(Struct, frozen=True, dict=True):
         period: what the page is about.
         compared: what that is compared with; ``None``: nothing.
         now: when it was asked, aware.
-        kept: what links to other pages keep: the period for ever, the zone, and the comparison.
-        kept_text: the same as a query.
     """
 
     given: dict[str, str]
     period: Period
     compared: Compared | None
     now: datetime
-    kept: dict[str, str]
-    kept_text: str
 
     @property
     def today(self) -> date:
@@ -66,11 +62,24 @@ class PageQuery(Struct, frozen=True, dict=True):
 
     def again(self, page: str, **changed: str | None) -> str:
         """The address of this page with some parameters changed."""
-        return _address(page, {**self._other, **self.kept, **changed})
+        every = {**self._other, **self.kept, **changed}
+        some = {name: value for name, value in every.items() if value is not None}
+        return f"{page}?{urlencode(some, errors='replace')}"
 
     def hidden(self, *but: str) -> list[tuple[str, str]]:
         """Parameters that a form must hand on, but for those that it has fields for."""
         return [(name, value) for name, value in {**self._other, **self.kept}.items() if name not in but]
+
+    @cached_property
+    def kept(self) -> dict[str, str]:
+        """What links to other pages keep: the period for ever, the zone, and the comparison."""
+        compare = self.given.get("compare", "")
+        return {**period_query(self.period), **({"compare": compare} if compare else {})}
+
+    @cached_property
+    def kept_text(self) -> str:
+        """The same as a query."""
+        return urlencode(self.kept, errors="replace")
 
     @cached_property
     def _other_text(self) -> str:
@@ -99,16 +108,7 @@ def page_query(query: str, zone: tzinfo, now: datetime) -> PageQuery:
     except ValueError:
         pass
     period = read_period(given, zone, now)
-    compare = given.get("compare", "")
-    kept = {**period_query(period), **({"compare": compare} if compare else {})}
-    return PageQuery(
-        given, period, compare_period(period, compare, now), now, kept, urlencode(kept, errors="replace")
-    )
-
-
-def _address(page: str, parameters: dict[str, str | None]) -> str:
-    some = {name: value for name, value in parameters.items() if value is not None}
-    return f"{page}?{urlencode(some, errors='replace')}" if some else page
+    return PageQuery(given, period, compare_period(period, given.get("compare", ""), now), now)
 
 
 def is_credential(consumer: Consumer) -> bool:

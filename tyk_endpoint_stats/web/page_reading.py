@@ -1,6 +1,6 @@
 """What pages ask of the store: as few reads as there are kinds of lines, and all numbers of a table of one."""
 
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from contextlib import suppress
 from datetime import timedelta
 from typing import TypeVar
@@ -30,6 +30,7 @@ __all__ = [
     "busiest_of",
     "callers_of",
     "counted_to",
+    "ever",
     "everything",
     "find_consumer",
     "gather",
@@ -189,7 +190,7 @@ def _read(
     limit: int | None = None,
     *,
     distributions: bool = True,
-) -> Iterable[tuple[Group, EndpointStats]]:
+) -> Sequence[tuple[Group, EndpointStats]]:
     selection = where.selection(spans, by, distributions, limit)
     return asked.store.read(selection) if selection is not None else ()
 
@@ -208,18 +209,24 @@ def callers_of(asked: Asked, period: Period) -> dict[Endpoint, int] | None:
     return counts
 
 
+def ever(asked: Asked, where: Filter, *by: Dimension) -> Sequence[tuple[Group, EndpointStats]]:
+    """Whatever was seen in all time, without codes and latencies.
+
+    Raises:
+        StoreError: the store can't answer.
+    """
+    return _read(asked, where, ALL_DAYS, by, distributions=False)
+
+
 def last_seen(asked: Asked, where: Filter) -> Instant | None:
     """The latest hit of all time; ``None``: there never was one."""
-    selection = where.selection(ALL_DAYS, (), False)
-    answer = asked.store.read(selection) if selection is not None else ()
-    return max((stats.last_hit_us or 0 for _, stats in answer), default=None)
+    return max((stats.last_hit_us or 0 for _, stats in ever(asked, where)), default=None)
 
 
 def alias_of(asked: Asked, consumer: Consumer) -> str:
     """The newest alias of a consumer that has no request in the period; empty: it has none."""
-    selection = asked.where(consumer=consumer).selection(ALL_DAYS, (Dimension.CONSUMER,), False)
-    answer = asked.store.read(selection) if selection is not None else ()
-    return next((group.alias for group, _ in answer), "")
+    found = ever(asked, asked.where(consumer=consumer), Dimension.CONSUMER)
+    return next((group.alias for group, _ in found), "")
 
 
 def counted_to(asked: Asked) -> Instant | None:
@@ -233,8 +240,7 @@ def find_consumer(asked: Asked) -> Consumer | None:
     """The consumer that an address names by kind and id, or by ``ref``; ``None``: it names none that is known."""
     given = asked.query.given
     if "ref" in given:
-        selection = Selection(ALL_DAYS, frozenset({Dimension.CONSUMER}), org_id=asked.org_id, distributions=False)
-        known = (group.consumer for group, _ in asked.store.read(selection))
+        known = (group.consumer for group, _ in ever(asked, asked.where(), Dimension.CONSUMER))
         return next((one for one in known if one is not None and consumer_ref(one) == given["ref"]), None)
     if not given.get("id"):
         return None

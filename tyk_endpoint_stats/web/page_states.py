@@ -3,9 +3,8 @@
 from difflib import SequenceMatcher
 
 from tyk_endpoint_stats.core.batch import Consumer
-from tyk_endpoint_stats.core.buckets import ALL_DAYS
 from tyk_endpoint_stats.core.instants import QUARTER_HOUR_US, to_datetime
-from tyk_endpoint_stats.core.selection import Dimension, Selection
+from tyk_endpoint_stats.core.selection import Dimension
 from tyk_endpoint_stats.markup.tables import Cell
 from tyk_endpoint_stats.questions.filters import Filter
 from tyk_endpoint_stats.questions.period import Period
@@ -13,7 +12,7 @@ from tyk_endpoint_stats.views.page import Page, State
 from tyk_endpoint_stats.views.periods import day_text, moment_text, period_name, period_phrase, zone_name
 from tyk_endpoint_stats.web.page_parts import period_form
 from tyk_endpoint_stats.web.page_query import shown_id
-from tyk_endpoint_stats.web.page_reading import Asked, counted_to, last_seen
+from tyk_endpoint_stats.web.page_reading import Asked, counted_to, ever, last_seen
 from tyk_endpoint_stats.web.page_tables import consumer_parameters, cut
 
 __all__ = ["framed", "never_seen", "nothing_found", "unseen_endpoint"]
@@ -25,8 +24,11 @@ _MIN_LIKENESS = 0.6
 
 
 def framed(asked: Asked, page: Page, name: str) -> None:
-    """Put at the foot how far was counted, the same as a file, and a link that stays."""
+    """Put at the head the choice of the period, if it is about one; at the foot how far was counted, and links."""
     query = asked.query
+    address = "./" if name == "overview" else name
+    if page.section:
+        page.form = period_form(asked, address)
     today = query.today
     newest = counted_to(asked)
     page.foot = f"Days are {zone_name(query.period.zone)}."
@@ -41,7 +43,7 @@ def framed(asked: Asked, page: Page, name: str) -> None:
             page.warnings = [*page.warnings, told]
     links = [Cell("As one HTML file", query.again(f"{name}.html"))]
     if "from" not in query.given:
-        links.append(Cell("A link that stays", query.again("./" if name == "overview" else name)))
+        links.append(Cell("A link that stays", query.again(address)))
     links += [Cell("API", "../openapi.json"), Cell("What is counted", query.link("about"))]
     page.foot_links = links
 
@@ -52,7 +54,7 @@ def nothing_found(asked: Asked, where: Filter, page: str, what: str) -> State | 
     seen = last_seen(asked, where)
     title = f"{what} {period_phrase(query.period, query.today)}."
     if seen is None:
-        if page in ("", "consumers", "endpoints"):
+        if page in ("./", "consumers", "endpoints"):
             return State(
                 title,
                 [
@@ -67,7 +69,7 @@ def nothing_found(asked: Asked, where: Filter, page: str, what: str) -> State | 
     return State(
         title,
         [f"The last one was on {day_text(last.date(), query.today)} at {last:%H:%M}."],
-        [Cell(f"Show {name}", query.at(page or "./", month))],
+        [Cell(f"Show {name}", query.at(page, month))],
     )
 
 
@@ -78,7 +80,6 @@ def never_seen(asked: Asked, consumer: Consumer | None) -> Page:
         section="Consumers",
         title=shown_id(consumer) if consumer is not None else "A consumer",
         crumbs=[Cell("Consumers", query.link("consumers"))],
-        form=period_form(asked, "consumer"),
     )
     framed(asked, page, "consumer")
     lines = [
@@ -99,10 +100,9 @@ def never_seen(asked: Asked, consumer: Consumer | None) -> Page:
 
 
 def _nearest(asked: Asked, text: str) -> list[tuple[Consumer, str]]:
-    selection = Selection(ALL_DAYS, frozenset({Dimension.CONSUMER}), org_id=asked.org_id, distributions=False)
     wanted, found = text.casefold(), []
     matcher = SequenceMatcher(b=wanted)
-    for group, _ in asked.store.read(selection)[:_MAX_COMPARED]:
+    for group, _ in ever(asked, asked.where(), Dimension.CONSUMER)[:_MAX_COMPARED]:
         assert group.consumer is not None
         names = [name.casefold() for name in (group.consumer.id, group.alias)]
         likeness = max(_likeness(matcher, name) for name in names)
@@ -132,7 +132,6 @@ def unseen_endpoint(asked: Asked) -> Page:
         title=query.given.get("path", "") or "An endpoint",
         is_path=True,
         crumbs=[Cell("Endpoints", query.link("endpoints"))],
-        form=period_form(asked, "endpoint"),
     )
     framed(asked, page, "endpoint")
     lines = [

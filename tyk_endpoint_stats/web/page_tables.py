@@ -179,7 +179,7 @@ def _filters(query: PageQuery, page: str, thing: str, apis: Sequence[tuple[str, 
     statuses = _STATUSES if status in dict(_STATUSES) else (*_STATUSES, (status, f"With {status}"))
     selects.append(Select(name="status", label="Status", value=status, options=statuses))
     return Filters(
-        action=page or "./",
+        action=page,
         hidden=query.hidden("q", "status", "limit", "api_id" if thing == "endpoint" else "kind"),
         q=query.given.get("q", ""),
         q_label="Path contains…" if thing == "endpoint" else "Name or id contains…",
@@ -234,7 +234,7 @@ def _columns(query: PageQuery, page: str, lines: Sequence[Line[Any]], with_sorts
             return name, Column(title, kind, minor=minor)
         is_sorted = {name: "ascending", f"-{name}": "descending"}.get(sort, "")
         wanted = name if sort == f"-{name}" or (name == "name" and sort != name) else f"-{name}"
-        return name, Column(title, kind, query.again(page or "./", sort=wanted, limit=None), is_sorted, minor)
+        return name, Column(title, kind, query.again(page, sort=wanted, limit=None), is_sorted, minor)
 
     found = [
         column("name", "Path" if is_path else "Consumer", "path" if is_path else "name", minor=False),

@@ -18,11 +18,10 @@ from tyk_endpoint_stats.views.periods import moment_text, period_phrase
 from tyk_endpoint_stats.views.summary import Breadth, Part, figures, plural, sentence
 from tyk_endpoint_stats.views.timeline import Timeline
 from tyk_endpoint_stats.web.page_parts import (
-    change_list,
+    change_lists,
     chart_of,
     code_lines,
     latency_box,
-    period_form,
     worst_of,
 )
 from tyk_endpoint_stats.web.page_query import PageQuery, is_credential, shown_id
@@ -84,27 +83,23 @@ def overview_page(asked: Asked) -> Answer:
     callers = busiest_of(asked, where, CONSUMERS, consumer_of, timeline, TOP)
     warnings += _cut_note(called, "endpoints", " (ingest --normalise folds ids in paths, from the next store on)")
     warnings += _cut_note(callers, "consumers")
-    page = Page(section="Overview", title="Everything", form=period_form(asked, ""), warnings=warnings)
+    page = Page(section="Overview", title="Everything", warnings=warnings)
     framed(asked, page, "overview")
     if not total.now.hits:
-        page.state = nothing_found(asked, where, "", "No requests")
+        page.state = nothing_found(asked, where, "./", "No requests")
         return Answer(page, rows_of(query, EndpointRow, []))
     endpoints, consumers = _breadth("Endpoints", called), _breadth("Consumers", callers)
     subject = f"from {plural(consumers.now, 'consumer')} to {plural(endpoints.now, 'endpoint')}"
     subject += f" of {plural(len(_apis(called)), 'API')}" if called.counted is None else ""
-    _summarise(page, query, total, timeline, subject, endpoints, consumers)
-    lists = (
-        change_list(query, "Endpoints that changed", called, _to_endpoint(query)),
-        change_list(query, "Consumers that changed", callers, _to_consumer(query)),
-    )
-    page.changes = [one for one in lists if one is not None]
-    page.chart = chart_of(query, "", total, timeline)
+    _fill(page, query, "./", total, timeline, subject, endpoints, consumers)
+    page.changes = [
+        *change_lists(query, "Endpoints that changed", called, _to_endpoint(query)),
+        *change_lists(query, "Consumers that changed", callers, _to_consumer(query)),
+    ]
     page.tables = [
         short_box(query, "consumers", "Consumers", callers.seen, _to_consumer(query)),
         short_box(query, "endpoints", "Endpoints", called.seen, _to_endpoint(query)),
     ]
-    page.codes = code_lines(query, "", total.now, linked=False)
-    page.latency = latency_box(total.now)
     return Answer(page, rows_of(query, EndpointRow, called.seen), is_cut=called.counted is not None)
 
 
@@ -139,7 +134,7 @@ def _list_page(
     query, name, title = asked.query, f"{one}s", f"{one.capitalize()}s"
     gone = query.given.get("gone") == "1"
     lines = [line for line in folded.lines if bool(line.now.hits) is not gone]
-    page = Page(section=title, title=title, form=period_form(asked, name), warnings=warnings)
+    page = Page(section=title, title=title, warnings=warnings)
     framed(asked, page, name)
     box, chosen = lines_box(query, name, f"{title} that are gone" if gone else title, lines, link, apis=apis)
     if folded.now.hits or gone:
@@ -168,18 +163,14 @@ def consumer_page(asked: Asked) -> Answer:
     link = _to_endpoint(query, **parameters)
     if folded.now.hits:
         subject = f"to {plural(len(folded.seen), 'endpoint')} of {plural(len(_apis(folded)), 'API')}"
-        _summarise(page, query, folded, timeline, subject, _breadth("Endpoints", folded))
-        page.chart = chart_of(query, "consumer", folded, timeline)
+        _fill(page, query, "consumer", folded, timeline, subject, _breadth("Endpoints", folded), linked=True)
+        page.changes = change_lists(query, _changed_since(query), folded, link)
     else:
         page.state = nothing_found(asked, where, "consumer", f"No requests of this {_noun(consumer)}")
-    changes = change_list(query, _changed_since(query), folded, link)
-    page.changes = [changes] if changes is not None and folded.now.hits else []
     box, chosen = lines_box(
         query, "consumer", "Endpoints", folded.seen, link, total=(folded.now, folded.before), apis=_apis(folded)
     )
     page.tables = [box]
-    page.codes = code_lines(query, "consumer", folded.now, linked=True)
-    page.latency = latency_box(folded.now)
     return Answer(page, rows_of(query, EndpointRow, chosen))
 
 
@@ -202,11 +193,9 @@ def endpoint_page(asked: Asked) -> Answer:
     link: Callable[[Line[Consumer]], str] = lambda line: query.link(  # noqa: E731
         "endpoint", api_id=endpoint.api_id, path=endpoint.path, **consumer_parameters(line.key)
     )
-    _summarise(page, query, everyone, timeline, "", _breadth("Consumers", callers))
+    _fill(page, query, "endpoint", everyone, timeline, "", _breadth("Consumers", callers), linked=True)
     page.parts = _callers_sentence(query, callers, page.parts)
-    page.chart = chart_of(query, "endpoint", everyone, timeline)
-    changes = change_list(query, _changed_since(query), callers, link)
-    page.changes = [changes] if changes is not None else []
+    page.changes = change_lists(query, _changed_since(query), callers, link)
     box, chosen = lines_box(
         query,
         "endpoint",
@@ -217,8 +206,6 @@ def endpoint_page(asked: Asked) -> Answer:
         total_text="All requests, each once",
     )
     page.tables = [box]
-    page.codes = code_lines(query, "endpoint", everyone.now, linked=True)
-    page.latency = latency_box(everyone.now)
     return Answer(page, rows_of(query, ConsumerRow, chosen))
 
 
@@ -241,10 +228,7 @@ def _pair_page(asked: Asked, endpoint: Endpoint) -> Answer:
     if not folded.now.hits:
         page.state = nothing_found(asked, where, "endpoint", f"Not called by this {_noun(consumer)}")
         return Answer(page if page.state is not None else never_seen(asked, consumer))
-    _summarise(page, query, folded, timeline, "")
-    page.chart = chart_of(query, "endpoint", folded, timeline)
-    page.codes = code_lines(query, "endpoint", folded.now, linked=False)
-    page.latency = latency_box(folded.now)
+    _fill(page, query, "endpoint", folded, timeline, "")
     page.facts_title, page.facts = "In figures", _facts(query, folded)
     page.leads = [Cell(f"All endpoints of {name}", mine), Cell("Everybody who calls this endpoint", everyone)]
     return Answer(page, rows_of(query, EndpointRow, folded.seen))
@@ -294,7 +278,6 @@ def _consumer_head(
         ident=shown_id(consumer) if alias or is_credential(consumer) else "",
         ident_full=consumer.id,
         subtitle=f"last request {last}" if last != "–" else "",
-        form=period_form(asked, "consumer"),
         warnings=warnings,
     )
     framed(asked, page, "consumer")
@@ -313,21 +296,31 @@ def _endpoint_head(asked: Asked, endpoint: Endpoint, folded: Folded[Endpoint], w
             Cell(cut(api), query.link("endpoints", api_id=endpoint.api_id)),
         ],
         badge=cut(api),
-        form=period_form(asked, "endpoint"),
         warnings=warnings,
     )
     framed(asked, page, "endpoint")
     return page
 
 
-def _summarise(
-    page: Page, query: PageQuery, folded: Folded[Any], timeline: Timeline, subject: str, *breadths: Breadth
+def _fill(
+    page: Page,
+    query: PageQuery,
+    name: str,
+    folded: Folded[Any],
+    timeline: Timeline,
+    subject: str,
+    *breadths: Breadth,
+    linked: bool = False,
 ) -> None:
+    """What a page says of its time; ``linked``: it has rows that its status codes choose from."""
     before = folded.before if query.compared is not None else None
     when = query.compared.when if query.compared is not None else ""
     phrase = period_phrase(query.period, query.today)
     page.parts = sentence(subject, phrase, folded.now, before, when, worst_of(query, folded, timeline))
     page.figures = figures(folded.now, before, *breadths)
+    page.chart = chart_of(query, name, folded, timeline)
+    page.codes = code_lines(query, name if linked else "", folded.now)
+    page.latency = latency_box(folded.now)
 
 
 def _callers_sentence(query: PageQuery, callers: Folded[Consumer], parts: Sequence[Part]) -> list[Part]:

@@ -161,16 +161,7 @@ def _problem(
     from tyk_endpoint_stats.markup.rendering import render
 
     links = [Cell("Overview", asked.query.link("./"))]
-    body = render(
-        "problem.html",
-        title=title,
-        lines=lines,
-        links=links,
-        section="",
-        nav_query="",
-        found_q="",
-        refresh_s=refresh_s,
-    )
+    body = render("problem.html", title=title, lines=lines, links=links, refresh_s=refresh_s)
     return html_response(status, body, extra)
 
 

@@ -12,9 +12,12 @@ from tyk_endpoint_stats.web.messages import Headers, Request, Response, error_re
 from tyk_endpoint_stats.web.settings import Settings
 from tyk_endpoint_stats.web.tokens import Access
 
-__all__ = ["Authentication", "Call", "ErrorForm", "Json", "Parameter", "Route", "tyk_error"]
+__all__ = ["NO_CONTROL", "Authentication", "Call", "ErrorForm", "Json", "Parameter", "Route", "tyk_error"]
 
 Json = dict[str, Any]
+
+NO_CONTROL = "^[^\\u0000-\\u001f\\u007f]*$"
+"""A pattern of texts without control characters, as JSON Schema has it."""
 
 
 class Authentication(Enum):

@@ -98,12 +98,8 @@ class Tokens:
             return None
         presented = _bytes_of(authorization).strip(b" \t")
         bearer = _BEARER.fullmatch(presented)
-        digest = sha256(bearer[1] if bearer else presented).digest()
-        found = None
-        for known, access in self._entries:
-            if compare_digest(digest, known):
-                found = access
-        return found
+        found = self._entry_of(bearer[1] if bearer else presented)
+        return found[1] if found else None
 
     @property
     def entries(self) -> tuple[tuple[bytes, Access], ...]:
@@ -112,11 +108,15 @@ class Tokens:
 
     def digest_of(self, token: str) -> bytes | None:
         """The digest of a token that is valid; ``None``: it is not. Every known one is compared."""
-        presented = sha256(token.encode("utf-8", "surrogateescape")).digest()
+        found = self._entry_of(token.encode("utf-8", "surrogateescape"))
+        return found[0] if found else None
+
+    def _entry_of(self, token: bytes) -> tuple[bytes, Access] | None:
+        presented = sha256(token).digest()
         found = None
-        for known, _ in self._entries:
-            if compare_digest(presented, known):
-                found = known
+        for entry in self._entries:
+            if compare_digest(presented, entry[0]):
+                found = entry
         return found
 
 

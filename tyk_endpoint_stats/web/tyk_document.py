@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from tyk_endpoint_stats.web.route import Json, Parameter
+from tyk_endpoint_stats.web.openapi import object_schema
+from tyk_endpoint_stats.web.route import NO_CONTROL, Json, Parameter
 from tyk_endpoint_stats.web.targets import DATE_PARTS
 
 __all__ = ["PATH_PARAMETERS", "TYK_SCHEMAS", "tyk_operation"]
 
-_NO_CONTROL = "^[^\\u0000-\\u001f\\u007f]*$"
 _DATE_PATTERNS = {
     "Day": "^(0?[1-9]|[12][0-9]|3[01])$",
     "Month": "^(0?[1-9]|1[0-2])$",
@@ -33,7 +33,7 @@ _MEANINGS = {
 
 
 def _path_parameters() -> dict[str, Parameter]:
-    segment = {"type": "string", "minLength": 1, "pattern": _NO_CONTROL}
+    segment = {"type": "string", "minLength": 1, "pattern": NO_CONTROL}
     meanings = {
         "keyHash": "A key as the gateway records it: usually its hash.",
         "OAuthClientID": "An OAuth client's id.",
@@ -85,13 +85,13 @@ def _schemas() -> Json:
     return {
         "Endpoints": _envelope(identity),
         "Analytics": _envelope(full),
-        "Error": _object({"Status": {"const": "Error"}, "Message": _TEXT, "Meta": {"type": "null"}}),
+        "Error": object_schema({"Status": {"const": "Error"}, "Message": _TEXT, "Meta": {"type": "null"}}),
     }
 
 
 def _envelope(identity: Json) -> Json:
     row = {
-        "id": _object(identity),
+        "id": object_schema(identity),
         **dict.fromkeys(("hits", "success", "error"), _COUNT),
         "last_hit": {"type": "string", "format": "date-time"},
         **dict.fromkeys(("request_time", "latency", "upstream_latency"), _MEAN),
@@ -99,16 +99,9 @@ def _envelope(identity: Json) -> Json:
             ("max_upstream_latency", "min_upstream_latency", "max_latency", "min_latency"), _MILLISECONDS
         ),
     }
-    return _object({"data": {"type": "array", "items": _object(row)}, "pages": {"type": "integer", "minimum": 0}})
-
-
-def _object(properties: Json) -> Json:
-    return {
-        "type": "object",
-        "required": list(properties),
-        "properties": properties,
-        "additionalProperties": False,
-    }
+    return object_schema(
+        {"data": {"type": "array", "items": object_schema(row)}, "pages": {"type": "integer", "minimum": 0}}
+    )
 
 
 def _ref(name: str) -> Json:

@@ -6,14 +6,14 @@ from difflib import get_close_matches
 from msgspec import Struct
 
 from tyk_endpoint_stats.questions.pieces import Interval
-from tyk_endpoint_stats.web.route import Parameter
+from tyk_endpoint_stats.web.route import NO_CONTROL, Parameter
 from tyk_endpoint_stats.web.targets import BadTarget, query_pairs
 
 __all__ = ["API_ID", "BY", "PAGE", "RES", "SORT", "TykQuery", "read_tyk_query"]
 
 _PAGE = re.compile("-?[0-9]{1,18}")
 _INTERVALS = {"day": Interval.DAY, "hour": Interval.HOUR, "month": Interval.MONTH}
-_ORDERS = {"hits": "hits", "success": "success", "error": "error", "latency": "latency"}
+_ORDERS = ("hits", "success", "error", "latency")
 _NOT_KEPT = {"tags": "tags are not kept", "api_version": "api_version is not kept"}
 _ANY_CASE = "|".join("".join(f"[{letter.upper()}{letter}]" for letter in name) for name in _ORDERS)
 _CLIENTS_SEND = ("res", "sort", "by")
@@ -25,7 +25,7 @@ PAGE = Parameter(
 )
 API_ID = Parameter(
     name="api_id",
-    schema={"type": "string", "pattern": "^[^\\u0000-\\u001f\\u007f]*$"},
+    schema={"type": "string", "pattern": NO_CONTROL},
     description="Only hits of that API.",
 )
 RES = Parameter(
@@ -110,4 +110,4 @@ def _order(by: str | None, sort: str | None) -> str:
         raise BadTarget("by must be Hits, Success, Error or Latency", "by")
     if sort and sort not in ("1", "-1"):
         raise BadTarget("sort must be 1 (the largest first) or -1", "sort")
-    return ("" if sort == "-1" else "-") + _ORDERS[(by or "hits").lower()]
+    return ("" if sort == "-1" else "-") + (by or "hits").lower()

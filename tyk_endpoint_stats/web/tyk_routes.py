@@ -27,6 +27,7 @@ from tyk_endpoint_stats.web.tyk_query import API_ID, BY, PAGE, RES, SORT, TykQue
 __all__ = ["TYK_ROUTES"]
 
 Row = TypeVar("Row", bound=Measures)
+Item = TypeVar("Item")
 Grouped = TypeVar("Grouped", bound=GroupRow)
 
 _DAYS = "/".join(f"{{{part}}}" for part in DATE_PARTS)
@@ -35,26 +36,17 @@ _NO_KEYS = frozenset({"", "endpoint", "aggregate"})
 """What stands in the place of a key where it was forgotten: the answer would be an empty one, and no error."""
 
 
-def _endpoints_of(make: Callable[[str], Consumer], name: str) -> Callable[[Call], Response]:
-    """The seed's two routes: the endpoints of a consumer, without the API's name."""
-
-    def respond(call: Call) -> Response:
-        query, period = _asked(call)
-        where = Filter(org_id=call.org_id, consumer=make(call.segments[name]), api_id=query.api_id)
-        return _page(call, query, _rows(call, query, period, EndpointRow, where), tyk_json.endpoint_unit)
-
-    return respond
-
-
-def _activity_of(make: Callable[[str], Consumer], name: str) -> Callable[[Call], Response]:
-    """The same, with the API's name; with ``res`` a series."""
+def _activity_of(
+    make: Callable[[str], Consumer], name: str, unit: Callable[[EndpointRow], tyk_json.Unit]
+) -> Callable[[Call], Response]:
+    """The endpoints of a consumer; with ``res``, where the route has it, a series."""
 
     def respond(call: Call) -> Response:
         query, period = _asked(call)
         where = Filter(org_id=call.org_id, consumer=make(call.segments[name]), api_id=query.api_id)
         if query.interval is not None:
             return _series(call, query, period, [where])
-        return _page(call, query, _rows(call, query, period, EndpointRow, where), tyk_json.named_endpoint_unit)
+        return _page(call, query, _rows(call, query, period, EndpointRow, where), unit)
 
     return respond
 
@@ -130,10 +122,7 @@ def _series(call: Call, query: TykQuery, period: Period, wheres: Sequence[Filter
     """One row a piece of the range, in order, also for those without a hit."""
     assert query.interval is not None
     pieces = Pieces(period, query.interval)
-    page, pages = page_of(pieces, query.page, call.settings.page_size)
-    bound = _max_rows(call, query)
-    if bound is not None and len(page) > bound:
-        raise AnswerTooLarge(f"{bound:,} rows")
+    page, pages = _page_of(call, query, pieces)
     page = page[:]
     states = [EndpointStats() for _ in page]
     for where in wheres:
@@ -147,11 +136,16 @@ def _series(call: Call, query: TykQuery, period: Period, wheres: Sequence[Filter
 
 
 def _page(call: Call, query: TykQuery, rows: Sequence[Row], unit: Callable[[Row], tyk_json.Unit]) -> Response:
+    page, pages = _page_of(call, query, rows)
+    return _answer(call, page, unit, pages)
+
+
+def _page_of(call: Call, query: TykQuery, rows: Sequence[Item]) -> tuple[Sequence[Item], int]:
     page, pages = page_of(rows, query.page, call.settings.page_size)
     bound = _max_rows(call, query)
     if bound is not None and len(page) > bound:
         raise AnswerTooLarge(f"{bound:,} rows")
-    return _answer(call, page, unit, pages)
+    return page, pages
 
 
 def _answer(call: Call, rows: Sequence[Row], unit: Callable[[Row], tyk_json.Unit], pages: int) -> Response:
@@ -165,7 +159,7 @@ def _routes() -> Iterator[Route]:
         yield _route(
             f"/api/activity/{folder}/endpoint/{{{name}}}",
             f"{folder}_endpoint",
-            _endpoints_of(make, name),
+            _activity_of(make, name, tyk_json.endpoint_unit),
             f"The endpoints that a consumer ({name}) called from one day to another.",
             (PAGE, API_ID),
         )
@@ -174,7 +168,7 @@ def _routes() -> Iterator[Route]:
         yield _route(
             f"/api/activity/{folder}/{{{name}}}",
             folder,
-            _activity_of(make, name),
+            _activity_of(make, name, tyk_json.named_endpoint_unit),
             f"The endpoints that a consumer ({name}) called, or its hits over time.",
             (PAGE, API_ID, RES),
             reserved=_NO_KEYS,

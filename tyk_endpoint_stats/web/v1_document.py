@@ -4,6 +4,7 @@ from tyk_endpoint_stats.questions.group_rows import ApiRow, ConsumerRow, Endpoin
 from tyk_endpoint_stats.questions.measures import BEFORE_MEMBERS, MEASURES, Measures
 from tyk_endpoint_stats.questions.series import GroupedSeriesRow
 from tyk_endpoint_stats.questions.totals import TotalRow
+from tyk_endpoint_stats.web.openapi import object_schema
 from tyk_endpoint_stats.web.problems import PROBLEM
 from tyk_endpoint_stats.web.representations import FORMATS
 from tyk_endpoint_stats.web.route import Json
@@ -82,33 +83,35 @@ def _operation(name: str, summary: str, content: Json) -> Json:
 
 def _schemas() -> Json:
     edges = {"from": _MOMENT, "to": _MOMENT}
-    asked = _object({**edges, "zone": _TEXT, "before": {**_object(edges), "type": ["object", "null"]}})
+    asked = object_schema({**edges, "zone": _TEXT, "before": {**object_schema(edges), "type": ["object", "null"]}})
     schemas: Json = {}
     for name, row_type in _ROWS.items():
         members = {member: _member(member) for member in row_type.members()}
-        members["before"] = _object({member: _member(member) for member in BEFORE_MEMBERS})
+        members["before"] = object_schema({member: _member(member) for member in BEFORE_MEMBERS})
         members["gone"] = {"const": True}
         total = {"rows": _COUNT, **{member: _member(member) for member in MEASURES}}
-        schemas[_schema_name(name)] = _object(
+        schemas[_schema_name(name)] = object_schema(
             {
-                "data": {"type": "array", "items": _object(members, required=[])},
-                "total": {**_object(total, required=["rows"]), "description": _TOTAL},
+                "data": {"type": "array", "items": object_schema(members, required=[])},
+                "total": {**object_schema(total, required=["rows"]), "description": _TOTAL},
                 "next": {"type": ["string", "null"], "description": "Relative to this request's target."},
                 "asked": asked,
                 "counted_to": _TIME,
             }
         )
-    day = _object({"day": {"type": "string", "format": "date"}, "hits": _COUNT, "last": _MOMENT})
+    day = object_schema({"day": {"type": "string", "format": "date"}, "hits": _COUNT, "last": _MOMENT})
     month: Json = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"}
-    grown = _object({"month": month, "hits": _COUNT, "last": _MOMENT, "days": {"type": "array", "items": day}})
+    grown = object_schema(
+        {"month": month, "hits": _COUNT, "last": _MOMENT, "days": {"type": "array", "items": day}}
+    )
     about = {
         **dict.fromkeys(("first_hit", "counted_to", "pruned_before"), _TIME),
         "organisations": {"type": ["array", "null"], "items": _TEXT},
         "grown": {"type": ["array", "null"], "items": grown},
         **dict.fromkeys(("zone", "grain", "version"), _TEXT),
     }
-    schemas["V1Meta"] = _object({"data": _object(about)})
-    schemas["Problem"] = _object(
+    schemas["V1Meta"] = object_schema({"data": object_schema(about)})
+    schemas["Problem"] = object_schema(
         {
             "type": _TEXT,
             "title": _TEXT,
@@ -128,15 +131,6 @@ def _member(name: str) -> Json:
 
 def _schema_name(name: str) -> str:
     return f"V1{name.title()}"
-
-
-def _object(properties: Json, required: list[str] | None = None) -> Json:
-    return {
-        "type": "object",
-        "required": list(properties) if required is None else required,
-        "properties": properties,
-        "additionalProperties": False,
-    }
 
 
 V1_SCHEMAS = _schemas()

@@ -2,17 +2,16 @@
 
 from tyk_endpoint_stats.questions.measures import Measures
 from tyk_endpoint_stats.web.representations import FORMATS
-from tyk_endpoint_stats.web.route import Parameter
+from tyk_endpoint_stats.web.route import NO_CONTROL, Parameter
 
 __all__ = ["META_PARAMETERS", "row_parameters", "series_parameters", "total_parameters"]
 
-_NO_CONTROL = "^[^\\u0000-\\u001f\\u007f]*$"
 _DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _INSTANT = f"{_DATE}[Tt][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\\.[0-9]+)?([Zz]|[+-][0-9]{{2}}:[0-9]{{2}})"
 _TIME = f"({_DATE}|{_INSTANT})"
 
 
-def _text(name: str, description: str, pattern: str = _NO_CONTROL, public: str | None = None) -> Parameter:
+def _text(name: str, description: str, pattern: str = NO_CONTROL, public: str | None = None) -> Parameter:
     schema = {"type": "string", "pattern": pattern}
     return Parameter(name=name, schema=schema, description=description, public=public)
 

@@ -2,7 +2,7 @@
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -79,9 +79,7 @@ def read_values(call: Call) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in query_pairs(call.query):
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            raise BadTarget(f"{name[:64]} is no parameter of {call.route.path}; {hint}", name[:64])
+            raise BadTarget(f"{name[:64]} is no parameter of {call.route.path}; {_hint(name, known)}", name[:64])
         if name in values:
             raise BadTarget(f"{name} is given twice", name)
         values[name] = value
@@ -194,10 +192,13 @@ def _fields(text: str, row_type: type[Measures]) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(text.split(",")))
     for name in names:
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            raise BadTarget(f"fields: rows have no {name[:64]!r}; {hint}", "fields")
+            raise BadTarget(f"fields: rows have no {name[:64]!r}; {_hint(name, known)}", "fields")
     return names
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    near = get_close_matches(name, known, 1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
 
 
 def _by(value: str | None) -> str | None:

@@ -1,7 +1,6 @@
 """``/v1``: a resource is what a row is, the query is the filter. One function of the questions for each."""
 
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
 from typing import Any
 from urllib.parse import urlencode
@@ -28,6 +27,7 @@ from tyk_endpoint_stats.web.representations import (
     entity_tag,
     is_current,
     not_modified,
+    package_version,
     represented,
 )
 from tyk_endpoint_stats.web.route import Call, Parameter, Route
@@ -133,7 +133,7 @@ def _meta(call: Call) -> Response:
     if tag is not None and is_current(call.request, tag):
         return not_modified(tag)
     found = meta(call.store, zone=zone, org_id=call.org_id).to_dict()
-    body = ascii_json({"data": {**found, "version": _version()}})
+    body = ascii_json({"data": {**found, "version": package_version()}})
     return represented(call.request, FORMATS["json"], body, tag)
 
 
@@ -191,13 +191,6 @@ def _counted_to(call: Call, period: Period) -> str | None:
     ever = Period(*EVER, period.zone)
     last_hit = totals(call.store, ever, Filter(org_id=call.org_id), distributions=False).last_hit
     return None if last_hit is None else rfc3339(last_hit)
-
-
-def _version() -> str:
-    try:
-        return version("tyk-endpoint-stats")
-    except PackageNotFoundError:  # run from a folder
-        return "unknown"
 
 
 def _route(name: str, summary: str, row_type: type[Measures], ask: Ask, parameters: tuple[Parameter, ...]) -> Route:

@@ -9,13 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from tyk_endpoint_stats.core.batch import EVERYONE
-from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Bucket, Span, Width
+from tyk_endpoint_stats.core.buckets import Bucket, Span, Width
 from tyk_endpoint_stats.core.fields import FIELDS, Field, Merge
-from tyk_endpoint_stats.core.packed import unpack_distribution, unpack_quarter_hours
+from tyk_endpoint_stats.core.packed import unpack_distribution
 from tyk_endpoint_stats.core.selection import Dimension, Group, RowKind, Selection, row_kind
 from tyk_endpoint_stats.core.stats import EndpointStats
 from tyk_endpoint_stats.stores.busiest import answer_busiest
-from tyk_endpoint_stats.stores.rules import Answer, days_of, refuse_pruned
+from tyk_endpoint_stats.stores.rules import Answer, days_of, quarter_hours_in, refuse_pruned
 from tyk_endpoint_stats_postgresql.connections import Connection
 from tyk_endpoint_stats_postgresql.names import aliases, api_names, consumers_by_key, endpoints_by_key, where
 from tyk_endpoint_stats_postgresql.schema import KINDS
@@ -105,17 +105,10 @@ def _quarter_hours(connection: Connection, selection: Selection, span: Span) -> 
         for consumer, endpoint, day, packed in rows.execute(
             f"SELECT consumer, endpoint, day, quarter_hours{source}", parameters
         ):
-            start = day * QUARTER_HOURS_PER_DAY
-            first, end = max(0, span.first - start), min(QUARTER_HOURS_PER_DAY, span.end - start)
-            for number, stats in unpack_quarter_hours(packed, day, first, end).items():
-                if not selection.distributions:
-                    stats.codes, stats.histogram = {}, {}
-                yield (
-                    consumer if Dimension.CONSUMER in by else None,
-                    endpoint if Dimension.ENDPOINT in by else None,
-                    Bucket(Width.QUARTER_HOUR, start + number),
-                    stats,
-                )
+            consumer = consumer if Dimension.CONSUMER in by else None
+            endpoint = endpoint if Dimension.ENDPOINT in by else None
+            for bucket, stats in quarter_hours_in(packed, day, span, selection.distributions):
+                yield consumer, endpoint, bucket, stats
 
 
 def _source(connection: Connection, selection: Selection, span: Span) -> tuple[str, list[Any]]:

@@ -4,7 +4,7 @@ A form is a value, so it can be sent to another process and stands in a ``Place`
 """
 
 from collections.abc import Iterator
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -33,10 +33,8 @@ class Decoder(Protocol):
 class LinesForm(Struct, frozen=True, tag="lines"):
     """One value of JSON on each line, whatever stands around it. Any newline is the end of a unit."""
 
-    @property
-    def name(self) -> str:
-        """How people call it."""
-        return "lines"
+    name: ClassVar[str] = "lines"
+    """How people call such a form."""
 
     def blocks(self, stream: ByteStream, begins: Mark) -> Iterator[Block]:
         """The units of a stream from a place on."""
@@ -54,10 +52,7 @@ class LinesForm(Struct, frozen=True, tag="lines"):
 class EntriesForm(Struct, frozen=True, tag="entries"):
     """A container's log, in which a long line is cut into several."""
 
-    @property
-    def name(self) -> str:
-        """How people call it."""
-        return "lines of a container's log, long ones in parts"
+    name: ClassVar[str] = "lines of a container's log, long ones in parts"
 
     def blocks(self, stream: ByteStream, begins: Mark) -> Iterator[Block]:
         """See ``LinesForm``."""
@@ -75,10 +70,7 @@ class EntriesForm(Struct, frozen=True, tag="entries"):
 class ValuesForm(Struct, frozen=True, tag="values"):
     """Values of JSON that are not one a line."""
 
-    @property
-    def name(self) -> str:
-        """How people call it."""
-        return "JSON values: an array, over several lines, or back to back"
+    name: ClassVar[str] = "JSON values: an array, over several lines, or back to back"
 
     def blocks(self, stream: ByteStream, begins: Mark) -> Iterator[Block]:
         """See ``LinesForm``."""

@@ -10,13 +10,13 @@ from sqlite3 import Connection
 from typing import Any
 
 from tyk_endpoint_stats.core.batch import EVERYONE, Consumer, Endpoint, Kind
-from tyk_endpoint_stats.core.buckets import QUARTER_HOURS_PER_DAY, Bucket, Span, Width
+from tyk_endpoint_stats.core.buckets import Bucket, Span, Width
 from tyk_endpoint_stats.core.fields import FIELDS
-from tyk_endpoint_stats.core.packed import unpack_distribution, unpack_quarter_hours
+from tyk_endpoint_stats.core.packed import unpack_distribution
 from tyk_endpoint_stats.core.selection import Dimension, Group, RowKind, Selection, row_kind
 from tyk_endpoint_stats.core.stats import EndpointStats, merged
 from tyk_endpoint_stats.stores.busiest import Ranking, answer_busiest
-from tyk_endpoint_stats.stores.rules import Answer, days_of, refuse_pruned
+from tyk_endpoint_stats.stores.rules import Answer, days_of, quarter_hours_in, refuse_pruned
 from tyk_endpoint_stats.stores.sqlite.names import (
     aliases,
     api_names,
@@ -165,17 +165,10 @@ def _quarter_hours(connection: Connection, selection: Selection, span: Span) -> 
     source, parameters = _source(selection, span)
     sql = f"SELECT r.consumer, r.endpoint, r.day, r.quarter_hours{source}"
     for consumer, endpoint, day, packed in connection.execute(sql, parameters):
-        start = day * QUARTER_HOURS_PER_DAY
-        first, end = max(0, span.first - start), min(QUARTER_HOURS_PER_DAY, span.end - start)
-        for number, stats in unpack_quarter_hours(packed, day, first, end).items():
-            if not selection.distributions:
-                stats.codes, stats.histogram = {}, {}
-            yield (
-                consumer if Dimension.CONSUMER in by else None,
-                endpoint if Dimension.ENDPOINT in by else None,
-                Bucket(Width.QUARTER_HOUR, start + number),
-                stats,
-            )
+        consumer = consumer if Dimension.CONSUMER in by else None
+        endpoint = endpoint if Dimension.ENDPOINT in by else None
+        for bucket, stats in quarter_hours_in(packed, day, span, selection.distributions):
+            yield consumer, endpoint, bucket, stats
 
 
 def _source(selection: Selection, span: Span) -> tuple[str, list[Any]]:
