@@ -3,7 +3,7 @@
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -108,6 +108,7 @@ class RetainingExam(StoreExam):
             st.sampled_from((None, "", "org-1")),
             st.lists(selections()),
         )
+        @example([[hit(), hit(org_id="org-2")]], Consumer.key("k1"), "org-1", [])  # the same key elsewhere stays
         def history(
             batches: list[list[Record]], consumer: Consumer, org_id: str | None, questions: list[Selection]
         ) -> None:
