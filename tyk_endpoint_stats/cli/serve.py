@@ -250,17 +250,17 @@ def _follower(
 
 def _operations(follower: "Follower | None", stalled_after_s: float, metrics_for: str) -> "Operations":
     import time
-    from importlib.metadata import version
 
     from tyk_endpoint_stats.web.metrics import Metrics
     from tyk_endpoint_stats.web.operations import Operations
+    from tyk_endpoint_stats.web.representations import package_version
 
     watch = follower.watch if follower else None
     return Operations(
         unready=lambda: watch.stalled(stalled_after_s) if watch else None,
         metrics=None
         if metrics_for == "off"
-        else Metrics(version("tyk-endpoint-stats"), now=time.time, watch=watch, stalled_after_s=stalled_after_s),
+        else Metrics(package_version(), now=time.time, watch=watch, stalled_after_s=stalled_after_s),
         metrics_need_token=metrics_for == "token",
     )
 

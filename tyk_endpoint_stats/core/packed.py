@@ -268,17 +268,17 @@ def count_pieces(data: bytes) -> int:
     return sum(1 for _ in _contents(data))
 
 
-def _check_codes(count: int, max_codes: int | None) -> None:
-    if max_codes is not None and count > max_codes:
-        raise TooManyCodes(f"{count:,} response codes")
-
-
 def is_one_hit(stats: EndpointStats) -> bool:
     """Whether a state is what a single hit makes, in every field; its instants may be any."""
     hit = _hit_of(0, stats, stats.first_hit_us or 0)
     if hit is None or hit.request_time_ms < 0:
         return False
     return hit.latency_ms == -1 or min(hit.latency_ms, hit.upstream_latency_ms) >= 0
+
+
+def _check_codes(count: int, max_codes: int | None) -> None:
+    if max_codes is not None and count > max_codes:
+        raise TooManyCodes(f"{count:,} response codes")
 
 
 def _merge_into(states: dict[int, EndpointStats], number: int, state: EndpointStats) -> None:

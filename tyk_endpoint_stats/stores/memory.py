@@ -34,8 +34,8 @@ from tyk_endpoint_stats.stores.rules import (
     MAX_SUM,
     Answer,
     days_of,
-    is_of_kind,
     is_wanted,
+    kind_of,
     newest_names,
     refuse_pruned,
     see_names,
@@ -153,10 +153,11 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
         answer = Answer(selection)
         for span in selection.spans:
             kind = row_kind(selection, span.width)
-            for key, row in self._rows_between(*days_of(span)):
-                if is_of_kind(kind, *key) and is_wanted(selection, *key):
+            for (consumer, endpoint), row in self._rows_between(*days_of(span)):
+                is_of_kind = kind_of(consumer, of_every_endpoint=endpoint is None) is kind
+                if is_of_kind and is_wanted(selection, consumer, endpoint):
                     for bucket, stats in states_of(row, span, selection.distributions):
-                        answer.add(*key, bucket, stats)
+                        answer.add(consumer, endpoint, bucket, stats)
         aliases = newest_names(
             (key[1:], seen) for key, seen in self._aliases.items() if selection.org_id in (None, key[0])
         )
@@ -218,7 +219,8 @@ class MemoryStore(Copyable, Retaining, Versioned, WholeBatchReads, Store):
             for of_day, rows in self._days.items():
                 if of_day < day:
                     for key, row in rows.items():
-                        pruned += bool(row.quarter_hours) and is_of_kind(RowKind.ENDPOINT_OF_CONSUMER, *key)
+                        kind = kind_of(key[0], of_every_endpoint=key[1] is None)
+                        pruned += bool(row.quarter_hours) and kind is RowKind.ENDPOINT_OF_CONSUMER
                         rows[key] = row._replace(quarter_hours=b"")
             self._changed()
             return Pruned(rows=pruned)

@@ -25,8 +25,8 @@ __all__ = [
     "MAX_SUM",
     "Answer",
     "days_of",
-    "is_of_kind",
     "is_wanted",
+    "kind_of",
     "newest_names",
     "quarter_hours_in",
     "refuse_pruned",
@@ -113,11 +113,11 @@ def newest_names(names: Iterable[tuple[Key, NameSeen]]) -> dict[Key, str]:
     return {key: name for key, (_, name) in newest.items()}
 
 
-def is_of_kind(kind: RowKind, consumer: ConsumerKey, endpoint: EndpointKey | None) -> bool:
-    """Whether a row of that consumer and endpoint (``None``: every endpoint) is of a kind."""
+def kind_of(consumer: ConsumerKey, *, of_every_endpoint: bool) -> RowKind:
+    """Of which kind a row of that consumer is."""
     if consumer[1] == EVERYONE:
-        return kind is (RowKind.EVERYTHING if endpoint is None else RowKind.ENDPOINT)
-    return kind is (RowKind.CONSUMER if endpoint is None else RowKind.ENDPOINT_OF_CONSUMER)
+        return RowKind.EVERYTHING if of_every_endpoint else RowKind.ENDPOINT
+    return RowKind.CONSUMER if of_every_endpoint else RowKind.ENDPOINT_OF_CONSUMER
 
 
 def is_wanted(selection: Selection, consumer: ConsumerKey, endpoint: EndpointKey | None) -> bool:

@@ -13,9 +13,8 @@ from pymongo import UpdateOne
 from tyk_endpoint_stats.core.batch import Batch, ConsumerKey, Counts, EndpointKey
 from tyk_endpoint_stats.core.day_row import DayRow, plain_of
 from tyk_endpoint_stats.core.fields import FIELDS, MAXIMA, MINIMA, NAMES, SUMS, Field, Merge
-from tyk_endpoint_stats.core.selection import RowKind
 from tyk_endpoint_stats.errors import StoreError
-from tyk_endpoint_stats.stores.rules import MAX_SUM, is_of_kind, without_pruned
+from tyk_endpoint_stats.stores.rules import MAX_SUM, kind_of, without_pruned
 
 __all__ = [
     "KEY_FIELDS",
@@ -49,7 +48,7 @@ PACKED = ("distribution", "quarter_hours")
 
 def key_of(day: int, consumer: ConsumerKey, endpoint: EndpointKey | None) -> Document:
     """A row's ``_id``."""
-    (of,) = (kind for kind in RowKind if is_of_kind(kind, consumer, endpoint))
+    of = kind_of(consumer, of_every_endpoint=endpoint is None)
     org_id, kind, consumer_id = consumer
     return dict(zip(KEY_FIELDS, (of.value, day, org_id, str(kind), consumer_id, *(endpoint or ())), strict=False))
 

@@ -8,13 +8,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from tyk_endpoint_stats.core.batch import EVERYONE, Batch, ConsumerKey, EndpointKey
+from tyk_endpoint_stats.core.batch import Batch, ConsumerKey, EndpointKey
 from tyk_endpoint_stats.core.day_row import EVERY_ENDPOINT as EVERY_ENDPOINTS_NUMBER
 from tyk_endpoint_stats.core.day_row import DayRow, compacted_row
 from tyk_endpoint_stats.core.fields import FIELDS, Field, Merge
 from tyk_endpoint_stats.core.packed import compact_distribution, compact_quarter_hours
-from tyk_endpoint_stats.core.selection import RowKind
-from tyk_endpoint_stats.stores.rules import MAX_PIECES, without_pruned
+from tyk_endpoint_stats.stores.rules import MAX_PIECES, kind_of, without_pruned
 from tyk_endpoint_stats_postgresql.connections import Connection
 from tyk_endpoint_stats_postgresql.names import consumers_by_key, endpoints_by_key
 from tyk_endpoint_stats_postgresql.schema import EVERY_ENDPOINT, KINDS, ROW_COLUMNS
@@ -126,14 +125,8 @@ def _incoming(
     for day, consumer, endpoint, *rest in without_pruned(batch.rows, pruned_before_day):
         yield ("days", 0, day, keys[consumer], endpoint_keys[endpoint], *rest)
     for day, consumer, endpoint, *rest in without_pruned(batch.totals, pruned_before_day):
-        kind = _kind(batch.consumers[consumer][1] == EVERYONE, endpoint == EVERY_ENDPOINTS_NUMBER)
-        yield ("totals", kind, day, keys[consumer], endpoint_keys[endpoint], *rest)
-
-
-def _kind(is_everyone: bool, is_every_endpoint: bool) -> int:
-    if is_everyone:
-        return KINDS[RowKind.EVERYTHING if is_every_endpoint else RowKind.ENDPOINT]
-    return KINDS[RowKind.CONSUMER]
+        kind = kind_of(batch.consumers[consumer], of_every_endpoint=endpoint == EVERY_ENDPOINTS_NUMBER)
+        yield ("totals", KINDS[kind], day, keys[consumer], endpoint_keys[endpoint], *rest)
 
 
 def _compact(connection: Connection, table: str, keys: list[tuple[Any, ...]]) -> None:

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlite3 import Connection
 from typing import Any
 
-from tyk_endpoint_stats.core.batch import EVERYONE, Batch
+from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.day_row import EVERY_ENDPOINT, DayRow, compacted_row
 from tyk_endpoint_stats.core.fields import FIELDS, NAMES, Field, Merge
 from tyk_endpoint_stats.core.packed import compact_distribution, compact_quarter_hours
 from tyk_endpoint_stats.core.selection import RowKind
-from tyk_endpoint_stats.stores.rules import MAX_PIECES, without_pruned
+from tyk_endpoint_stats.stores.rules import MAX_PIECES, kind_of, without_pruned
 from tyk_endpoint_stats.stores.sqlite.names import consumers_by_number, endpoints_by_number
 from tyk_endpoint_stats.stores.sqlite.schema import KINDS
 
@@ -80,31 +80,20 @@ def merge_rows(
     numbers = (EVERY_ENDPOINT, *endpoints)
 
     def numbered(rows: Iterable[DayRow]) -> Iterator[tuple[Any, ...]]:
-        rows = list(rows if pruned_before_day is None else without_pruned(rows, pruned_before_day))
+        rows = list(without_pruned(rows, pruned_before_day))
         # One number sorts faster than three; and a row that lives as long as its insertion is none for the collector.
         keys = [((row[0] << 32) + consumers[row[1]] << 32) + numbers[row[2]] for row in rows]
         for place in sorted(range(len(rows)), key=keys.__getitem__):
             day, consumer, endpoint, *values = rows[place]
             yield (day, consumers[consumer], numbers[endpoint], *values)
 
-    connection.executemany(_MERGE_DAYS, numbered(batch.rows))
-    for kind, totals in _by_kind(batch):
-        connection.executemany(_MERGE_TOTALS, ((kind, *row) for row in numbered(totals)))
-
-
-def _by_kind(batch: Batch) -> Iterator[tuple[int, list[DayRow]]]:
-    """The totals of a batch, in the order of ``totals.kind``."""
-    of_consumers, of_endpoints, of_everything = [], [], []
+    totals: dict[RowKind, list[DayRow]] = {kind: [] for kind in KINDS}
     for row in batch.totals:
-        if batch.consumers[row.consumer][1] != EVERYONE:
-            of_consumers.append(row)
-        elif row.endpoint == EVERY_ENDPOINT:
-            of_everything.append(row)
-        else:
-            of_endpoints.append(row)
-    yield KINDS[RowKind.CONSUMER], of_consumers
-    yield KINDS[RowKind.ENDPOINT], of_endpoints
-    yield KINDS[RowKind.EVERYTHING], of_everything
+        kind = kind_of(batch.consumers[row.consumer], of_every_endpoint=row.endpoint == EVERY_ENDPOINT)
+        totals[kind].append(row)
+    connection.executemany(_MERGE_DAYS, numbered(batch.rows))
+    for kind, rows in totals.items():
+        connection.executemany(_MERGE_TOTALS, ((KINDS[kind], *row) for row in numbered(rows)))
 
 
 def compact(connection: Connection) -> None:

@@ -22,7 +22,7 @@ __all__ = ["APPLICATION_ID", "KINDS", "check_ours", "migrate"]
 APPLICATION_ID = 0x54594B45  # "TYKE"; `file` and sqlite3 show it
 
 KINDS = {RowKind.CONSUMER: 1, RowKind.ENDPOINT: 2, RowKind.EVERYTHING: 3}
-"""What ``totals.kind`` says."""
+"""What ``totals.kind`` says, in its order."""
 
 _FIELDS = "\n".join(
     f"    {field.name} INTEGER{'' if field.optional else ' NOT NULL'},".ljust(56) + f"-- {field.meaning}"
