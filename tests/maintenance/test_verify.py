@@ -20,7 +20,7 @@ from tyk_endpoint_stats.stores.contract import Retaining
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore
 from tyk_endpoint_stats.testing import batch_of, hit
-from tyk_endpoint_stats.testing.generators import FIRST_DAY
+from tyk_endpoint_stats.testing.generators import FIRST_DAY, numbered_batch
 
 DAY_US = 86_400_000_000
 URLS = ["memory://", "sqlite:///stats.db"]
@@ -28,12 +28,8 @@ URLS = ["memory://", "sqlite:///stats.db"]
 
 def fill(store: Store) -> None:
     for number in range(3):
-        batch = batch_of(
-            [hit(FIRST_DAY + 2 * number, at, path=f"/{at}", oauth_id="c") for at in (0, 899, 900, 86_399)],
-            "file:a",
-            str(number) if number else None,
-            str(number + 1),
-        )
+        hits = [hit(FIRST_DAY + 2 * number, at, path=f"/{at}", oauth_id="c") for at in (0, 899, 900, 86_399)]
+        batch = numbered_batch(hits, "file:a", number)
         batch.counts.read += 1
         batch.counts.skipped["tcp"] = 1
         store.merge(batch)

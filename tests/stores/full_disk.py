@@ -15,7 +15,7 @@ from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.maintenance.verify import verify
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore
 from tyk_endpoint_stats.stores.sqlite import store as store_module
-from tyk_endpoint_stats.testing.generators import batch_of, hit
+from tyk_endpoint_stats.testing.generators import hit, numbered_batch
 
 DISK_BYTES, BALLAST_BYTES = 16 * 2**20, 14 * 2**20
 PATHS = 100
@@ -27,7 +27,7 @@ EVER = (Span(Width.DAY, 0, 10**6),)
 
 def batch(number: int) -> Batch:
     hits = [hit(path=f"/{number}/{index}") for index in range(PATHS)]
-    return batch_of(hits, SOURCE, str(number) if number else None, str(number + 1))
+    return numbered_batch(hits, SOURCE, number)
 
 
 def problem_of(store: SQLiteStore, number: int) -> str:

@@ -24,7 +24,7 @@ from tyk_endpoint_stats.testing.exam import (
     answer_of,
     check_answers,
 )
-from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit, records, selections
+from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit, numbered_batch, records, selections
 from tyk_endpoint_stats.testing.plain import Hit, plain_answer, plain_hits
 
 __all__ = ["RetainingExam"]
@@ -68,7 +68,7 @@ class RetainingExam(StoreExam):
             kept = [hit for hit in hits if hit.at_us >= before_us]
             with self.open_store(new_place()) as store:
                 for number, batch in enumerate(batches):
-                    store.merge(batch_of(batch, "s", str(number) if number else None, str(number + 1)))
+                    store.merge(numbered_batch(batch, "s", number))
                 assert _retaining(store).drop(before_us) == _rows(hits) - _rows(kept)
                 assert _retaining(store).drop(before_us) == 0
                 _check_but_for_names(store, kept, [*_EACH_WIDTH, *questions])
@@ -116,7 +116,7 @@ class RetainingExam(StoreExam):
             kept = [hit for hit in hits if not _is_of(hit, consumer, org_id)]
             with self.open_store(new_place()) as store:
                 for number, batch in enumerate(batches):
-                    store.merge(batch_of(batch, "s", str(number) if number else None, str(number + 1)))
+                    store.merge(numbered_batch(batch, "s", number))
                 assert _retaining(store).forget(consumer, org_id) == _rows(hits) - _rows(kept)
                 assert _retaining(store).forget(consumer, org_id) == 0
                 check_answers(store, kept, [*_EACH_WIDTH, *questions])

@@ -5,7 +5,8 @@ from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 
 from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.packed import unpack_distribution, unpack_quarter_hours
-from tyk_endpoint_stats.testing import batch_of, hit
+from tyk_endpoint_stats.testing import hit
+from tyk_endpoint_stats.testing.generators import numbered_batch
 from tyk_endpoint_stats.testing.growing import late_batch
 
 __all__ = ["Schema", "batch"]
@@ -16,7 +17,7 @@ SIZE = 20
 def batch(number: int, source: str = "s", size: int = SIZE) -> Batch:
     """Batch ``number`` of a source. All touch the same rows, so sums say how many were merged; all come late."""
     records = [hit(0, number, api_key=f"k{index % 5}", path=f"/{index}") for index in range(size)]
-    return late_batch(batch_of(records, source, str(number) if number else None, str(number + 1)))
+    return late_batch(numbered_batch(records, source, number))
 
 
 class Schema:

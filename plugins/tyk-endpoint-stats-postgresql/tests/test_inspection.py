@@ -14,8 +14,8 @@ from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 
 from tyk_endpoint_stats.errors import StoreBusy
 from tyk_endpoint_stats.maintenance.verify import verify
-from tyk_endpoint_stats.testing import batch_of, hit
-from tyk_endpoint_stats.testing.generators import FIRST_DAY
+from tyk_endpoint_stats.testing import hit
+from tyk_endpoint_stats.testing.generators import FIRST_DAY, numbered_batch
 
 NOBODY = "'00000000-0000-0000-0000-000000000000'"
 
@@ -28,13 +28,8 @@ class Filled:
         self.url = f"{server.url}?schema={schema}"
         with PostgreSQLStore(self.url) as store:
             for number in range(2):
-                batch = batch_of(
-                    [hit(FIRST_DAY + number, path=f"/{n}", oauth_id="c\0") for n in range(3)],
-                    "file:a\1",
-                    str(number) if number else None,
-                    str(number + 1),
-                )
-                store.merge(batch)
+                hits = [hit(FIRST_DAY + number, path=f"/{n}", oauth_id="c\0") for n in range(3)]
+                store.merge(numbered_batch(hits, "file:a\1", number))
             assert store.damage() == []
 
     def damaged_by(self, sql: str) -> list[str]:
