@@ -1,9 +1,12 @@
-"""The tables: consumers and endpoints are numbered, day rows are clustered by day, a view shows names.
+"""The tables: consumers and endpoints are numbered, day rows are found by their day, a view shows names.
 
 ``days`` has a row for each consumer, endpoint and UTC day; ``totals`` the same hits once more in three kinds of rows,
 which most questions read instead. Time comes in nearly ordered, so a key that begins with the day only ever appends,
 and a question seeks once for each day that is stored. The plain columns are for SQL and Datasette; the two packed
 values behind them (``core/packed.py``) are appended to by the same statement that adds up the sums.
+
+Both are tables with a rowid. Without one SQLite keeps no more than 1,002 bytes of a row in its page, and loads the
+whole row, packed values too, each time it looks whether the next one still is of that consumer.
 """
 
 from collections.abc import Callable
@@ -66,14 +69,14 @@ CREATE TABLE apis (
     PRIMARY KEY (api_id, org_id)
 ) STRICT, WITHOUT ROWID
 """,
-    f"CREATE TABLE days ({_ROW}\n    PRIMARY KEY (day, consumer, endpoint)\n) STRICT, WITHOUT ROWID",
+    f"CREATE TABLE days ({_ROW}\n    PRIMARY KEY (day, consumer, endpoint)\n) STRICT",
     f"""
 CREATE TABLE totals (
     kind INTEGER NOT NULL,                              -- 1: a consumer, every endpoint; 2: everyone, an endpoint;
                                                         -- 3: everyone, every endpoint
 {_ROW.lstrip()}
     PRIMARY KEY (kind, day, consumer, endpoint)
-) STRICT, WITHOUT ROWID
+) STRICT
 """,
     "CREATE INDEX days_to_compact ON days (pieces) WHERE pieces > 32",
     "CREATE INDEX totals_to_compact ON totals (pieces) WHERE pieces > 32",
