@@ -1,6 +1,8 @@
 """Random records and questions over small alphabets, so that ids, times and names collide all the time."""
 
 from collections.abc import Iterable
+from itertools import combinations, product
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -80,6 +82,11 @@ def timestamp(at_us: int, offset_minutes: int = 0, digits: int = 6) -> str:
     return f"{text}{'-' if offset_minutes < 0 else '+'}{hours:02d}:{minutes:02d}"
 
 
+def _together(*choices: Iterable[object]) -> SearchStrategy[tuple[Any, ...]]:
+    """One of each, in one draw: a draw takes Hypothesis as long as a store takes to merge a hit."""
+    return st.sampled_from(list(product(*choices)))
+
+
 def _instants(days: int) -> SearchStrategy[int]:
     edges = st.builds(
         lambda quarter, beside: FIRST_DAY * _DAY_US + quarter * _QUARTER_US + beside,
@@ -91,12 +98,8 @@ def _instants(days: int) -> SearchStrategy[int]:
 
 
 def _timestamps(days: int) -> SearchStrategy[str]:
-    return st.builds(
-        timestamp,
-        _instants(days),
-        st.sampled_from((0, 0, 330, -210, 840, -720, 1)),
-        st.sampled_from((6, 9, 3, 0, 7)),
-    )
+    forms = _together((0, 0, 330, -210, 840, -720, 1), (6, 9, 3, 0, 7))
+    return st.builds(lambda at_us, form: timestamp(at_us, *form), _instants(days), forms)
 
 
 def _latencies(durations: SearchStrategy[int]) -> SearchStrategy[Latency | None]:
@@ -110,21 +113,38 @@ def records(*, days: int = 3) -> SearchStrategy[Record]:
     Args:
         days: they lie in so many UTC days from 2020-10-13 on, and a microsecond around their edges.
     """
-    durations = st.sampled_from((0, 1, 2, 54, 55, 56, 300, 4095, 4096, 10**12))
+    durations = (0, 1, 2, 54, 55, 56, 300, 4095, 4096, 10**12)
     return st.builds(
-        Record,
-        path=st.sampled_from(_PATHS),
-        response_code=st.sampled_from((*_CODES, -1)),
-        api_key=st.sampled_from(_KEYS),
-        timestamp=_timestamps(days),
-        api_name=st.sampled_from(_API_NAMES),
-        api_id=st.sampled_from(_APIS),
-        org_id=st.sampled_from(_ORGS),
-        oauth_id=st.sampled_from(_CLIENTS),
-        request_time=durations,
-        latency=_latencies(durations),
-        alias=st.sampled_from(_ALIASES),
-        track_path=st.booleans(),
+        _record,
+        _together(_ORGS, _KEYS, _CLIENTS, _ALIASES),
+        _together(_APIS, _PATHS, _API_NAMES, (*_CODES, -1), (False, True)),
+        _together(durations, durations, durations, (True, True, True, False)),
+        _timestamps(days),
+    )
+
+
+def _record(
+    who: tuple[str, str, str, str],
+    what: tuple[str, str, str, int, bool],
+    how_long: tuple[int, int, int, bool],
+    when: str,
+) -> Record:
+    org_id, api_key, oauth_id, alias = who
+    api_id, path, api_name, code, track_path = what
+    request_ms, latency_ms, upstream_ms, is_timed = how_long
+    return Record(
+        path=path,
+        response_code=code,
+        api_key=api_key,
+        timestamp=when,
+        api_name=api_name,
+        api_id=api_id,
+        org_id=org_id,
+        oauth_id=oauth_id,
+        request_time=request_ms,
+        latency=Latency(latency_ms, upstream_ms) if is_timed else None,
+        alias=alias,
+        track_path=track_path,
     )
 
 
@@ -174,34 +194,42 @@ def odd_records() -> SearchStrategy[Record]:
     )
 
 
-def _spans(days: int) -> SearchStrategy[tuple[Span, ...]]:
+@st.composite
+def _spans(draw: st.DrawFn, days: int) -> tuple[Span, ...]:
     """Spans that do not overlap: each day is asked for whole, by quarters, or not at all."""
-    no_day: SearchStrategy[Span | None] = st.none()
-    per_day: list[SearchStrategy[Span | None]] = []
-    for day in range(FIRST_DAY - 1, FIRST_DAY + days + 1):
-        quarters = st.builds(
-            lambda day, start, length: Span(
-                Width.QUARTER_HOUR, day * 96 + start, min(day * 96 + start + length, day * 96 + 96)
-            ),
-            st.just(day),
-            st.integers(0, 95),
-            st.integers(1, 96),
-        )
-        per_day.append(no_day | quarters | st.just(Span(Width.DAY, day, day + 1)))
-    chosen = st.tuples(*per_day).map(lambda spans: tuple(span for span in spans if span is not None))
-    return chosen | st.just((Span(Width.DAY, -(10**6), 10**7),))
+    chosen = draw(st.sampled_from(list(product((None, *Width), repeat=days + 2))))
+    spans = []
+    for day, width in enumerate(chosen, FIRST_DAY - 1):
+        if width is Width.DAY:
+            spans.append(Span(width, day, day + 1))
+        elif width is Width.QUARTER_HOUR:
+            first, length = divmod(draw(st.integers(0, 96 * 96 - 1)), 96)
+            spans.append(Span(width, day * 96 + first, day * 96 + min(first + length + 1, 96)))
+    return tuple(spans)
 
 
 def selections(*, days: int = 3) -> SearchStrategy[Selection]:
     """Questions about such records: every grouping, every filter, days and quarters mixed."""
+    groupings = [frozenset(by) for size in range(len(Dimension) + 1) for by in combinations(Dimension, size)]
+    everything = (Span(Width.DAY, -(10**6), 10**7),)
     return st.builds(
-        Selection,
-        _spans(days),
-        st.frozensets(st.sampled_from(Dimension)),
-        org_id=st.none() | st.sampled_from(_ORGS),
-        kind=st.none() | st.sampled_from(Kind),
-        consumer_id=st.none() | st.sampled_from(("k1", "k2", "c1", "nobody")),
-        api_id=st.none() | st.sampled_from((*_APIS, "no-api")),
-        path=st.none() | st.sampled_from(_PATHS),
-        distributions=st.booleans(),
+        _selection,
+        _spans(days) | st.just(everything),
+        _together(_or_none(_ORGS), _or_none(Kind), _or_none(("k1", "k2", "c1", "nobody"))),
+        _together(_or_none((*_APIS, "no-api")), _or_none(_PATHS), groupings, (False, True)),
     )
+
+
+def _or_none(values: Iterable[object]) -> list[object]:
+    """Every second time there is no filter."""
+    values = list(values)
+    return [None] * len(values) + values
+
+
+def _selection(
+    spans: tuple[Span, ...],
+    who: tuple[str | None, Kind | None, str | None],
+    what: tuple[str | None, str | None, frozenset[Dimension], bool],
+) -> Selection:
+    api_id, path, group_by, distributions = what
+    return Selection(spans, group_by, *who, api_id, path, distributions=distributions)
