@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tyk_endpoint_stats.sources.forms import objects
+from tyk_endpoint_stats.sources.forms.dialects import names_of_fields
 
 DIALECTS = {
     "Kafka": {"timestamp": "T", "path": "/r", "response_code": 200, "api_key": "k", "request_time_ms": 5},
@@ -77,3 +78,9 @@ def test_records_have_the_same_fields_under_other_names(tmp_path, name):
         assert record.latency is None
     else:
         assert (record.latency.total, record.latency.upstream) == (5, 4)
+
+
+@pytest.mark.parametrize("name", ["x" * 1_000_000, "x." * 500_000, "tyk-analytics-record" * 50_000])
+def test_a_name_of_a_million_characters_is_looked_through_once(name):
+    """A broken twin that looks for what was flattened from each of them on takes over an hour."""
+    assert names_of_fields((name, "path")) == {"path": "path"}
