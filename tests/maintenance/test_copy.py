@@ -108,7 +108,7 @@ def test_a_copy_that_does_not_compare_is_caught(monkeypatch: pytest.MonkeyPatch)
     """The twin: brings whole states, whatever is there."""
     monkeypatch.setattr(copying_module, "row_difference", lambda whole, part: whole if whole != part else None)
     with pytest.raises((AssertionError, StoreError)):
-        check_killed_copies(MemoryStore)
+        check_killed_copies(MemoryStore())
 
 
 def test_a_copy_that_sets_positions_first_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,11 +182,11 @@ class AnswersExam(StoreExam):
     def test_too_large_an_answer_is_never_in_memory(self, new_place: NewPlace) -> None:
         """A store stops as soon as there is a group too many, and does not look how many more there are."""
         with self.open_store(new_place()) as store:
-            store.merge(batch_of([hit(path=f"/{number}") for number in range(2_000)]))
+            store.merge(batch_of([hit(path=f"/{number}") for number in range(500)]))
             for distributions in (True, False):
                 selection = Selection(ALL_DAYS, _BY_ENDPOINT, consumer_id="k1", distributions=distributions)
                 refused, answered = (
-                    _peak_bytes(store, replace(selection, max_groups=most, org_id="org-1")) for most in (10, 2_000)
+                    _peak_bytes(store, replace(selection, max_groups=most, org_id="org-1")) for most in (10, 500)
                 )
                 assert refused < answered / 4
 

@@ -73,29 +73,19 @@ class PositionsExam(StoreExam):
             assert hits_of(store) == 0
 
     def test_positions_are_compared_for_equality_alone(self, new_place: NewPlace) -> None:
-        """They are opaque text: the empty one is one, "9" comes before "10", and no form is mended."""
+        """They are opaque text: the empty one is one, "9" comes before "10", and no form is mended.
+
+        Each stands beside those that it could be taken for.
+        """
         positions = [
-            None,
-            "9",
-            "10",
-            "2",
-            "",
-            "02",
-            "2.0",
-            "Ä",
-            "A\u0308",
-            "a\0b",
-            "a",
-            "x" * 1000,
-            "'; --",
-            "$a.b",
+            *(None, "", "a\0b", "a", "A\u0308", "Ä", "$a.b", "'; --"),
+            *("9", "10", "2", "02", "2.0", "x" * 1000),
         ]
         with self.open_store(new_place()) as store:
-            for begins, ends in pairwise(positions):
-                for wrong in positions:
-                    if wrong not in (begins, ends):
-                        with pytest.raises(PositionConflict):
-                            store.merge(batch_of([hit()], "s", wrong, f"beyond {ends}"))
+            for number, (begins, ends) in enumerate(pairwise(positions)):
+                for wrong in {None, *positions[max(number - 2, 0) : number + 4]} - {begins, ends}:
+                    with pytest.raises(PositionConflict):
+                        store.merge(batch_of([hit()], "s", wrong, f"beyond {ends}"))
                 assert store.merge(batch_of([hit()], "s", begins, ends)) is True
                 assert store.position("s") == ends
                 assert store.merge(batch_of([hit()], "s", begins, ends)) is False

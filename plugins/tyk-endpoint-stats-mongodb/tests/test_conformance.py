@@ -60,7 +60,7 @@ def plant(rows: Collection[Any], damage: Damage) -> None:
 class MongoStores(StoreExam):
     """Where the stores of the exams are: in databases that were emptied, but for a test of new ones."""
 
-    max_examples, merges = 8, 12
+    max_examples, merges, every_combination = 5, 12, False
     server: MongoServer
     are_new = False
 
@@ -119,4 +119,4 @@ class TestStandalone(OnAStandalone, AnswersExam, ConcurrencyExam, DurabilityExam
 
 @pytest.mark.torture
 class TestStandaloneInAll(OnAStandalone, MongoExam):
-    max_examples, merges = 25, 40
+    max_examples, merges, every_combination = 25, 40, True

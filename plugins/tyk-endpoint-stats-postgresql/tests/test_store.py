@@ -62,7 +62,7 @@ class TestPostgreSQLStore(
     VersionedConformance,
     WholeBatchReadsConformance,
 ):
-    max_examples, merges = 5, 16
+    max_examples, merges, every_combination = 5, 16, False
 
     @pytest.fixture(autouse=True)
     def _server(self, server: PostgresServer) -> None:
