@@ -59,6 +59,7 @@ class PostgresServer(Server):
 
     Attributes:
         url: for clients, with the database in it.
+        emptied: schemas of stores that hold nothing, whoever needs one.
     """
 
     dies_of = signal.SIGQUIT
@@ -77,6 +78,7 @@ class PostgresServer(Server):
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
         self._data = self.folder / "data"
+        self.emptied: list[str] = []
         self._connection: psycopg.Connection[Any] | None = None
         subprocess.run(
             [
