@@ -132,11 +132,13 @@ def test_a_file_without_a_record_is_a_failure_each_time_it_is_given(tmp_path, mo
 
         first = problems()
         assert all("no record of Tyk's in it, but" in each for each in first)
-        for more, right in ((b"", first), (b"again\n", first), (hit_line(), [None, *first[1:]])):
+        grown = [(b"", first), (b"again\n", first), (hit_line(), [None, *first[1:]]), (b"", [None, *first[1:]])]
+        for more, right in (
+            grown if jobs == 1 else grown[1:3]
+        ):  # several processes take a third of a second to start
             with (tmp_path / "a").open("ab") as file:
                 file.write(more)
             assert problems() == right
-        assert problems() == right
 
 
 def test_times_that_a_spreadsheet_changed_are_what_is_wrong():

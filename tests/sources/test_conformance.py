@@ -7,7 +7,9 @@ import msgspec
 import pytest
 
 from tyk_endpoint_stats import open_sources
+from tyk_endpoint_stats.sources import overlap
 from tyk_endpoint_stats.sources.contract import Chunk, Reading, Rejected, Source
+from tyk_endpoint_stats.sources.forms import blocks, values
 from tyk_endpoint_stats.testing import SourceConformance
 
 
@@ -16,7 +18,13 @@ def line(record):
 
 
 class TestFile(SourceConformance):
-    many = 2600  # three blocks of 256 KiB
+    many = 330  # three blocks
+
+    @pytest.fixture(autouse=True)
+    def _small_blocks(self, monkeypatch):
+        """An eighth of what they are, and an eighth of the records does."""
+        for module in (blocks, overlap, values):
+            monkeypatch.setattr(module, "BLOCK_BYTES", 32 * 2**10)
 
     def add(self, place, data):
         with place.joinpath("a.jsonl").open("ab") as file:

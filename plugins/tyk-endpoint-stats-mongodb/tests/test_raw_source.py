@@ -151,6 +151,7 @@ class TestExactlyOnce:
                 reader.join(60)
             assert hits(store) == 1000
 
+    @pytest.mark.slow
     def test_a_server_that_dies_is_an_error_and_no_loss(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

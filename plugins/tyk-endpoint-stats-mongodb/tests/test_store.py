@@ -242,8 +242,8 @@ def test_the_shard_key_leads_an_index_and_is_in_every_write_and_every_question_o
         assert pipeline_of(Selection(SPANS, consumer_id="k"), [span])[0]["$match"][consumer] == {"$eq": "k"}
 
 
-def test_more_codes_and_histograms_than_a_document_holds_are_answered(url: str) -> None:
-    with open_mongodb(url) as store:
+def test_more_codes_and_histograms_than_a_document_holds_are_answered(standalone_url: str) -> None:
+    with open_mongodb(standalone_url) as store:
         store.merge(batch_of([hit()]))
         (row,) = store._layout.day_rows.find({"_id.of": "endpoint of consumer"})
         wide = pack_distribution({200: 1}, dict.fromkeys(range(2564), 1))

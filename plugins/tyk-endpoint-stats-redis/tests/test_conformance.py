@@ -6,19 +6,21 @@ import pytest
 from redis import Redis
 from redis_server import BASE, push
 from tyk_elements import json_object, msgpack_element, protobuf_element
+from tyk_endpoint_stats_redis import reading
 
 from tyk_endpoint_stats import open_sources
 from tyk_endpoint_stats.testing import PeekableSourceConformance
 
 
 class RedisConformance(PeekableSourceConformance):
-    many = 1200  # pieces of 100, 400 and 700
+    many = 120  # pieces of 10, 40 and 70
     suffix = ""
     element = staticmethod(msgpack_element)
     malformed = (b"\xc1", b"", msgpack_element({"api_key": "k", "timestamp": ""}))
 
     @pytest.fixture(autouse=True)
-    def _server(self, server):
+    def _server(self, server, monkeypatch):
+        monkeypatch.setattr(reading, "_FIRST_PIECE", 10)
         self.server = server
 
     def push(self, place, elements):
