@@ -12,6 +12,7 @@ from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing.exam import NewPlace, StoreExam, snapshot
 from tyk_endpoint_stats.testing.generators import FIRST_DAY, batch_of, hit, numbered_batch
 from tyk_endpoint_stats.testing.growing import late_batch
+from tyk_endpoint_stats.testing.positions import hits_of
 
 __all__ = ["CopyingExam", "fill", "held_by"]
 
@@ -105,6 +106,7 @@ def check_killed_copies(target: Store) -> int:
         if not killed_at(origin, target, copies, after=bool(copies % 2)):
             assert held_by(target) == held_by(origin)
             return copies
+        assert hits_of(target) <= hits_of(origin), "what was killed has brought too much"
         fill(origin, copies + 3, copies + 4)
     raise AssertionError("a copy has fewer than 200 merges")
 
