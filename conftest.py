@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Generator, Iterator
 from functools import cache
+from importlib.metadata import Distribution
 from typing import Any
 
 import pytest
@@ -83,6 +84,7 @@ def _installed() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("entry_points", "version"):
             patch.setattr(plugin_manager, name, cache(getattr(plugin_manager, name)))
+        patch.setattr(Distribution, "metadata", property(cache(Distribution.metadata.fget)))
         yield
 
 

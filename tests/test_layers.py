@@ -2,7 +2,7 @@
 
 import ast
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -56,18 +56,21 @@ def row_of(part: str) -> int:
     return next(number for number, row in enumerate(LAYERS) if part in row)
 
 
-def imports_of(source: str) -> Iterator[str]:
+@cache  # each module is looked at by several tests
+def imports_of(source: str) -> tuple[str, ...]:
     """Every module that is imported: inside of functions too, and for type checkers alone too, as a reader does."""
+    found: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, "imports name the whole package"
             assert node.module
             if node.module == "tyk_endpoint_stats":
-                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+                found += (f"{node.module}.{alias.name}" for alias in node.names)
             else:
-                yield node.module
+                found.append(node.module)
+    return tuple(found)
 
 
 def name_of(path: Path) -> str:

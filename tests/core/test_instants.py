@@ -261,7 +261,7 @@ def ours(day, zone):
 
 
 def test_days_on_which_offsets_change_are_what_a_walk_by_quarters_finds(seed):
-    some = random.Random(seed).sample(zones(), 6)
+    some = random.Random(seed).sample(zones(), 2)
     assert differing({*ODD_ZONES[:8], *some}, ours) == []
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing import (
     CopyableConformance,
@@ -12,7 +14,12 @@ from tyk_endpoint_stats.testing import (
 
 
 class TestMemoryStore(CopyableConformance, RetainingConformance, VersionedConformance, WholeBatchReadsConformance):
-    max_examples = 50
+    max_examples = 25
 
     def open_store(self, place: Path) -> MemoryStore:
         return MemoryStore()
+
+
+@pytest.mark.torture
+class TestMemoryStoreInAll(TestMemoryStore):
+    max_examples, merges = 500, 500

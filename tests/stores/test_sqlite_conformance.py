@@ -40,6 +40,8 @@ class TestSQLiteStore(
     VersionedConformance,
     WholeBatchReadsConformance,
 ):
+    max_examples = 10
+
     def open_store(self, place: Path) -> SQLiteStore:
         return SQLiteStore(place / "stats.db")
 
@@ -53,3 +55,8 @@ class TestSQLiteStore(
         monkeypatch.setattr(reading, "same_consumers", lambda connection: {})
         with pytest.raises(AssertionError):
             self.test_the_busiest_are_those_of_the_whole_answer(new_place)
+
+
+@pytest.mark.torture
+class TestSQLiteStoreInAll(TestSQLiteStore):
+    max_examples, merges = 200, 200

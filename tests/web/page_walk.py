@@ -6,6 +6,7 @@ What carries requests is a function, so that one walk does for every shell.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from html.parser import HTMLParser
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
@@ -40,6 +41,11 @@ class _Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "select":
             self._select = ""
+
+
+@lru_cache(256)  # of every shell a page is the same
+def _page_of(text: str) -> _Page:
+    return _Page(text)
 
 
 def walk(
@@ -106,7 +112,7 @@ def _kinds(target: str) -> list[str]:
 
 
 def _leads(home: str, target: str, text: str) -> Iterator[str]:
-    page = _Page(text)
+    page = _page_of(text)
     for link in page.links:
         yield _inside(home, target, link)
     for method, action, fields in page.forms:

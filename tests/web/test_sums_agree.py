@@ -15,7 +15,7 @@ from tyk_endpoint_stats.stores.memory import MemoryStore
 from tyk_endpoint_stats.testing import hit, records
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     st.lists(records(days=4), max_size=15),
     st.sampled_from(ZONES),
