@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ FILES = [path for path in tracked() if path.suffix in TEXT and path != Path(__fi
 DOCUMENTS = [path for path in FILES if path.suffix == ".md"]
 
 
+@cache  # the long documents are cited by most files
 def headings(text):
     """As they stand, outside of fences."""
     return re.findall(

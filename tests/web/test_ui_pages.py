@@ -263,7 +263,7 @@ def test_an_id_that_looks_like_a_key_is_in_no_address(ask_page: Any, make_store:
 def test_hours_that_were_pruned_are_told_and_whole_days_are_shown(
     ask_page: Any, pages: Settings, token: str
 ) -> None:
-    store = story_store()
+    store = story_store(2_000)
     from tyk_endpoint_stats.core.instants import from_datetime
 
     store.prune(from_datetime(NOW))

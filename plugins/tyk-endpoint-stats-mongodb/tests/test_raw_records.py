@@ -187,7 +187,7 @@ VALUES = st.recursive(
 FIELDS = st.dictionaries(st.sampled_from([*raw_records.PROJECTION][1:]), VALUES, max_size=12)
 
 
-EXAMPLES = pytest.mark.parametrize("examples", [50, pytest.param(2_000, marks=pytest.mark.torture)])
+EXAMPLES = pytest.mark.parametrize("examples", [25, pytest.param(2_000, marks=pytest.mark.torture)])
 
 
 @EXAMPLES
