@@ -12,7 +12,7 @@ GENERATED = {"readme.md"}
 """Pages of the site that have another name than their file."""
 
 TEXT = (".py", ".md", ".toml", ".yml", ".yaml", ".go", ".html", ".js", ".conf", ".service")
-PAPERS = re.compile(r"[\w./*-]*\w\.md\b")
+PAPERS = re.compile(r"(?<![\w./*-])[\w./*-]*\w\.md\b")
 SECTIONS = re.compile(r'\b(docs/[\w/-]+\.md), "([^"]+)"(?: and "([^"]+)")?')
 SECTION_SIGNS = re.compile(r"\b[A-Z]{3,}(?: ?§|(?:'s)? [A-Z]\d+\b)")
 """What looks like the section of a paper."""

@@ -201,6 +201,16 @@ def winning(store: MongoStore, selection: Selection) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.fixture(scope="module")
+def filled(standalone: MongoServer) -> Iterator[MongoStore]:
+    """For questions alone. Plans are the same on a replica set."""
+    name = standalone.take()
+    with open_mongodb(standalone.database_url(name)) as store:
+        store.merge(batch_of([hit(day, path=f"/{n}", api_key=f"k{n}") for day in range(5) for n in range(20)]))
+        yield store
+    standalone.give_back(name)
+
+
 @pytest.mark.parametrize(
     ("selection", "index"),
     [
@@ -215,10 +225,8 @@ def winning(store: MongoStore, selection: Selection) -> list[dict[str, Any]]:
         (Selection(SPANS[:1], BY_CONSUMER, org_id="o"), "_id_"),
     ],
 )
-def test_a_question_seeks_in_an_index(url: str, selection: Selection, index: str) -> None:
-    with open_mongodb(url) as store:
-        store.merge(batch_of([hit(day, path=f"/{n}", api_key=f"k{n}") for day in range(5) for n in range(20)]))
-        plan = winning(store, selection)
+def test_a_question_seeks_in_an_index(filled: MongoStore, selection: Selection, index: str) -> None:
+    plan = winning(filled, selection)
     scans = [stage for stage in plan if stage["stage"] == "IXSCAN"]
     assert {scan["indexName"] for scan in scans} == {index}
     assert len(scans) == len(selection.spans)
