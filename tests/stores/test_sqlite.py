@@ -286,7 +286,9 @@ def test_a_question_seeks_its_days_and_scans_no_others(path: Path, asked: Select
     sought = [step for step in steps if step.startswith("SEARCH r ")]
     assert sought
     assert any(f"({keys})" in step for step in sought), steps
-    assert all(re.search(r"USING INDEX sqlite_autoindex_(days|totals)_1 .*day(=|>)\?", step) for step in sought), steps
+    assert all(re.search(r"USING INDEX sqlite_autoindex_(days|totals)_1 .*day(=|>)\?", step) for step in sought), (
+        steps
+    )
 
 
 def test_a_question_that_takes_too_long_is_ended(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
