@@ -22,4 +22,4 @@ class TestMemoryStore(CopyableConformance, RetainingConformance, VersionedConfor
 
 @pytest.mark.torture
 class TestMemoryStoreInAll(TestMemoryStore):
-    max_examples, merges = 500, 500
+    max_examples, merges = 200, 200

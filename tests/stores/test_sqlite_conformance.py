@@ -60,4 +60,4 @@ class TestSQLiteStore(
 
 @pytest.mark.torture
 class TestSQLiteStoreInAll(TestSQLiteStore):
-    max_examples, merges = 200, 200
+    max_examples, merges = 100, 100

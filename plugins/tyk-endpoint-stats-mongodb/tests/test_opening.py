@@ -98,7 +98,7 @@ def test_a_wrong_password_is_said_so_without_it(standalone: MongoServer) -> None
 
 @pytest.mark.parametrize("call", ["read", "merge", "position"])
 def test_a_server_that_stops_answering_costs_no_more_than_the_deadline(server: MongoServer, call: str) -> None:
-    name = f"store_{uuid4().hex[:12]}"
+    name = server.take()
     with Proxy(server.address) as proxy:
         url = f"mongodb://{proxy.address}/{name}?directConnection=true"
         with open_mongodb(url, read_timeout_s=0.4, merge_timeout_s=0.4) as store:
@@ -111,4 +111,4 @@ def test_a_server_that_stops_answering_costs_no_more_than_the_deadline(server: M
                     "position": lambda: store.position("s"),
                 }[call]()
             assert time.monotonic() - began < 5
-    server.drop(name)
+    server.give_back(name)

@@ -17,9 +17,9 @@ class TestFaults:
     ) -> None:
         fill(pump, used())
         with open_pump(pump.url("tyk-pump")) as store:
-            pump.have_it_fail("aggregate", blockConnection=True, blockTimeMS=2000)
-            monkeypatch.setattr(pump_aggregates, "READ_TIMEOUT_S", 0.5)
-            with pytest.raises(StoreBusy, match=r"no answer within 0\.5 s"):
+            pump.have_it_fail("aggregate", blockConnection=True, blockTimeMS=600)
+            monkeypatch.setattr(pump_aggregates, "READ_TIMEOUT_S", 0.2)
+            with pytest.raises(StoreBusy, match=r"no answer within 0\.2 s"):
                 store.consumers()
             pump.have_it_fail("aggregate", times=0)
             monkeypatch.undo()
