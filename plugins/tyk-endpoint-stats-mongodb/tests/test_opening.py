@@ -1,7 +1,6 @@
 """How a MongoDB store is opened, and what is said where it can't be: URLs, options, servers, schemas, deadlines."""
 
 import time
-from uuid import uuid4
 
 import pymongo
 import pytest
