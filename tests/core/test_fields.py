@@ -52,7 +52,7 @@ def test_columns_are_those_of_the_table(tmp_path):
         for table, first in (("days", []), ("totals", ["kind"])):
             columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
             names = [column[1] for column in columns]
-            row = ["day", "consumer", "endpoint", *NAMES, "pieces", "distribution", "quarter_hours"]
+            row = ["day", "consumer", "endpoint", *NAMES, "packed"]
             assert names == first + row
             may_lack = {name for _, name, kind, not_null, *_ in columns if kind == "INTEGER" and not not_null}
             assert may_lack == {field.name for field in FIELDS if field.optional}

@@ -189,6 +189,7 @@ def test_writers_may_go_on(store: Store) -> None:
 
 
 ONE = "WHERE consumer = 2 AND endpoint = 1 AND day = 18548"
+OF_ONE = f"WHERE number = (SELECT packed FROM days {ONE})"
 
 
 @pytest.mark.parametrize(
@@ -196,15 +197,31 @@ ONE = "WHERE consumer = 2 AND endpoint = 1 AND day = 18548"
     [
         ("UPDATE days SET hits = hits + 1", "by quarter hours"),
         ("UPDATE days SET success = success + 1 WHERE endpoint = 1", "success is"),
-        (f"UPDATE days SET quarter_hours = x'' {ONE}", "no quarter hour has"),
-        (f"UPDATE days SET quarter_hours = x'0100' {ONE}", "quarter hours that can't be read"),
         (
-            f"UPDATE days SET quarter_hours = CAST(quarter_hours || quarter_hours AS BLOB) {ONE}",
+            f"UPDATE packed SET quarter_hours = x'' {OF_ONE}",
+            "no quarter hour has",
+        ),
+        (
+            f"UPDATE packed SET quarter_hours = x'0100' {OF_ONE}",
+            "quarter hours that can't be read",
+        ),
+        (
+            f"UPDATE packed SET quarter_hours = CAST(quarter_hours || quarter_hours AS BLOB) {OF_ONE}",
             "by quarter hours 2",
         ),
-        (f"UPDATE days SET distribution = x'01' {ONE}", "a packed value that was cut"),
-        (f"UPDATE days SET distribution = x'01029080' {ONE}", "a distribution that can't be read"),
-        (f"UPDATE days SET distribution = x'010493908080' {ONE}", "codes counts 0 of 1 hits"),
+        (
+            f"UPDATE packed SET distribution = x'01' {OF_ONE}",
+            "a packed value that was cut",
+        ),
+        (
+            f"UPDATE packed SET distribution = x'01029080' {OF_ONE}",
+            "a distribution that can't be read",
+        ),
+        (
+            f"UPDATE packed SET distribution = x'010493908080' {OF_ONE}",
+            "codes counts 0 of 1 hits",
+        ),
+        (f"DELETE FROM packed {OF_ONE}", "1 rows of days have lost their packed values"),
         (f"DELETE FROM days {ONE}", "by rows of endpoints"),
         ("DELETE FROM totals WHERE kind = 1", "rows of endpoints have it, the total has not"),
         ("DELETE FROM totals WHERE kind = 2", "everyone has fewer hits"),

@@ -19,6 +19,7 @@ from tyk_endpoint_stats import Consumer, Record, open_store
 from tyk_endpoint_stats.core.batch import Batch, Kind
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.growth import Grown
+from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.packed import count_pieces
 from tyk_endpoint_stats.core.record import Latency
 from tyk_endpoint_stats.core.selection import Dimension, Selection
@@ -285,8 +286,10 @@ def test_a_question_seeks_its_days_and_scans_no_others(path: Path, asked: Select
     assert not [step for step in steps if re.match("SCAN (r|days|totals)\\b", step)], steps
     sought = [step for step in steps if step.startswith("SEARCH r ")]
     assert sought
-    assert any(f"({keys})" in step for step in sought), steps
-    assert all(re.search(r"USING INDEX sqlite_autoindex_(days|totals)_1 .*day(=|>)\?", step) for step in sought), steps
+    assert any(f"USING PRIMARY KEY ({keys})" in step for step in sought), steps
+    assert all("USING PRIMARY KEY" in step and re.search(r"day(=|>)\?", step) for step in sought), steps
+    beside = {step for step in steps if re.search(r"\bp\b", step)}
+    assert beside == {"SEARCH p USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN"}, steps
 
 
 def test_a_question_that_takes_too_long_is_ended(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,11 +357,43 @@ def test_the_view_shows_names_instead_of_numbers(path: Path) -> None:
     assert rows == [("2020-10-13", "k", "Ann", "API", "/get", 2, 4.0)]
 
 
+def test_packed_values_go_with_their_rows(path: Path) -> None:
+    """Or a file would hold what was to be forgotten."""
+    first = (DAY - date(1970, 1, 1)).days
+
+    def beside() -> int:
+        """How many there are, after making sure that each is of one row."""
+        with closing(sqlite3.connect(path)) as other:
+            numbers = other.execute("SELECT number FROM packed ORDER BY number").fetchall()
+            rows = "SELECT packed FROM days UNION ALL SELECT packed FROM totals ORDER BY packed"
+            assert numbers == other.execute(rows).fetchall()
+        return len(numbers)
+
+    with SQLiteStore(path) as store:
+        for _ in range(2):
+            store.merge(batch_of([hit(day, api_key=key) for key in "kl" for day in (first, first + 1)]))
+        assert beside() == 12
+        store.forget(Consumer.key("l"))
+        assert beside() == 8
+        store.drop((first + 1) * DAY_US)
+        assert beside() == 4
+
+
 def test_every_table_is_strict(path: Path) -> None:
     with SQLiteStore(path) as store, store._reading() as connection:
         tables = connection.execute("SELECT name, strict FROM pragma_table_list WHERE type = 'table'").fetchall()
     ours = {name: strict for name, strict in tables if not name.startswith(("sqlite_", "_sqlite"))}
-    assert set(ours) == {"apis", "consumers", "days", "endpoints", "growth", "history", "sources", "totals"}
+    assert set(ours) == {
+        "apis",
+        "consumers",
+        "days",
+        "endpoints",
+        "growth",
+        "history",
+        "packed",
+        "sources",
+        "totals",
+    }
     assert all(ours.values())
 
 
@@ -371,10 +406,11 @@ def test_the_hits_of_everyone_are_in_the_view_of_nobody(path: Path) -> None:
     other.close()
 
 
-def test_a_file_of_the_form_before_is_refused_and_says_what_to_do(path: Path) -> None:
+@pytest.mark.parametrize("sql", ["CREATE TABLE stretches_of_1 (x)", "DROP TABLE packed"])
+def test_a_file_of_a_form_before_is_refused_and_says_what_to_do(path: Path, sql: str) -> None:
     SQLiteStore(path).close()
     other = sqlite3.connect(path)
-    other.execute("CREATE TABLE stretches_of_1 (x)")
+    other.execute(sql)
     other.close()
     with pytest.raises(UnusableStore, match="ingest again"):
         SQLiteStore(path)
@@ -386,7 +422,9 @@ def test_packed_values_of_many_merges_are_written_back_in_one_piece(path: Path) 
         for _ in range(MAX_PIECES + 2):
             store.ingest([RECORD])
             with store._reading() as connection:
-                rows = connection.execute("SELECT pieces, distribution FROM days").fetchall()
+                rows = connection.execute(
+                    "SELECT pieces, distribution FROM packed JOIN days ON packed = number"
+                ).fetchall()
             seen += [pieces for pieces, _ in rows]
             assert [count_pieces(packed) for _, packed in rows] == [pieces for pieces, _ in rows]
         assert seen == [*range(1, MAX_PIECES + 1), 1, 2]

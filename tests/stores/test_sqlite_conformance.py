@@ -18,16 +18,17 @@ from tyk_endpoint_stats.testing import (
 )
 
 _ONE = "WHERE consumer = 2 AND endpoint = 1 AND day = 18548"
+_OF_ONE = f"WHERE number = (SELECT packed FROM days {_ONE})"
 DAMAGES = {
     Damage.CHANGED_ROW: f"UPDATE days SET hits = hits + 1 {_ONE}",
     Damage.LOST_ROW: f"DELETE FROM days {_ONE}",
     Damage.LOST_TOTAL: "DELETE FROM totals WHERE kind = 1 AND day = 18548",
     Damage.LESS_OF_EVERYONE: "UPDATE totals SET hits = 0 WHERE kind = 2",
-    Damage.LOST_QUARTER_HOURS: f"UPDATE days SET quarter_hours = x'' {_ONE}",
+    Damage.LOST_QUARTER_HOURS: f"UPDATE packed SET quarter_hours = x'' {_OF_ONE}",
     Damage.IMPOSSIBLE_STATE: f"UPDATE days SET last_hit_us = first_hit_us - 1 {_ONE}",
     Damage.LOST_ROWS: "DELETE FROM days; DELETE FROM totals",
     Damage.UNACCOUNTED: "UPDATE sources SET counted = counted - 1",
-    Damage.UNREADABLE: f"UPDATE days SET distribution = x'0900' {_ONE}",
+    Damage.UNREADABLE: f"UPDATE packed SET distribution = x'0900' {_OF_ONE}",
     Damage.NO_KIND: "UPDATE consumers SET kind = 'lamp' WHERE number = 2",
 }
 

@@ -69,11 +69,12 @@ class ForgetsPruning(SQLiteStore):
 
 
 _ONE = "WHERE endpoint = 1 AND consumer = 2"
+_OF_ONE = f"WHERE number = (SELECT packed FROM days {_ONE})"
 STATEMENTS = {
     Damage.CHANGED_ROW: f"UPDATE days SET hits = hits + 1 {_ONE}",
     Damage.LOST_ROW: f"DELETE FROM days {_ONE}",
     Damage.IMPOSSIBLE_STATE: f"UPDATE days SET last_hit_us = first_hit_us - 1 {_ONE}",
-    Damage.LOST_QUARTER_HOURS: f"UPDATE days SET quarter_hours = x'' {_ONE}",
+    Damage.LOST_QUARTER_HOURS: f"UPDATE packed SET quarter_hours = x'' {_OF_ONE}",
     Damage.NO_KIND: "UPDATE consumers SET kind = 'lamp' WHERE number = 2",
 }
 

@@ -324,6 +324,16 @@ def test_an_axis_is_named_at_midnights_and_full_hours(
     assert [e.text for e in axis.iter() if e.tag.endswith("}text")][:2] == [first, second]
 
 
+@pytest.mark.parametrize(("endpoints", "shown"), [(25, 25), (26, 26), (27, 25)])
+def test_a_link_takes_the_place_of_several_rows_and_never_of_one(
+    ask_page: Any, make_store: Any, make_record: Any, endpoints: int, shown: int
+) -> None:
+    store = make_store([make_record(path=f"/{n}", timestamp="2026-10-20T12:00:00Z") for n in range(endpoints)])
+    page = "/ui/endpoints?period=2026-10"
+    assert len(_lines(document(ask_page(store, page)), "Endpoints")) == shown
+    assert len(_lines(document(ask_page(store, f"{page}&limit={endpoints - 1}")), "Endpoints")) == endpoints - 1
+
+
 def test_of_more_endpoints_than_a_page_gives_the_overview_has_the_busiest(
     pages: Settings, token: str, make_store: Any, make_record: Any
 ) -> None:

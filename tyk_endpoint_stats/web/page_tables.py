@@ -120,7 +120,7 @@ def lines_box(
         apis: what can be chosen as API: id and name.
     """
     chosen = _sorted(_filtered(lines, query.given), query.given.get("sort", "-hits"))
-    shown = chosen[: _limit(query.given)]
+    shown = chosen[: _limit(query.given, len(chosen))]
     columns = _columns(query, page, lines, with_sorts=True)
     thing = "endpoint" if not lines or isinstance(lines[0].key, Endpoint) else "consumer"
     text = f"All {plural(len(chosen), thing)}"
@@ -216,9 +216,12 @@ def _sorted(lines: list[Line[Key]], sort: str) -> list[Line[Key]]:
     return lines if key is None else sorted(lines, key=key, reverse=sort.startswith("-"))
 
 
-def _limit(given: dict[str, str]) -> int:
+def _limit(given: dict[str, str], found: int) -> int:
+    """How many rows are shown: as many as are asked for; a last one instead of a link to it alone."""
     text = given.get("limit", "")
-    return min(max(int(text), 1), _MAX_ROWS) if text.isdecimal() and len(text) < 9 else ROWS
+    if text.isdecimal() and len(text) < 9:
+        return min(max(int(text), 1), _MAX_ROWS)
+    return found if found == ROWS + 1 else ROWS
 
 
 def _columns(query: PageQuery, page: str, lines: Sequence[Line[Any]], with_sorts: bool) -> list[tuple[str, Column]]:

@@ -1,8 +1,7 @@
-"""The tables ``days`` and ``totals``: merged into, emptied, dropped, and given out whole."""
+"""The tables ``days``, ``totals`` and ``packed``: merged into, emptied, dropped, and given out whole."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from sqlite3 import Connection
-from typing import Any
 
 from tyk_endpoint_stats.core.batch import Batch
 from tyk_endpoint_stats.core.day_row import EVERY_ENDPOINT, DayRow, compacted_row
@@ -24,7 +23,11 @@ __all__ = [
 ]
 
 TABLES = ("days", "totals")
-COLUMNS = ("day", "consumer", "endpoint", *NAMES, "distribution", "quarter_hours")
+PLAIN = ("day", "consumer", "endpoint", *NAMES)
+
+BESIDE = " LEFT JOIN packed AS p ON p.number = r.packed"
+DISTRIBUTION, QUARTER_HOURS = "ifnull(p.distribution, x'00')", "ifnull(p.quarter_hours, x'00')"
+"""The packed values of the row ``r``; where they are lost, what nobody can read."""
 
 _COMPACTED_AT_ONCE = 2_000
 """Rows a merge writes back in one piece at most; the others wait for the next one."""
@@ -40,21 +43,22 @@ def _merged(field: Field) -> str:
     return f"{name} = {function}({name}, excluded.{name})"
 
 
-# Of two blobs || makes text, with all bytes as they were.
-_UPDATE = (
-    ", ".join(map(_merged, FIELDS))
-    + ", pieces = pieces + 1"
-    + ", distribution = CAST(distribution || excluded.distribution AS BLOB)"
-    + ", quarter_hours = CAST(quarter_hours || excluded.quarter_hours AS BLOB)"
-)
-
-
-def _merge_sql(table: str, *key: str) -> str:
-    columns = (*key, *(column for column in COLUMNS if column not in key))
-    return (
-        f"INSERT INTO {table} ({', '.join(columns)}, pieces) VALUES ({', '.join('?' * len(columns))}, 1)"
-        f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {_UPDATE}"
+def _merge_sql(table: str, *key: str) -> tuple[str, str]:
+    """Of plain columns, given the number of packed values that a new row takes; and of these, given the key."""
+    columns = (*key, *NAMES, "packed")
+    plain = (
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {', '.join(map(_merged, FIELDS))}"
     )
+    # Of two blobs || makes text, with all bytes as they were.
+    packed = (
+        "INSERT INTO packed (distribution, quarter_hours, number, pieces)"
+        f" VALUES (?, ?, (SELECT packed FROM {table} WHERE {' AND '.join(f'{column} = ?' for column in key)}), 1)"
+        " ON CONFLICT (number) DO UPDATE SET pieces = pieces + 1"
+        ", distribution = CAST(distribution || excluded.distribution AS BLOB)"
+        ", quarter_hours = CAST(quarter_hours || excluded.quarter_hours AS BLOB)"
+    )
+    return plain, packed
 
 
 _MERGE_DAYS = _merge_sql("days", "day", "consumer", "endpoint")
@@ -79,35 +83,44 @@ def merge_rows(
     """
     numbers = (EVERY_ENDPOINT, *endpoints)
 
-    def numbered(rows: Iterable[DayRow]) -> Iterator[tuple[Any, ...]]:
-        rows = list(without_pruned(rows, pruned_before_day))
-        # One number sorts faster than three; and a row that lives as long as its insertion is none for the collector.
-        keys = [((row[0] << 32) + consumers[row[1]] << 32) + numbers[row[2]] for row in rows]
-        for place in sorted(range(len(rows)), key=keys.__getitem__):
-            day, consumer, endpoint, *values = rows[place]
-            yield (day, consumers[consumer], numbers[endpoint], *values)
+    def place(row: DayRow) -> int:  # one number sorts faster than three
+        return ((row[0] << 32) + consumers[row[1]] << 32) + numbers[row[2]]
+
+    def merge(sql: tuple[str, str], rows: Iterable[DayRow], *kind: int) -> None:
+        rows = sorted(without_pruned(rows, pruned_before_day), key=place)
+        (last,) = connection.execute("SELECT ifnull(max(number), 0) FROM packed").fetchone()
+        plain, packed = sql
+        # Generators: a row that lives as long as its insertion is none for the collector.
+        connection.executemany(
+            plain,
+            (
+                (*kind, row[0], consumers[row[1]], numbers[row[2]], *row[3:-2], number)
+                for number, row in enumerate(rows, last + 1)
+            ),
+        )
+        connection.executemany(
+            packed, ((row[-2], row[-1], *kind, row[0], consumers[row[1]], numbers[row[2]]) for row in rows)
+        )
 
     totals: dict[RowKind, list[DayRow]] = {kind: [] for kind in KINDS}
     for row in batch.totals:
         kind = kind_of(batch.consumers[row.consumer], of_every_endpoint=row.endpoint == EVERY_ENDPOINT)
         totals[kind].append(row)
-    connection.executemany(_MERGE_DAYS, numbered(batch.rows))
+    merge(_MERGE_DAYS, batch.rows)
     for kind, rows in totals.items():
-        connection.executemany(_MERGE_TOTALS, ((KINDS[kind], *row) for row in numbered(rows)))
+        merge(_MERGE_TOTALS, rows, KINDS[kind])
 
 
 def compact(connection: Connection) -> None:
     """Write packed values of many pieces back in one."""
-    for table, key in (("days", "day, consumer, endpoint"), ("totals", "kind, day, consumer, endpoint")):
-        found = connection.execute(
-            f"SELECT distribution, quarter_hours, {key} FROM {table} WHERE pieces > {MAX_PIECES:d} LIMIT ?",
-            (_COMPACTED_AT_ONCE,),
-        ).fetchall()
-        places = ", ".join("?" * len(key.split(",")))
-        connection.executemany(
-            f"UPDATE {table} SET pieces = 1, distribution = ?, quarter_hours = ? WHERE ({key}) = ({places})",
-            ((compact_distribution(codes), compact_quarter_hours(split), *rest) for codes, split, *rest in found),
-        )
+    found = connection.execute(
+        f"SELECT distribution, quarter_hours, number FROM packed WHERE pieces > {MAX_PIECES:d} LIMIT ?",
+        (_COMPACTED_AT_ONCE,),
+    ).fetchall()
+    connection.executemany(
+        "UPDATE packed SET pieces = 1, distribution = ?, quarter_hours = ? WHERE number = ?",
+        ((compact_distribution(codes), compact_quarter_hours(split), number) for codes, split, number in found),
+    )
 
 
 def stored_days(connection: Connection) -> list[int]:
@@ -134,34 +147,44 @@ def batch_of_day(connection: Connection, day: int) -> Batch:
 
 
 def _rows_of(connection: Connection, table: str, day: int) -> Iterator[DayRow]:
-    by_kind = "kind IN (1, 2, 3) AND " if table == "totals" else ""
-    sql = f"SELECT {', '.join(COLUMNS)} FROM {table} WHERE {by_kind}day = ?"
+    columns = ", ".join(f"r.{column}" for column in PLAIN)
+    by_kind = "r.kind IN (1, 2, 3) AND " if table == "totals" else ""
+    sql = f"SELECT {columns}, {DISTRIBUTION}, {QUARTER_HOURS} FROM {table} AS r{BESIDE} WHERE {by_kind}r.day = ?"
     return map(DayRow._make, connection.execute(sql, (day,)))
 
 
 def prune_before(connection: Connection, day: int) -> int:
     """Empty the quarter hours of rows of earlier days; how many rows of consumers and endpoints had some."""
-    for table in TABLES:
-        by_kind = "kind IN (2, 3) AND " if table == "totals" else ""
-        sql = f"UPDATE {table} SET quarter_hours = x'' WHERE {by_kind}day < ? AND quarter_hours <> x''"
-        changed = connection.execute(sql, (day,)).rowcount
-        if table == "days":
-            pruned = changed
-    return pruned
+    pruned = [
+        connection.execute(
+            f"UPDATE packed SET quarter_hours = x'' WHERE quarter_hours <> x'' AND number IN ({rows})", (day,)
+        ).rowcount
+        for rows in (
+            "SELECT packed FROM days WHERE day < ?",
+            "SELECT packed FROM totals WHERE kind IN (2, 3) AND day < ?",
+        )
+    ]
+    return pruned[0]
 
 
 def drop_before(connection: Connection, day: int) -> int:
     """Drop rows of earlier days, and by how much they grew; how many rows."""
     connection.execute("DELETE FROM growth WHERE day < ?", (day,))
-    dropped = connection.execute("DELETE FROM days WHERE day < ?", (day,)).rowcount
-    return dropped + connection.execute("DELETE FROM totals WHERE kind IN (1, 2, 3) AND day < ?", (day,)).rowcount
+    dropped = _delete(connection, "days WHERE day < ?", day)
+    return dropped + _delete(connection, "totals WHERE kind IN (1, 2, 3) AND day < ?", day)
 
 
 def forget_consumers(connection: Connection, numbers: Sequence[int]) -> int:
     """Drop the rows and totals of consumers, and the consumers themselves; how many rows."""
     forgotten = 0
     for number in numbers:
-        forgotten += connection.execute("DELETE FROM days WHERE consumer = ?", (number,)).rowcount
-        forgotten += connection.execute("DELETE FROM totals WHERE kind = 1 AND consumer = ?", (number,)).rowcount
+        forgotten += _delete(connection, "days WHERE consumer = ?", number)
+        forgotten += _delete(connection, "totals WHERE kind = 1 AND consumer = ?", number)
         connection.execute("DELETE FROM consumers WHERE number = ?", (number,))
     return forgotten
+
+
+def _delete(connection: Connection, rows: str, value: int) -> int:
+    """Delete rows and their packed values; how many rows."""
+    connection.execute(f"DELETE FROM packed WHERE number IN (SELECT packed FROM {rows})", (value,))
+    return connection.execute(f"DELETE FROM {rows}", (value,)).rowcount

@@ -10,8 +10,16 @@ __all__ = ["damage", "facts"]
 # Each finds rows that none of our statements writes, and that no answer would show or could be made from.
 _CHECKS = (
     (
-        "SELECT count(*) FROM days WHERE day < (SELECT pruned_before_day FROM history) AND quarter_hours <> x''",
+        "SELECT count(*) FROM days JOIN packed ON number = packed"
+        " WHERE day < (SELECT pruned_before_day FROM history) AND quarter_hours <> x''",
         "{:,} rows of days have quarter hours that are older than what was pruned",
+    ),
+    *(
+        (
+            f"SELECT count(*) FROM {table} WHERE packed NOT IN (SELECT number FROM packed)",
+            f"{{:,}} rows of {table} have lost their packed values",
+        )
+        for table in ("days", "totals")
     ),
     (
         "SELECT count(*) FROM days WHERE endpoint NOT IN (SELECT number FROM endpoints)",

@@ -28,11 +28,11 @@ KNOWN_NUMBERS, KNOWN_CHARACTERS = 200_000, 2**24
 """So many are remembered, and of so long names; more are looked up again."""
 
 CONSUMERS = (
-    "INSERT INTO consumers (org_id, kind, id) VALUES (?, ?, ?)",
+    "INSERT INTO consumers (org_id, kind, id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
     "SELECT number FROM consumers WHERE org_id = ? AND kind = ? AND id = ?",
 )
 ENDPOINTS = (
-    "INSERT INTO endpoints (api_id, path) VALUES (?, ?)",
+    "INSERT INTO endpoints (api_id, path) VALUES (?, ?) ON CONFLICT DO NOTHING",
     "SELECT number FROM endpoints WHERE api_id = ? AND path = ?",
 )
 
@@ -58,8 +58,12 @@ class Numbers:
         for key in keys:
             number = self._known.get(key) or self._new.get(key)
             if number is None:
-                found = connection.execute(self._select, key).fetchone()
-                number = found[0] if found else connection.execute(self._insert, key).lastrowid or 0
+                # Inserted first: what is not remembered is mostly new.
+                made = connection.execute(self._insert, key)
+                if made.rowcount:
+                    number = made.lastrowid or 0
+                else:
+                    (number,) = connection.execute(self._select, key).fetchone()
                 self._new[key] = number
             numbers.append(number)
         return numbers

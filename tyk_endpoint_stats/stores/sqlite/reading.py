@@ -17,6 +17,7 @@ from tyk_endpoint_stats.core.selection import Dimension, Group, RowKind, Selecti
 from tyk_endpoint_stats.core.stats import EndpointStats, merged
 from tyk_endpoint_stats.stores.busiest import Ranking, answer_busiest
 from tyk_endpoint_stats.stores.rules import Answer, days_of, quarter_hours_in, refuse_pruned
+from tyk_endpoint_stats.stores.sqlite.day_rows import BESIDE, DISTRIBUTION, QUARTER_HOURS
 from tyk_endpoint_stats.stores.sqlite.names import (
     aliases,
     api_names,
@@ -147,8 +148,8 @@ def _groups(selection: Selection) -> tuple[str, str]:
 def _days(connection: Connection, selection: Selection, span: Span) -> Iterator[Numbered]:
     columns, groups = _groups(selection)
     # Of blobs group_concat makes text, with all bytes as they were.
-    joined = "CAST(group_concat(r.distribution, '') AS BLOB)" if selection.distributions else "NULL"
-    source, parameters = _source(selection, span)
+    joined = f"CAST(group_concat({DISTRIBUTION}, '') AS BLOB)" if selection.distributions else "NULL"
+    source, parameters = _source(selection, span, BESIDE if selection.distributions else "")
     sql = f"SELECT {columns}, {_SUMS}, {joined}{source}{groups or ' HAVING sum(r.hits) > 0'}"
     if selection.max_groups is not None:
         sql += " LIMIT ?"
@@ -162,8 +163,8 @@ def _days(connection: Connection, selection: Selection, span: Span) -> Iterator[
 
 def _quarter_hours(connection: Connection, selection: Selection, span: Span) -> Iterator[Numbered]:
     by = selection.group_by
-    source, parameters = _source(selection, span)
-    sql = f"SELECT r.consumer, r.endpoint, r.day, r.quarter_hours{source}"
+    source, parameters = _source(selection, span, BESIDE)
+    sql = f"SELECT r.consumer, r.endpoint, r.day, {QUARTER_HOURS}{source}"
     for consumer, endpoint, day, packed in connection.execute(sql, parameters):
         consumer = consumer if Dimension.CONSUMER in by else None
         endpoint = endpoint if Dimension.ENDPOINT in by else None
@@ -171,8 +172,14 @@ def _quarter_hours(connection: Connection, selection: Selection, span: Span) -> 
             yield consumer, endpoint, bucket, stats
 
 
-def _source(selection: Selection, span: Span) -> tuple[str, list[Any]]:
-    """From which rows: those of a few consumers by a seek in each day that is stored, those of many by a range."""
+def _source(selection: Selection, span: Span, beside: str = "") -> tuple[str, list[Any]]:
+    """From which rows: those of a few consumers by a seek in each day that is stored, those of many by a range.
+
+    Args:
+        selection: what is asked.
+        span: of whole days, or of quarter hours.
+        beside: ``BESIDE`` where packed values are needed, too.
+    """
     kind = row_kind(selection, span.width)
     table, of_kind = (
         ("days", "") if kind is RowKind.ENDPOINT_OF_CONSUMER else ("totals", f" AND r.kind = {KINDS[kind]:d}")
@@ -198,4 +205,4 @@ def _source(selection: Selection, span: Span) -> tuple[str, list[Any]]:
     if which:
         filters.append(f"r.endpoint IN (SELECT number FROM endpoints{which})")
         parameters += values
-    return sql + (f" WHERE {' AND '.join(filters)}" if filters else ""), parameters
+    return sql + beside + (f" WHERE {' AND '.join(filters)}" if filters else ""), parameters

@@ -1,12 +1,11 @@
-"""The tables: consumers and endpoints are numbered, day rows are found by their day, a view shows names.
+"""The tables: consumers and endpoints are numbered, day rows are clustered by day, a view shows names.
 
 ``days`` has a row for each consumer, endpoint and UTC day; ``totals`` the same hits once more in three kinds of rows,
 which most questions read instead. Time comes in nearly ordered, so a key that begins with the day only ever appends,
-and a question seeks once for each day that is stored. The plain columns are for SQL and Datasette; the two packed
-values behind them (``core/packed.py``) are appended to by the same statement that adds up the sums.
+and a question seeks once for each day that is stored. Their columns are plain numbers, for SQL and Datasette too.
 
-Both are tables with a rowid. Without one SQLite keeps no more than 1,002 bytes of a row in its page, and loads the
-whole row, packed values too, each time it looks whether the next one still is of that consumer.
+The two packed values of a row (``core/packed.py``) lie beside it, in ``packed``: most questions need neither, and
+SQLite loads all of a clustered row to see whether the next one is still of that consumer.
 """
 
 from collections.abc import Callable
@@ -36,9 +35,7 @@ _ROW = f"""
     consumer INTEGER NOT NULL REFERENCES consumers (number),
     endpoint INTEGER NOT NULL,                          -- a number of endpoints; 0: all of them
 {_FIELDS}
-    pieces INTEGER NOT NULL,                            -- how many merges the packed values are of
-    distribution BLOB NOT NULL,                         -- packed: hits by status code and by latency bin
-    quarter_hours BLOB NOT NULL,                        -- packed: the row split into 15 minutes; empty: pruned"""
+    packed INTEGER NOT NULL,                            -- the number of its packed values"""
 
 _TABLES = (
     """
@@ -69,17 +66,24 @@ CREATE TABLE apis (
     PRIMARY KEY (api_id, org_id)
 ) STRICT, WITHOUT ROWID
 """,
-    f"CREATE TABLE days ({_ROW}\n    PRIMARY KEY (day, consumer, endpoint)\n) STRICT",
+    f"CREATE TABLE days ({_ROW}\n    PRIMARY KEY (day, consumer, endpoint)\n) STRICT, WITHOUT ROWID",
     f"""
 CREATE TABLE totals (
     kind INTEGER NOT NULL,                              -- 1: a consumer, every endpoint; 2: everyone, an endpoint;
                                                         -- 3: everyone, every endpoint
 {_ROW.lstrip()}
     PRIMARY KEY (kind, day, consumer, endpoint)
+) STRICT, WITHOUT ROWID
+""",
+    """
+CREATE TABLE packed (
+    number INTEGER PRIMARY KEY,
+    pieces INTEGER NOT NULL,                            -- how many merges the values are of
+    distribution BLOB NOT NULL,                         -- hits by status code and by latency bin
+    quarter_hours BLOB NOT NULL                         -- the row split into 15 minutes; empty: pruned
 ) STRICT
 """,
-    "CREATE INDEX days_to_compact ON days (pieces) WHERE pieces > 32",
-    "CREATE INDEX totals_to_compact ON totals (pieces) WHERE pieces > 32",
+    "CREATE INDEX packed_to_compact ON packed (pieces) WHERE pieces > 32",
     """
 CREATE TABLE sources (
     source TEXT PRIMARY KEY,
@@ -180,6 +184,6 @@ def check_ours(connection: Connection, name: str) -> bool:
             "upgrade tyk-endpoint-stats (pip install --upgrade tyk-endpoint-stats)"
         )
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    if "stretches_of_1" in tables:
+    if "stretches_of_1" in tables or ("days" in tables and "packed" not in tables):
         raise UnusableStore(f"{name} was made before version 0.2.0, which keeps days in another form: ingest again")
     return bool(version == newest)
