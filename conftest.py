@@ -1,6 +1,7 @@
 """What holds for every run of tests, benchmarks and plugins: it is like the run before it."""
 
 import gc
+import os
 from collections.abc import Generator, Iterator
 from functools import cache
 from importlib.metadata import Distribution
@@ -87,6 +88,20 @@ def _installed() -> Iterator[None]:
         for name in ("entry_points", "version"):
             patch.setattr(plugin_manager, name, cache(getattr(plugin_manager, name)))
         patch.setattr(Distribution, "metadata", property(cache(Distribution.metadata.fget)))
+        yield
+
+
+@pytest.fixture(scope="session")
+def without_pandas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Programs that are started find no pandas and no NumPy, which users need not have either.
+
+    sqlite-utils imports both where they are installed: half a second of processor time of each that makes a store.
+    """
+    hiding = tmp_path_factory.mktemp("hiding")
+    for name in ("numpy", "pandas"):
+        (hiding / f"{name}.py").write_text("raise ImportError(__name__)\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(hiding), prepend=os.pathsep)
         yield
 
 

@@ -1,6 +1,7 @@
 """Inputs, made once outside of what is timed; tiny ones where nothing is timed."""
 
 from collections.abc import Iterator
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,31 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
     machine_info |= {"duckdb": duckdb.__version__, "polars": polars.__version__, "pymongo": pymongo.version}
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each shape of file, full and lean; where only the results matter one of the two, in turns."""
+    if "file" in metafunc.fixturenames:
+        forms = [list(product([shape], ("full", "lean"))) for shape in ours.SHAPES]
+        if _is_tiny(metafunc.config):
+            forms = [[of_shape[number % 2]] for number, of_shape in enumerate(forms)]
+        metafunc.parametrize("file", list(chain.from_iterable(forms)), indirect=True, scope="session")
+
+
+def _is_tiny(config: pytest.Config) -> bool:
+    return bool(config.getoption("benchmark_disable"))
+
+
 @pytest.fixture(scope="session")
 def scale(request: pytest.FixtureRequest) -> int:
     """How many records; few where ``--benchmark-disable`` says that only the results matter."""
-    return 2_000 if request.config.getoption("benchmark_disable") else 100_000
+    if not _is_tiny(request.config):
+        return 100_000
+    request.getfixturevalue("without_pandas")
+    return 2_000
 
 
-@pytest.fixture(scope="session", params=[(shape, form) for shape in ours.SHAPES for form in ("full", "lean")])
+@pytest.fixture(scope="session")
 def file(request: pytest.FixtureRequest, scale: int, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Records of a shape in a form."""
     shape, form = request.param
     return ours.write_records(tmp_path_factory.mktemp("records") / "records.jsonl", scale, shape, form == "full")
 

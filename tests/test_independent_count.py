@@ -80,7 +80,7 @@ def flat(answer):
 
 @pytest.fixture(
     scope="module",
-    params=[40_000, pytest.param(1_000_000, marks=pytest.mark.torture)],
+    params=[20_000, pytest.param(1_000_000, marks=pytest.mark.torture)],
     ids=lambda count: f"{count}-records",
 )
 def whole(request, tmp_path_factory):

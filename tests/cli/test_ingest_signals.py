@@ -11,6 +11,7 @@ import pytest
 from tests.cli.test_ingest import STORE, hits, line
 from tests.waiting import wait_for
 from tyk_endpoint_stats.cli import opening
+from tyk_endpoint_stats.ingest import parallel
 
 pytestmark = pytest.mark.slow
 
@@ -41,18 +42,20 @@ def test_stdin_is_a_source(tmp_path):
     assert hits(tmp_path) == 3
 
 
-def test_all_cores_give_the_same_as_one(tmp_path, run):
+def test_all_cores_give_the_same_as_one(tmp_path, run, monkeypatch):
     from tyk_endpoint_stats.demo import Traffic
 
+    monkeypatch.setattr(parallel, "WORTH_BYTES", 2**20)
+    monkeypatch.setattr(parallel, "_LEAST_PIECE_BYTES", 2**18)
     with tmp_path.joinpath("demo.jsonl").open("wb") as file:
-        Traffic(records=12_000, full=True).write(file)
-    assert tmp_path.joinpath("demo.jsonl").stat().st_size > 16 * 2**20
+        Traffic(records=2_000, full=True).write(file)
+    assert tmp_path.joinpath("demo.jsonl").stat().st_size > 2 * 2**20
     answers = []
     for jobs in (1, 3):
         url = f"sqlite:///{jobs}.db"
         result = run("ingest", "--store", url, "--jobs", jobs, "demo.jsonl")
         assert result.exit_code == 0
-        assert "demo.jsonl: 12,000 read" in result.stdout
+        assert "demo.jsonl: 2,000 read" in result.stdout
         assert "demo.jsonl: 0 read" in run("ingest", "--store", url, "demo.jsonl").stdout
         answers.append(run("consumers", "--store", url, "--format", "json").stdout)
     assert answers[0] == answers[1]

@@ -19,10 +19,19 @@ pytestmark = pytest.mark.slow
 TOKEN = "7a7b140f-2480-4d5a-4e78-24049e3ba7f8"
 
 
+PROGRAM = (sys.executable, "-m", "tyk_endpoint_stats")
+SMALL_DEMO = """
+import tyk_endpoint_stats.cli.serve as serve
+from tyk_endpoint_stats.__main__ import main
+serve._DEMO["records"] = 2_000
+main()
+"""
+
+
 @contextmanager
-def serving(folder, *arguments, **environment):
+def serving(folder, *arguments, program=PROGRAM, **environment):
     program = subprocess.Popen(
-        [sys.executable, "-m", "tyk_endpoint_stats", "serve", "--port", "0", *arguments],
+        [*program, "serve", "--port", "0", *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -52,23 +61,35 @@ def get(url, token, method="GET"):
     return response.status, json.loads(body)
 
 
-def test_the_demo_prints_urls_and_curl_lines_that_answer(tmp_path):
-    with serving(tmp_path, "--demo") as (program, first):
-        assert re.fullmatch(r"Serving on http://127\.0\.0\.1:\d+, days in UTC\. Ctrl-C stops\.\n", first)
-        printed = [program.stdout.readline().rstrip("\n") for _ in range(8)]
-        token = printed[0].removeprefix("Token, made for this run: ")
-        assert re.fullmatch("[0-9a-f]{40}", token)
-        urls = [line.strip() for line in printed if line.startswith("  http")]
-        assert [("/keys/" in url, "/oauthid/" in url) for url in urls] == [(True, False), (False, True)]
-        for url in urls:
-            status, answer = get(url, token)
-            assert status == 200
-            assert len(answer["data"]) > 10
-        for curl in [line.strip() for line in printed if line.startswith("  curl")]:
-            done = subprocess.run(["bash", "-c", f"{curl} --silent"], capture_output=True, check=True)
-            assert len(json.loads(done.stdout)["data"]) > 10
-        assert get(urls[0], "wrong")[0] == 401
-    assert not list(tmp_path.iterdir())
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """What a demo prints, while it serves; it must leave no file."""
+    folder = tmp_path_factory.mktemp("demo")
+    with serving(folder, "--demo") as (program, first):
+        printed = []
+        for line in program.stdout:
+            printed.append(line.rstrip("\n"))
+            if "/ui/login?once=" in line:
+                break
+        yield first, printed
+    assert not list(folder.iterdir())
+
+
+def test_the_demo_prints_urls_and_curl_lines_that_answer(demo):
+    first, printed = demo
+    assert re.fullmatch(r"Serving on http://127\.0\.0\.1:\d+, days in UTC\. Ctrl-C stops\.\n", first)
+    token = printed[0].removeprefix("Token, made for this run: ")
+    assert re.fullmatch("[0-9a-f]{40}", token)
+    urls = [line.strip() for line in printed if line.startswith("  http") and "/ui/" not in line]
+    assert [("/keys/" in url, "/oauthid/" in url) for url in urls] == [(True, False), (False, True)]
+    for url in urls:
+        status, answer = get(url, token)
+        assert status == 200
+        assert len(answer["data"]) > 10
+    for curl in [line.strip() for line in printed if line.startswith("  curl")]:
+        done = subprocess.run(["bash", "-c", f"{curl} --silent"], capture_output=True, check=True)
+        assert len(json.loads(done.stdout)["data"]) > 10
+    assert get(urls[0], "wrong")[0] == 401
 
 
 def test_a_store_is_served_in_the_zone_and_pages_asked_for(run, store, traffic, tmp_path):
@@ -127,7 +148,8 @@ def test_without_a_token_one_is_made_and_a_curl_line_printed(tmp_path):
 def test_a_token_that_was_given_is_never_printed(tmp_path):
     tmp_path.joinpath("tokens").write_text(f"{TOKEN}\nanother-token-of-length org1\n")
     tmp_path.joinpath("tokens").chmod(0o600)
-    with serving(tmp_path, "--demo", "--token-file", "tokens") as (program, first):
+    few = (sys.executable, "-c", SMALL_DEMO)
+    with serving(tmp_path, "--demo", "--token-file", "tokens", program=few) as (program, first):
         url = re.search("http://[^,]+", first)[0]
         assert get(f"{url}/api/activity/keys/endpoint/k/1/1/2026/1/1/2026", TOKEN)[0] == 200
         assert (
@@ -239,28 +261,26 @@ def test_a_pattern_that_is_none_is_wrong_usage(run):
     assert "'(' is no regular expression" in result.stderr
 
 
-def test_the_demo_prints_a_link_that_signs_in_once_and_shows_a_consumer(tmp_path):
-    with serving(tmp_path, "--demo") as (program, _):
-        lines = iter(lambda: program.stdout.readline().strip(), None)
-        link = next(line for line in lines if "/ui/login?once=" in line)
-        parts = urlsplit(link)
+def test_the_demo_prints_a_link_that_signs_in_once_and_shows_a_consumer(demo):
+    _, printed = demo
+    parts = urlsplit(printed[-1].strip())
 
-        def ask(target, cookie=""):
-            connection = HTTPConnection(parts.hostname, parts.port, timeout=30)
-            connection.request("GET", target, headers={"cookie": cookie})
-            response = connection.getresponse()
-            body = response.read().decode()
-            connection.close()
-            return response, body
+    def ask(target, cookie=""):
+        connection = HTTPConnection(parts.hostname, parts.port, timeout=30)
+        connection.request("GET", target, headers={"cookie": cookie})
+        response = connection.getresponse()
+        body = response.read().decode()
+        connection.close()
+        return response, body
 
-        response, _ = ask(f"{parts.path}?{parts.query}")
-        assert response.status == 303
-        cookie = response.headers["Set-Cookie"].partition(";")[0]
-        page, body = ask(f"/ui/{response.headers['Location']}", cookie)
-        assert page.status == 200
-        assert "What changed since the 30 days before" in body
-        again, _ = ask(f"{parts.path}?{parts.query}")
-        assert again.headers["Location"] == "login?failed=2"
+    response, _ = ask(f"{parts.path}?{parts.query}")
+    assert response.status == 303
+    cookie = response.headers["Set-Cookie"].partition(";")[0]
+    page, body = ask(f"/ui/{response.headers['Location']}", cookie)
+    assert page.status == 200
+    assert "What changed since the 30 days before" in body
+    again, _ = ask(f"{parts.path}?{parts.query}")
+    assert again.headers["Location"] == "login?failed=2"
 
 
 @pytest.mark.parametrize("value", ["", "d", "0d", "-1d", "4.5d", "１d", "400days"])

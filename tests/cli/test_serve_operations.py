@@ -209,7 +209,7 @@ def test_ready_tells_a_stalled_ingest_from_a_working_one(tmp_path):
     store = f"sqlite:///{tmp_path}/stats.db"
     log = tmp_path / "log"
     log.write_bytes(LINE)
-    options = ("--port", "0", "--store", store, "--token", TOKEN, "--ingest", str(log), "--stalled-after", "3")
+    options = ("--port", "0", "--store", store, "--token", TOKEN, "--ingest", str(log), "--stalled-after", "2")
     with serving(tmp_path, *options) as running:
         ready = f"{running.url}/ready"
         wait_for(lambda: '"hits":1' in curl("-H", f"authorization: {TOKEN}", running.url + QUESTION)[1])

@@ -115,10 +115,10 @@ def copied(lists_of, key, some_entries):
 @pytest.mark.slow
 def test_many_keys_of_one_endpoint_take_no_longer_each_than_few(monkeypatch):
     """The broken twin copies all that everyone's row has for each key that is added to it."""
-    few = min(seconds_a_hit(4_000) for _ in range(3))
-    assert seconds_a_hit(30_000) < 2 * few
+    few = min(seconds_a_hit(1_000) for _ in range(3))
+    assert seconds_a_hit(20_000) < 2 * few
     monkeypatch.setattr(flush, "_append", copied)
-    assert seconds_a_hit(30_000) > 2 * few
+    assert seconds_a_hit(20_000) > 2 * few
 
 
 def test_nothing_gives_an_empty_batch():

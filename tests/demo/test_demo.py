@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from itertools import islice, pairwise
@@ -14,9 +15,11 @@ import msgspec
 import pytest
 
 from tyk_endpoint_stats import Kind, Record, open_store
+from tyk_endpoint_stats.core.batch import Counts
 from tyk_endpoint_stats.demo import FORMATS, Traffic
 from tyk_endpoint_stats.demo.formats import CSV_HEADER
 from tyk_endpoint_stats.errors import InvalidQuestion
+from tyk_endpoint_stats.stores.base import Store
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +27,20 @@ VECTORS = Path(__file__).parents[1] / "vectors"
 
 
 @pytest.fixture(scope="module")
-def rows() -> list[dict]:  # type: ignore[type-arg]
-    return [json.loads(line) for line in Traffic(records=30_000).lines()]
+def lines() -> list[bytes]:
+    return list(Traffic(records=10_000).lines())
+
+
+@pytest.fixture(scope="module")
+def rows(lines: list[bytes]) -> list[dict]:  # type: ignore[type-arg]
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def store_and_counts() -> Iterator[tuple[Store, Counts]]:
+    """What is asked about the first 5,000."""
+    with open_store("memory://") as store:
+        yield store, store.ingest(Traffic(records=5000).decoded()).counts
 
 
 def written(traffic: Traffic, form: str) -> bytes:
@@ -105,7 +120,7 @@ def test_people_sleep_and_have_weekends() -> None:
     zone = ZoneInfo("America/New_York")
     moments = [
         datetime.fromisoformat(json.loads(line)["timestamp"]).astimezone(zone)
-        for line in Traffic(records=20_000, full=False, zone="America/New_York", days=28).lines()
+        for line in Traffic(records=5000, full=False, zone="America/New_York", days=28).lines()
     ]
     by_hour = Counter(moment.hour for moment in moments)
     by_day = Counter(moment.weekday() for moment in moments)
@@ -115,9 +130,8 @@ def test_people_sleep_and_have_weekends() -> None:
     assert min(moments).date() >= date(2026, 10, 3)  # two hours late at most
 
 
-def test_records_come_nearly_in_order_and_some_twice() -> None:
-    lines = list(Traffic(records=20_000).lines())
-    moments = [datetime.fromisoformat(json.loads(line)["timestamp"]).astimezone(UTC) for line in lines]
+def test_records_come_nearly_in_order_and_some_twice(lines: list[bytes], rows: list[dict]) -> None:  # type: ignore[type-arg]
+    moments = [datetime.fromisoformat(row["timestamp"]).astimezone(UTC) for row in rows]
     backwards = sum(later < earlier for earlier, later in pairwise(moments))
     assert 0 < backwards < len(moments) / 20
     assert 0 < len(lines) - len(set(lines)) < len(lines) / 100
@@ -131,20 +145,17 @@ def test_an_hour_is_an_hour() -> None:
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-def test_the_busiest_consumers_have_data(kind: Kind) -> None:
-    traffic = Traffic(records=5000)
-    with open_store("memory://") as store:
-        store.ingest(traffic.decoded())
-        busiest = traffic.busiest(kind)
-        rows = store.endpoints(busiest, date(2026, 10, 1), date(2026, 10, 31))
-        assert store.consumers(kind=kind)[0].id == busiest.id
+def test_the_busiest_consumers_have_data(kind: Kind, store_and_counts: tuple[Store, Counts]) -> None:
+    store, _ = store_and_counts
+    busiest = Traffic(records=5000).busiest(kind)
+    rows = store.endpoints(busiest, date(2026, 10, 1), date(2026, 10, 31))
+    assert store.consumers(kind=kind)[0].id == busiest.id
     assert len(rows) > 10
     assert rows[0].hits > 10
 
 
-def test_what_is_no_hit_is_skipped_by_reason() -> None:
-    with open_store("memory://") as store:
-        counts = store.ingest(Traffic(records=5000).decoded()).counts
+def test_what_is_no_hit_is_skipped_by_reason(store_and_counts: tuple[Store, Counts]) -> None:
+    _, counts = store_and_counts
     assert set(counts.skipped) == {"tcp", "graphql", "mcp"}
     assert counts.counted + sum(counts.skipped.values()) == counts.read == 5000
 

@@ -10,69 +10,70 @@ import time
 
 import pytest
 
+from tests.children import in_child
 from tyk_endpoint_stats import open_store, read_records
 from tyk_endpoint_stats.core.buckets import Span, Width
 from tyk_endpoint_stats.core.selection import Dimension, Selection
 from tyk_endpoint_stats.demo import Traffic
+from tyk_endpoint_stats.ingest import parallel
+from tyk_endpoint_stats.ingest.batch_builder import Limits
+from tyk_endpoint_stats.ingest.options import IngestOptions
+from tyk_endpoint_stats.sources.files import open_files
 
 pytestmark = pytest.mark.slow
 
 RECORDS = 4_000
 
-# Batches are small, so that there are many moments to die at; a dot is written after every one.
-INGEST = """
-import sys
-from tyk_endpoint_stats import open_store
-from tyk_endpoint_stats.ingest import parallel
-from tyk_endpoint_stats.ingest.options import IngestOptions
-from tyk_endpoint_stats.ingest.batch_builder import Limits
-from tyk_endpoint_stats.sources.files import open_files
 
-jobs, broken, url, *files = sys.argv[1:]
-parallel.WORTH_BYTES = 0
-parallel._LEAST_PIECE_BYTES = 2**17
-with open_store(url) as store:
-    merge = store.merge
+def ingest(dots, url, files, jobs, broken):
+    """Batches are small, so that there are many moments to die at; a dot is written after every one."""
+    os.setsid()
+    parallel.WORTH_BYTES, parallel._LEAST_PIECE_BYTES = 0, 2**17  # of this process alone
+    with open_store(url) as store:
+        merge = store.merge
 
-    def told(batch):
-        if broken == "broken":
-            batch.source = None  # the broken twin: at least once
-        merged = merge(batch)
-        print(".", end="", flush=True)
+        def told(batch):
+            if broken:
+                batch.source = None  # the broken twin: at least once
+            merged = merge(batch)
+            os.write(dots, b".")
+            return merged
+
+        store.merge = told
+        sources = [source for file in files for source in open_files(f"file://{file}")]
+        options = IngestOptions(limits=Limits(states=150))
+        for _report, problem in parallel.ingest_all(store, sources, options, jobs=jobs):
+            if problem:
+                raise problem
+
+
+class Ingesting:
+    """An ingest in a forked process and a process group of its own."""
+
+    def __init__(self, url, *files, jobs=1, broken=False):
+        reading, writing = os.pipe()
+        self.pid = in_child(lambda: ingest(writing, url, files, jobs, broken))
+        os.close(writing)
+        self.dots = os.fdopen(reading, "rb", buffering=0)
+
+    def end(self):
+        """How many batches it still merged; it must end well."""
+        with self.dots:
+            merged = len(self.dots.read())
+        assert os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]) == 0
         return merged
 
-    store.merge = told
-    sources = [source for file in files for source in open_files(f"file://{file}")]
-    options = IngestOptions(limits=Limits(states=150))
-    for report, problem in parallel.ingest_all(store, sources, options, jobs=int(jobs)):
-        if problem:
-            sys.exit(str(problem))
-"""
-
-
-def start(url, *files, jobs=1, broken=False):
-    """An ingest in a process group of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-c", INGEST, str(jobs), "broken" if broken else "", url, *map(str, files)],
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
+    def kill_after(self, batches):
+        """Kill it when it has merged so many; whether it was still there."""
+        with self.dots:
+            while batches and self.dots.read(1):
+                batches -= 1
+            os.kill(self.pid, signal.SIGKILL)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]) == -signal.SIGKILL
 
 
 def run(url, *files, **how):
-    with start(url, *files, **how) as process:
-        dots = process.stdout.read()
-    assert process.returncode == 0
-    return len(dots)
-
-
-def kill_after(process, batches):
-    """Kill it when it has merged so many batches; whether it was still there."""
-    with process:
-        while batches and process.stdout.read(1):
-            batches -= 1
-        process.kill()
-    return process.returncode == -signal.SIGKILL
+    return Ingesting(url, *files, **how).end()
 
 
 def has_ended(group, deadline_s=20):
@@ -121,9 +122,10 @@ def traffic(tmp_path_factory):
 def killed_again_and_again(url, file, randomness, kills, **how):
     """An ingest that is killed, begun anew, killed … and left in peace at last."""
     hit = 0
+    open_store(url).close()  # what a new store needs is imported here, and not by each that is killed
     for _ in range(kills):
-        process = start(url, file, **how)
-        hit += kill_after(process, 1 + randomness.randrange(5))
+        process = Ingesting(url, file, **how)
+        hit += process.kill_after(1 + randomness.randrange(5))
         assert has_ended(process.pid), "a process that decodes outlives the one that merges"
         if not how.get("broken"):
             assert_whole(url)
@@ -157,10 +159,8 @@ def test_processes_at_one_file_at_once_plain_and_packed_count_every_record_once(
     open_store(url).close()
     (tmp_path / "renamed").write_bytes(plain.read_bytes())
     groups = [(plain,), (packed,), (tmp_path / "renamed", packed), (plain, plain)]
-    processes = [start(url, *files, jobs=jobs) for files in groups]
-    dots = [len(process.communicate(timeout=100)[0]) for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes)
-    assert sum(dots) > 3
+    processes = [Ingesting(url, *files, jobs=jobs) for files in groups]
+    assert sum([process.end() for process in processes]) > 3
     with open_store(url) as store:
         assert states_of(store) == whole
         (progress,) = store.sources()

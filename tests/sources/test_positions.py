@@ -209,7 +209,6 @@ def run(*arguments, folder, data=None):
         cwd=folder,
         input=data,
         check=False,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([*map(str, sys.path)])},
     )
 
 

@@ -328,7 +328,7 @@ def test_several_processes_read_it_right(tmp_path, monkeypatch):
 
 
 def test_the_same_traffic_in_every_form_gives_the_same_answers(tmp_path):
-    traffic = Traffic(records=4000, full=True)
+    traffic = Traffic(records=1500, full=True)
     answers = []
     for written in FORMATS:
         file = tmp_path / written

@@ -17,9 +17,11 @@ from tyk_endpoint_stats.stores.sqlite import SQLiteStore
 from tyk_endpoint_stats.stores.sqlite import store as store_module
 from tyk_endpoint_stats.testing.generators import hit, numbered_batch
 
-DISK_BYTES, BALLAST_BYTES = 16 * 2**20, 14 * 2**20
+DISK_BYTES, BALLAST_BYTES = 16 * 2**20, 15 * 2**20
 PATHS = 100
 """Hits in a batch, each at a path of its own, so that it needs room."""
+RECORDS = 8_000
+"""What is ingested, each at a path of its own."""
 
 SOURCE = "file:test"
 EVER = (Span(Width.DAY, 0, 10**6),)
@@ -99,7 +101,7 @@ def opened_while_full(path: Path, disk: Path, acknowledged: int) -> None:
 def ingest_as_users_do(disk: Path) -> None:
     records, ballast = disk.parent / "records.jsonl", disk / "ballast"
     rest = '"api_key":"k","response_code":200,"timestamp":"2026-10-13T10:00:00Z"'
-    records.write_text("".join(f'{{"path":"/{number}",{rest}}}\n' for number in range(20_000)))
+    records.write_text("".join(f'{{"path":"/{number}",{rest}}}\n' for number in range(RECORDS)))
     ballast.write_bytes(bytes(BALLAST_BYTES))
     ingest = [sys.executable, "-m", "tyk_endpoint_stats", "ingest", "--store", f"sqlite:///{disk}/cli.db", records]
     failed = subprocess.run(ingest, capture_output=True, text=True)
@@ -110,7 +112,7 @@ def ingest_as_users_do(disk: Path) -> None:
     subprocess.run(ingest, check=True, capture_output=True)
     with SQLiteStore(disk / "cli.db") as store:
         (source,) = store.sources()
-        assert source.counts.counted == sum(stats.hits for _, stats in store.read(Selection(EVER))) == 20_000
+        assert source.counts.counted == sum(stats.hits for _, stats in store.read(Selection(EVER))) == RECORDS
 
 
 def commit_the_position_first() -> None:

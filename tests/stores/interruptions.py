@@ -98,7 +98,7 @@ def ends_in_time(call: Callable[[], object]) -> BaseException | str | None:
 
 LINE = b'{"path":"/%d","api_key":"%b","response_code":200,"timestamp":"2026-10-13T10:00:00Z"}\n'
 RECORDS = 3
-SAMPLE, SERVER_SAMPLE = 60, 15
+SAMPLE, SERVER_SAMPLE = 30, 10
 """Interruptions a store in the usual tests; in torture each line of some thousands has its own."""
 
 _VERIFIED_EACH = 7

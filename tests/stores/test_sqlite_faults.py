@@ -275,7 +275,7 @@ def check_torn_logs(logs: Iterator[Path]) -> None:
 
 
 def test_a_torn_log_leaves_a_prefix_of_whole_batches(tmp_path: Path) -> None:
-    check_torn_logs(torn_logs(tmp_path, every=12, at_random=10, seed=7))
+    check_torn_logs(torn_logs(tmp_path, every=24, at_random=6, seed=7))
 
 
 @pytest.mark.torture

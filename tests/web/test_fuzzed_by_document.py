@@ -33,7 +33,7 @@ def is_beyond_a_schema(error):
     return error["parameter"] in {"from", "to", "zone", "compare", "cursor"}
 
 
-def check_all(app, mode, examples=3):
+def check_all(app, mode, examples=2):
     """So many requests of every operation of the document; how many got which status."""
     seen = {}
 
