@@ -60,6 +60,7 @@ def problem(response):
         ("/v1/endpoints?fields=hits,p951", "fields", "rows have no 'p951'; did you mean p95?"),
         ("/v1/endpoints?fields=", "fields", "rows have no ''"),
         ("/v1/endpoints?format=xml", "format", "format must be json, ndjson or csv"),
+        ("/v1/endpoints?format=", "format", "format must be json, ndjson or csv, not ''"),
         ("/v1/endpoints?compare=before", "compare", "compare with previous, year or FIRST..LAST"),
         ("/v1/endpoints?from=all&compare=previous", "compare", "there is none to compare with"),
         ("/v1/endpoints?cursor=x", "cursor", "cursor can't be read"),

@@ -113,7 +113,7 @@ def read_v1_query(call: Call, row_type: type[Measures]) -> V1Query:
     fields = _fields(values["fields"], row_type) if "fields" in values else None
     sort = values.get("sort", DEFAULT_ORDER)
     _named("sort", lambda text: Order.parse(text, row_type), sort)
-    form = values.get("format") or accepted_format(call.request)
+    form = values["format"] if "format" in values else accepted_format(call.request)
     if form not in FORMATS:
         raise BadTarget(f"format must be json, ndjson or csv, not {form[:64]!r}", "format")
     limit = _number(values, "limit", DEFAULT_LIMIT, MAX_LIMIT)
