@@ -4,14 +4,18 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+from msgspec.structs import replace
+
 from tyk_endpoint_stats import Consumer
 from tyk_endpoint_stats.core.instants import DAY_US
 from tyk_endpoint_stats.core.packed import count_pieces
-from tyk_endpoint_stats.core.selection import Selection
+from tyk_endpoint_stats.core.selection import Dimension, Selection
+from tyk_endpoint_stats.errors import StoreError
 from tyk_endpoint_stats.stores.rules import MAX_PIECES
 from tyk_endpoint_stats.stores.sqlite import SQLiteStore
 from tyk_endpoint_stats.testing import batch_of, hit
-from tyk_endpoint_stats.testing.exam import ALL_DAYS
+from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTER_HOURS
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 
 
@@ -52,3 +56,18 @@ def test_packed_values_of_many_merges_are_written_back_in_one_piece(tmp_path: Pa
         assert seen == [*range(1, MAX_PIECES + 1), 1, 2]
         ((_, stats),) = store.read(Selection(ALL_DAYS, consumer_id="k1"))
         assert stats.codes == {200: MAX_PIECES + 2}
+
+
+def test_an_answer_that_needs_lost_values_is_refused_and_no_other(tmp_path: Path) -> None:
+    """A join that left the row out instead would count too little without a word."""
+    path = tmp_path / "s.db"
+    with SQLiteStore(path) as store:
+        store.merge(batch_of([hit(), hit(FIRST_DAY + 1)]))
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute("DELETE FROM packed WHERE number = (SELECT min(packed) FROM days)")
+        asked = Selection(ALL_DAYS, frozenset({Dimension.ENDPOINT}), consumer_id="k1", distributions=False)
+        ((_, stats),) = store.read(asked)
+        assert stats.hits == 2
+        for needs in (replace(asked, distributions=True), replace(asked, spans=ALL_QUARTER_HOURS)):
+            with pytest.raises(StoreError, match=r"a row is damaged: .*; run verify"):
+                store.read(needs)
