@@ -91,8 +91,8 @@ def _installed() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def without_pandas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+@pytest.fixture(scope="session", autouse=True)
+def _without_pandas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Programs that are started find no pandas and no NumPy, which users need not have either.
 
     sqlite-utils imports both where they are installed: half a second of processor time of each that makes a store.

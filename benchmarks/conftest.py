@@ -40,10 +40,7 @@ def _is_tiny(config: pytest.Config) -> bool:
 @pytest.fixture(scope="session")
 def scale(request: pytest.FixtureRequest) -> int:
     """How many records; few where ``--benchmark-disable`` says that only the results matter."""
-    if not _is_tiny(request.config):
-        return 100_000
-    request.getfixturevalue("without_pandas")
-    return 2_000
+    return 2_000 if _is_tiny(request.config) else 100_000
 
 
 @pytest.fixture(scope="session")

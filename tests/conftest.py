@@ -27,11 +27,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _as_users_have_it(without_pandas: None) -> None:
-    """The programs' environment."""
-
-
 @pytest.fixture(scope="session")
 def tell_secrets() -> tuple[str, ...]:
     """For tests that look at outputs which are not captured: those of programs."""

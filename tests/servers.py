@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 __all__ = ["Server", "file_of_wheel", "free_port"]
 
@@ -59,6 +60,7 @@ class Server(ABC):
         self.folder, self.port = folder, free_port()
         self.user: dict[str, Any] = {}
         self.process: subprocess.Popen[bytes] | None = None
+        self._emptied: list[str] = []
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -67,6 +69,23 @@ class Server(ABC):
     @abstractmethod
     def answers(self) -> bool:
         """Whether it answers a client; asked only once its port is open."""
+
+    def take(self) -> str:
+        """The name of a place for a store that holds nothing; ``give_back`` it.
+
+        Its tables, or collections and indexes, may be there from a store before.
+        """
+        return self._emptied.pop() if self._emptied else f"store_{uuid4().hex[:12]}"
+
+    def give_back(self, *names: str) -> None:
+        """Empty places, for others to take."""
+        for name in names:
+            self.empty(name)
+        self._emptied += names
+
+    def empty(self, name: str) -> None:
+        """Remove what a store holds, and nothing that it would make again."""
+        raise NotImplementedError
 
     def start(self) -> None:
         """Start it, and wait until it answers; after a crash that is when it has recovered."""

@@ -107,8 +107,7 @@ def test_a_token_is_not_printed_when_serving_fails(
 def test_the_searching_of_all_output_finds_a_token(tmp_path: Path) -> None:
     """The broken twin: a test during which a token is logged fails, though all its assertions hold."""
     conftest = Path(__file__).with_name("conftest.py").read_text()
-    outermost = '@pytest.fixture(scope="session")\ndef without_pandas(): pass\n'
-    tmp_path.joinpath("conftest.py").write_text(f"{conftest}\n{outermost}")
+    tmp_path.joinpath("conftest.py").write_text(conftest)
     for number, leak in enumerate(("print('{}')", "import logging; logging.error('{}')", "pass  # {}")):
         text = f"def test_it():\n    {leak.format(TOKEN)}\n"
         tmp_path.joinpath(f"test_{number}.py").write_text(text)

@@ -1,6 +1,5 @@
 """The exam for stores, on both kinds of server."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from mongo_servers import MongoServer
 from pymongo.collection import Collection
 from tyk_endpoint_stats_mongodb.store import MongoStore, ReplicaSetStore, StandaloneStore, open_mongodb
 
+from tests.lent_stores import LentStores
 from tyk_endpoint_stats.testing import (
     CopyableConformance,
     Damage,
@@ -21,7 +21,7 @@ from tyk_endpoint_stats.testing import (
 from tyk_endpoint_stats.testing.answers import AnswersExam
 from tyk_endpoint_stats.testing.concurrency import ConcurrencyExam
 from tyk_endpoint_stats.testing.durability import DurabilityExam
-from tyk_endpoint_stats.testing.exam import NewPlace, StoreExam
+from tyk_endpoint_stats.testing.exam import NewPlace
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 from tyk_endpoint_stats.testing.limits import LimitsExam
 from tyk_endpoint_stats.testing.positions import PositionsExam
@@ -57,28 +57,14 @@ def plant(rows: Collection[Any], damage: Damage) -> None:
             rows.insert_one(row | {"_id": row["_id"] | {"kind": "lamp"}})
 
 
-class MongoStores(StoreExam):
-    """Where the stores of the exams are: in databases that were emptied, but for a test of new ones."""
+class MongoStores(LentStores):
+    """Where the stores of the exams are."""
 
     max_examples, merges, every_combination = 5, 12, False
     server: MongoServer
-    are_new = False
-
-    @pytest.fixture(autouse=True)
-    def _databases(self) -> Iterator[None]:
-        self.databases: dict[str, str] = {}
-        yield
-        self.server.give_back(*self.databases.values())
 
     def open_store(self, place: Path) -> MongoStore:
-        if place.name not in self.databases:
-            self.databases[place.name] = place.name if self.are_new else self.server.take()
-        return open_mongodb(self.server.database_url(self.databases[place.name]))
-
-    def test_eight_that_open_a_new_store_at_once(self, new_place: NewPlace) -> None:
-        """Where no database was: collections and indexes too are made by whoever comes first."""
-        self.are_new = True
-        DurabilityExam.test_eight_that_open_a_new_store_at_once(self, new_place)  # type: ignore[arg-type]
+        return open_mongodb(self.server.database_url(self.name_of(place)))
 
 
 class MongoExam(
@@ -87,7 +73,7 @@ class MongoExam(
     """The whole exam."""
 
     def plant(self, place: Path, damage: Damage) -> None:
-        plant(self.server.client[self.databases[place.name]]["endpoint_stats.day_rows"], damage)
+        plant(self.server.client[self.name_of(place)]["endpoint_stats.day_rows"], damage)
 
 
 class TestReplicaSet(MongoExam, VersionedConformance, WholeBatchReadsConformance):

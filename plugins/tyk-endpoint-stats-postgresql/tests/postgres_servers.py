@@ -59,7 +59,6 @@ class PostgresServer(Server):
 
     Attributes:
         url: for clients, with the database in it.
-        emptied: schemas of stores that hold nothing, whoever needs one.
     """
 
     dies_of = signal.SIGQUIT
@@ -78,7 +77,6 @@ class PostgresServer(Server):
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
         self._data = self.folder / "data"
-        self.emptied: list[str] = []
         self._connection: psycopg.Connection[Any] | None = None
         subprocess.run(
             [
@@ -125,6 +123,11 @@ class PostgresServer(Server):
         resetwal = str(self._programs / "bin" / "pg_resetwal")
         subprocess.run([resetwal, "-e", str(epoch), str(self._data)], check=True, capture_output=True, **self.user)
         self.start()
+
+    def empty(self, name: str) -> None:
+        tables = ("days", "totals", "consumers", "endpoints", "apis", "sources", "growth")
+        emptied = "".join(f"DELETE FROM {table};" for table in tables)
+        self.execute(f"SET search_path = {name}; {emptied} UPDATE history SET pruned_before_day = NULL")
 
     def execute(self, statement: str, parameters: Any = None) -> list[Any]:
         """Run a statement of constants; the rows it answers."""

@@ -1,7 +1,5 @@
 """Batches that sums tell apart, and a store's tables looked at with SQL of our own."""
 
-from uuid import uuid4
-
 from postgres_servers import PostgresServer
 from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 
@@ -11,22 +9,9 @@ from tyk_endpoint_stats.testing import hit
 from tyk_endpoint_stats.testing.generators import numbered_batch
 from tyk_endpoint_stats.testing.growing import late_batch
 
-__all__ = ["Schema", "batch", "give_back", "take"]
+__all__ = ["Schema", "batch"]
 
 SIZE = 20
-
-
-def take(server: PostgresServer) -> str:
-    """The name of a schema for a store that holds nothing: none was there, or it was emptied; ``give_back`` it."""
-    return server.emptied.pop() if server.emptied else f"store_{uuid4().hex[:16]}"
-
-
-def give_back(server: PostgresServer, schema: str) -> None:
-    """Empty a store's tables, for another test to take: to make them takes longer than most tests."""
-    tables = ("days", "totals", "consumers", "endpoints", "apis", "sources", "growth")
-    emptied = "".join(f"DELETE FROM {table};" for table in tables)
-    server.execute(f"SET search_path = {schema}; {emptied} UPDATE history SET pruned_before_day = NULL")
-    server.emptied.append(schema)
 
 
 def batch(number: int, source: str = "s", size: int = SIZE) -> Batch:

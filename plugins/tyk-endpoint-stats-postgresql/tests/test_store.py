@@ -11,11 +11,11 @@ from uuid import uuid4
 
 import pytest
 from postgres_servers import PostgresServer
-from store_tables import give_back, take
 from tyk_endpoint_stats_postgresql import day_rows, reading
 from tyk_endpoint_stats_postgresql.store import PostgreSQLStore
 from tyk_endpoint_stats_postgresql.texts import digest, plain, stored
 
+from tests.lent_stores import LentStores
 from tests.waiting import wait_for
 from tyk_endpoint_stats.core.batch import Consumer
 from tyk_endpoint_stats.core.buckets import Span, Width
@@ -37,7 +37,7 @@ from tyk_endpoint_stats.testing import (
     hit,
     plain_hits,
 )
-from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTER_HOURS, EVERYTHING, NewPlace, check_answers
+from tyk_endpoint_stats.testing.exam import ALL_DAYS, ALL_QUARTER_HOURS, EVERYTHING, check_answers
 from tyk_endpoint_stats.testing.generators import FIRST_DAY
 
 CONSUMER = f"consumer = '{digest('org-1', 'key', 'k1')}'"
@@ -57,6 +57,7 @@ DAMAGES = {
 
 
 class TestPostgreSQLStore(
+    LentStores,
     CopyableConformance,
     DurableStoreConformance,
     InspectableConformance,
@@ -64,28 +65,16 @@ class TestPostgreSQLStore(
     WholeBatchReadsConformance,
 ):
     max_examples, merges, every_combination = 5, 16, False
-    are_new = False
 
     @pytest.fixture(autouse=True)
-    def _server(self, server: PostgresServer) -> Iterator[None]:
-        self.server = server
-        self.schemas: dict[str, str] = {}
-        yield
-        for schema in self.schemas.values():
-            give_back(server, schema)
+    def _server(self, server: PostgresServer) -> None:
+        self.server: PostgresServer = server
 
     def open_store(self, place: Path) -> PostgreSQLStore:
-        if place.name not in self.schemas:
-            self.schemas[place.name] = place.name if self.are_new else take(self.server)
-        return PostgreSQLStore(f"{self.server.url}?schema={self.schemas[place.name]}")
+        return PostgreSQLStore(f"{self.server.url}?schema={self.name_of(place)}")
 
     def plant(self, place: Path, damage: Damage) -> None:
-        self.server.execute(f"SET search_path = {self.schemas[place.name]}; {DAMAGES[damage]}")
-
-    def test_eight_that_open_a_new_store_at_once(self, new_place: NewPlace) -> None:
-        """Where no schema was: the tables too are made by whoever comes first."""
-        self.are_new = True
-        super().test_eight_that_open_a_new_store_at_once(new_place)
+        self.server.execute(f"SET search_path = {self.name_of(place)}; {DAMAGES[damage]}")
 
 
 @pytest.fixture

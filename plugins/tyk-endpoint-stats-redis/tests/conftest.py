@@ -9,11 +9,6 @@ from tyk_elements import VECTORS
 from tyk_endpoint_stats_redis import reading
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _as_users_have_it(without_pandas: None) -> None:
-    """The programs' environment."""
-
-
 @pytest.fixture
 def server(redis: RedisServer) -> RedisServer:
     """The server of the session, empty."""
